@@ -1,0 +1,1 @@
+"""Decide (pure), spell as SQL text (pure), apply to values or to a Spark frame."""

@@ -1,0 +1,1 @@
+"""A model without Spark: artifacts, trust, loading, saving."""

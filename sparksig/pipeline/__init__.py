@@ -1,0 +1,1 @@
+"""The batch job: read, enforce, score, write, reconcile, sum up."""

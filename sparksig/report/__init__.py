@@ -1,0 +1,1 @@
+"""Report and summary as data, then words, then one page."""

@@ -1,0 +1,1 @@
+"""A model as a UDF: Arrow batches in, predictions out."""

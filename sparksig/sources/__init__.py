@@ -1,0 +1,1 @@
+"""Where a signature comes from, and what a table shows."""

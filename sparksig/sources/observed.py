@@ -1,0 +1,194 @@
+"""What a table is, as frozen data: a closed union of the types that Spark frames, Parquet files and Arrow batches show.
+
+Names are those of Spark's schema JSON (`long`, not `bigint`), which Spark SQL parses as well. Nothing here needs pyspark:
+a Spark schema arrives as its JSON value, an Arrow schema as the `pyarrow.Schema` that describes what Spark would read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from sparksig.signature.dtypes import ARROW, SPARK, Element
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarType:
+    """A column of one element type; `str()` is Spark's name of it."""
+
+    element: Element
+
+    def __str__(self) -> str:
+        return self.element.spark
+
+
+@dataclass(frozen=True, slots=True)
+class DecimalType:
+    """Fixed-point numbers of `precision` digits, `scale` of them after the point."""
+
+    precision: int
+    scale: int
+
+    def __str__(self) -> str:
+        return f"decimal({self.precision},{self.scale})"
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayType:
+    """An array column."""
+
+    element: ObservedType
+    contains_null: bool = True
+
+    def __str__(self) -> str:
+        return f"array<{self.element}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A named member of a struct or a column of a table."""
+
+    name: str
+    type: ObservedType
+    nullable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StructType:
+    """A struct column, or the whole table."""
+
+    fields: tuple[Field, ...]
+
+    def __str__(self) -> str:
+        return f"struct<{','.join(f'{f.name}:{f.type}' for f in self.fields)}>"
+
+
+@dataclass(frozen=True, slots=True)
+class MapType:
+    """A map column."""
+
+    key: ObservedType
+    value: ObservedType
+    contains_null: bool = True
+
+    def __str__(self) -> str:
+        return f"map<{self.key},{self.value}>"
+
+
+@dataclass(frozen=True, slots=True)
+class VectorType:
+    """Spark ML's VectorUDT, dense and sparse."""
+
+    def __str__(self) -> str:
+        return "vector"
+
+
+@dataclass(frozen=True, slots=True)
+class OtherType:
+    """A type that no declaration but Any can take: intervals, variant, void, other user-defined types."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+ObservedType: TypeAlias = ScalarType | DecimalType | ArrayType | StructType | MapType | VectorType | OtherType
+
+_DECIMAL = re.compile(r"decimal\((\d+),\s*(-?\d+)\)")
+_STRINGS = re.compile(r"(var)?char\(\d+\)|string\b.*")  # char, varchar and collated strings hold text like any other
+
+
+def from_spark(json_type: Any) -> ObservedType:
+    """The type that a value of Spark's schema JSON describes.
+
+    Args:
+        json_type: what `DataType.jsonValue()` returns: a name, or a dict with `type`.
+
+    >>> str(from_spark({"type": "array", "elementType": "double", "containsNull": True}))
+    'array<double>'
+    """
+    match json_type:
+        case str(name):
+            return _from_spark_name(name)
+        case {"type": "array", "elementType": element, **rest}:
+            return ArrayType(from_spark(element), bool(rest.get("containsNull", True)))
+        case {"type": "map", "keyType": key, "valueType": value, **rest}:
+            return MapType(from_spark(key), from_spark(value), bool(rest.get("valueContainsNull", True)))
+        case {"type": "struct", "fields": fields}:
+            return StructType(tuple(Field(f["name"], from_spark(f["type"]), bool(f["nullable"])) for f in fields))
+        case {"type": "udt", **rest}:
+            name = str(rest.get("class") or rest.get("pyClass"))
+            return VectorType() if name.endswith(".VectorUDT") else OtherType(f"user-defined type {name}")
+        case _:
+            return OtherType(str(json_type["type"] if isinstance(json_type, Mapping) else json_type))
+
+
+def table_from_spark(json_schema: Mapping[str, Any]) -> StructType:
+    """The table that Spark's schema JSON describes.
+
+    Args:
+        json_schema: what `DataFrame.schema.jsonValue()` returns.
+    """
+    table = from_spark(json_schema)
+    assert isinstance(table, StructType)
+    return table
+
+
+def _from_spark_name(name: str) -> ObservedType:
+    if name in SPARK:
+        return ScalarType(SPARK[name])
+    if match := _DECIMAL.fullmatch(name):
+        return DecimalType(int(match[1]), int(match[2]))
+    if _STRINGS.fullmatch(name):
+        return ScalarType(SPARK["string"])
+    return OtherType(name)
+
+
+def from_arrow(kind: pa.DataType) -> ObservedType:
+    """The type that Spark shows for a Parquet column, or ships as a batch column, of this Arrow type.
+
+    >>> import pyarrow as pa
+    >>> str(from_arrow(pa.list_(pa.uint8())))
+    'array<short>'
+    """
+    import pyarrow.types as t
+
+    if t.is_dictionary(kind):
+        return from_arrow(kind.value_type)
+    if t.is_decimal(kind):
+        return DecimalType(kind.precision, kind.scale)
+    if t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind):
+        return ArrayType(from_arrow(kind.value_type), kind.value_field.nullable)
+    if t.is_map(kind):
+        return MapType(from_arrow(kind.key_type), from_arrow(kind.item_type), kind.item_field.nullable)
+    if t.is_struct(kind):
+        return StructType(tuple(Field(f.name, from_arrow(f.type), f.nullable) for f in kind.fields))
+    return _from_arrow_scalar(kind)
+
+
+def _from_arrow_scalar(kind: pa.DataType) -> ObservedType:
+    import pyarrow.types as t
+
+    if t.is_timestamp(kind):
+        return ScalarType(SPARK["timestamp" if kind.tz else "timestamp_ntz"])
+    if t.is_large_string(kind) or t.is_string_view(kind):
+        return ScalarType(SPARK["string"])
+    if t.is_large_binary(kind) or t.is_binary_view(kind) or t.is_fixed_size_binary(kind):
+        return ScalarType(SPARK["binary"])
+    row = ARROW.get("date32" if t.is_date(kind) else str(kind))
+    return OtherType("void" if t.is_null(kind) else str(kind)) if row is None else _from_spark_name(row.spark)
+
+
+def table_from_arrow(schema: pa.Schema) -> StructType:
+    """The table that Spark shows for a Parquet file with this Arrow schema; Spark's own footer wins where it is there."""
+    footer = (schema.metadata or {}).get(b"org.apache.spark.sql.parquet.row.metadata")
+    if footer is not None:
+        return table_from_spark(json.loads(footer))
+    return StructType(tuple(Field(f.name, from_arrow(f.type), f.nullable) for f in schema))
