@@ -1,0 +1,122 @@
+# Every target creates what it needs: `make demo` works on a fresh checkout with Python 3.11+ and Java 17+.
+
+PYTHON ?= python3
+DEMO_DIR ?= build/demo
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+OWN_JOBS := jobs/demo
+LEFT_OUT := matrix or cluster or airflow or mlflow_server or browser or docker or local_java
+
+# Another Spark, or a notebook as the driver, in the user's environment is not what these targets run.
+unexport SPARK_HOME PYSPARK_DRIVER_PYTHON PYSPARK_DRIVER_PYTHON_OPTS
+export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo demo-images test test-all coverage lint format zip bench constraints clean check-java
+
+help:
+	@echo "make demo         score 336,776 real flights end to end; outputs in DEMO_DIR ($(DEMO_DIR))"
+	@echo "make demo-images  digits as a tensor: the refusal, the rounding that was asked for, the scores"
+	@echo "make test         lint and every test that needs nothing but Python and Java"
+	@echo "make test-all     lint and all tests; those whose tools are missing skip themselves"
+	@echo "make coverage     the tests of make test, with coverage"
+	@echo "make lint         ruff, mypy, import-linter"
+	@echo "make format       ruff's fixes and formatting"
+	@echo "make zip          build/sparksig.zip for spark-submit --py-files"
+	@echo "make bench        the benchmarks"
+	@echo "make constraints  write constraints.txt from .venv"
+	@echo "make clean        remove build products; .venv stays"
+
+# ---- the environment: made once, installed again only when what it is made of changes
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "sparksig needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
+	         "Name another: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo-stamp: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing the demo's packages into $(VENV) ..."
+	@$(INSTALL) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.test-stamp: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing the test packages into $(VENV) ..."
+	@$(INSTALL) --editable '.[test,dev]'
+	@touch $@ $(VENV)/.demo-stamp
+
+check-java:
+	@java="$${JAVA_HOME:+$$JAVA_HOME/bin/}java"; \
+	found=$$("$$java" -version 2>&1 | sed -n 's/.*version "\(1\.\)\{0,1\}\([0-9]*\).*/\2/p' | head -n 1); \
+	if [ "$${found:-0}" -lt 17 ]; then \
+	    if [ -n "$$found" ]; then is="is version $$found"; else is="was not found"; fi; \
+	    echo "Spark needs Java 17 or later; $$java $$is." \
+	         "On Debian: apt-get install openjdk-17-jre-headless; elsewhere set JAVA_HOME." >&2; exit 1; fi
+
+# ---- the demos
+
+# Spark's own output is kept in spark.log: spark-submit sends what the job prints to stdout, and only its own to stderr.
+demo: check-java $(VENV)/.demo-stamp
+	@mkdir -p $(DEMO_DIR)
+	@$(BIN)/python $(OWN_JOBS)/flights.py source --dir $(DEMO_DIR)
+	@$(BIN)/python $(OWN_JOBS)/flights.py train --dir $(DEMO_DIR)
+	@if [ -t 1 ]; then export TTY_COMPATIBLE=1; fi; \
+	$(BIN)/spark-submit --master 'local[*]' --conf spark.ui.enabled=false jobs/batch_score.py \
+	    --input $(DEMO_DIR)/source --model $(DEMO_DIR)/model --trust "$$(cat $(DEMO_DIR)/model.trust)" \
+	    --output $(DEMO_DIR)/scored --quarantine $(DEMO_DIR)/quarantine --summary $(DEMO_DIR)/summary.json \
+	    --run-id demo --param threshold=0.4 2>$(DEMO_DIR)/spark.log || { \
+	        code=$$?; echo "make demo: the job ended with exit code $$code; Spark's log is $(DEMO_DIR)/spark.log" >&2; \
+	        tail -n 20 $(DEMO_DIR)/spark.log >&2; exit $$code; }
+
+demo-images: check-java $(VENV)/.demo-stamp
+	@$(BIN)/python $(OWN_JOBS)/digits.py
+
+# ---- the tests: pytest's closing line is the last one
+
+test: check-java lint
+	$(BIN)/python -m pytest -m "not ($(LEFT_OUT))"
+
+test-all: check-java lint
+	$(BIN)/python -m pytest
+
+coverage: check-java $(VENV)/.test-stamp
+	$(BIN)/python -m pytest --cov -m "not ($(LEFT_OUT))"
+
+lint: $(VENV)/.test-stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.test-stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: check-java $(VENV)/.test-stamp
+	@for file in benchmarks/[a-z]*.py; do \
+	    [ -e "$$file" ] || { echo "there are no benchmarks yet"; break; }; \
+	    name=$$(basename "$$file" .py); \
+	    $(BIN)/python -m "benchmarks.$$name" --json "build/bench/$$name.json" || exit $$?; done
+
+# ---- products
+
+# a wheel is not importable on executors, the same file named .zip is
+zip: $(BIN)/python
+	@rm -rf build/zip && $(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --wheel-dir build/zip .
+	@mv build/zip/sparksig-*.whl build/sparksig.zip && rmdir build/zip
+	@echo build/sparksig.zip
+
+# pandas and the like carry no local versions, no paths and no hosts here: a pin must hold on every machine
+constraints: $(VENV)/.test-stamp
+	@{ echo "# What the tests ran with. Written by \`make constraints\`."; \
+	   $(BIN)/python -m pip --disable-pip-version-check freeze --exclude-editable \
+	       --exclude pip --exclude setuptools --exclude sparksig \
+	   | sed -n 's/^\([A-Za-z0-9._-]*==[0-9][^+ ]*\).*/\1/p' | LC_ALL=C sort --ignore-case; } >constraints.tmp
+	@mv constraints.tmp constraints.txt
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov \
+	    spark-warehouse artifacts
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
