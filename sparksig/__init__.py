@@ -1,6 +1,6 @@
 """sparksig: a model's signature, enforced on Spark before the model runs.
 
-    signature -> StructType -> enforce(df) -> model as a pandas UDF with params -> scored rows + quarantined rows + a report
+    signature -> StructType -> enforce(df) -> model as a pandas UDF with params -> scored + quarantined rows + report
 
 Names are loaded when they are first used: importing sparksig imports neither pyspark, pandas, mlflow nor pydantic.
 """
@@ -73,7 +73,7 @@ _HOMES = {
 }
 _LAZY = {name: module for module, names in _HOMES.items() for name in names.split()}
 
-__all__ = ["__version__", *sorted(_LAZY)]  # noqa: PLE0604
+__all__ = ["__version__", *sorted(_LAZY)]
 
 
 def __getattr__(name: str) -> Any:

@@ -217,7 +217,7 @@ _TEXT_GUARDS: dict[Kind, tuple[Guard, ...]] = {
     Kind.INTEGER: (Matches(INTEGER_TEXT), Castable()),
     Kind.FLOAT: (Matches(FLOAT_TEXT), StaysFinite(), NoUnderflow()),
     Kind.BOOLEAN: (Matches(BOOLEAN_TEXT),),
-    Kind.DATETIME: (Matches(DATETIME_TEXT), Castable(), Micros()),
+    Kind.DATETIME: (Matches(DATETIME_TEXT), Castable(Code.UNPARSABLE), Micros()),
 }
 
 _NUMBERS = frozenset((Kind.INTEGER, Kind.FLOAT))
@@ -250,7 +250,9 @@ def find_rounding(source: Source, target: Element) -> Cast | None:
     double to float32 (safe, to the nearest): does not become infinite
     """
     exact = find_cast(source, target)
-    if exact is None or target.kind is not Kind.FLOAT or _kind(source) not in _NUMBERS or not exact.guards:
+    if exact is None or target.suffix is None or target.kind is not Kind.FLOAT or _kind(source) not in _NUMBERS:
+        return None  # a type without a literal of its own (float16) rides on a wider one, which would not round to it
+    if not exact.guards:
         return None
     finite = () if _largest(source) <= target.largest else (StaysFinite(),)
     return Cast(source, target, Level.SAFE, finite, rounds=True)

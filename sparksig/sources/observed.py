@@ -1,7 +1,7 @@
 """What a table is, as frozen data: a closed union of the types that Spark frames, Parquet files and Arrow batches show.
 
-Names are those of Spark's schema JSON (`long`, not `bigint`), which Spark SQL parses as well. Nothing here needs pyspark:
-a Spark schema arrives as its JSON value, an Arrow schema as the `pyarrow.Schema` that describes what Spark would read.
+Names are those of Spark's schema JSON (`long`, not `bigint`), which Spark SQL parses as well. Nothing here needs
+pyspark: a Spark schema arrives as its JSON value, an Arrow schema as the `pyarrow.Schema` of what Spark would read.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def _from_arrow_scalar(kind: pa.DataType) -> ObservedType:
 
 
 def table_from_arrow(schema: pa.Schema) -> StructType:
-    """The table that Spark shows for a Parquet file with this Arrow schema; Spark's own footer wins where it is there."""
+    """The table that Spark shows for a Parquet file with this Arrow schema; Spark's own footer wins."""
     footer = (schema.metadata or {}).get(b"org.apache.spark.sql.parquet.row.metadata")
     if footer is not None:
         return table_from_spark(json.loads(footer))

@@ -1,0 +1,241 @@
+"""The verbs on a Spark frame: plan, enforce, tag, split, validate. They add expressions to the query, never a job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from sparksig.enforcement import sql
+from sparksig.enforcement.policy import Policy, resolve_policy
+from sparksig.enforcement.steps import Plan, plan_table
+from sparksig.errors import Code, Problem, SchemaError
+from sparksig.report.summary import Count, Report, sorted_counts
+from sparksig.signature.model_signature import ModelSignature
+from sparksig.signature.schema import Schema
+from sparksig.sources.observed import StructType as Observed
+from sparksig.sources.observed import table_from_arrow, table_from_spark
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
+
+    Table: TypeAlias = "DataFrame | StructType | pa.Schema | Observed"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A table in two: what the model may see, and what is set apart.
+
+    Attributes:
+        accepted: the clean rows, as declared.
+        quarantined: the dirty rows, raw, plus the violations column.
+    """
+
+    accepted: DataFrame
+    quarantined: DataFrame
+
+
+def plan(table: Table, signature: ModelSignature | Schema, policy: Policy | None = None, **options: Any) -> Plan:
+    """Decide from schemas alone what enforcing a signature on a table will do. Starts no Spark job.
+
+    Args:
+        table: a Spark frame, its schema, or the `pyarrow.Schema` of a Parquet file.
+        signature: what the model was promised.
+        policy: the options, or give them as keywords: see `Policy`.
+        options: single options of `Policy`.
+
+    Returns:
+        A plan to print: each column kept, widened, checked or refused, and what each row must still show.
+
+    Raises:
+        PolicyError: an option cannot be used.
+        NotSupportedError: the signature declares types that are not enforced yet.
+
+    >>> import pyarrow as pa
+    >>> from sparksig import ColSpec, Schema
+    >>> print(plan(pa.schema({"price": pa.float32(), "id": pa.int64()}), Schema([ColSpec("double", "price")])))
+    the table fits
+    column  declared  observed  verdict  row checks
+    ------  --------  --------  -------  ----------
+    price   double    float     widened  not null
+    not in the signature: id
+    """
+    return plan_table(_observed(table), signature, resolve_policy(policy, options))
+
+
+def enforce(
+    df: DataFrame, signature: ModelSignature | Schema, policy: Policy | None = None, **options: Any
+) -> DataFrame:
+    """The declared columns, in the declared types and order; a bad row fails the query that reads it.
+
+    Args:
+        df: the table.
+        signature: what the model was promised.
+        policy: the options, or give them as keywords: see `Policy`.
+        options: single options of `Policy`; `keep=[..]` hands other columns through behind the declared ones.
+
+    Returns:
+        A frame with one column for each declared one; absent optional ones are typed nulls.
+
+    Raises:
+        SchemaError: the table's schema cannot fit; every problem is listed and no job has run.
+        PolicyError: an option cannot be used.
+        NotSupportedError: the signature declares types that are not enforced yet.
+    """
+    made = plan(df, signature, policy, **options).require_ok()
+    kept = _kept_positions(made)
+    rows = positional(df)
+    assertion = sql.assertion(made)
+    if assertion is not None:
+        rows = rows.where(assertion)
+    return _project(rows, made, kept)
+
+
+def tag(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | None = None, **options: Any) -> DataFrame:
+    """The table untouched, plus what is wrong with each row.
+
+    Args:
+        df: the table.
+        signature: what the model was promised.
+        policy: the options, or give them as keywords: see `Policy`.
+        options: single options of `Policy`.
+
+    Returns:
+        All columns of `df` and `_violations`, an array of structs of path, code, expected and observed types; null for
+        a clean row.
+
+    Raises:
+        SchemaError: the table's schema cannot fit, or it has a column of the violations column's name.
+        PolicyError: an option cannot be used.
+        NotSupportedError: the signature declares types that are not enforced yet.
+    """
+    made = _tagging(df, signature, policy, options)
+    names = [sql.column(i) for i in range(len(made.columns))]
+    return positional(df).selectExpr(*names, sql.violations(made)).toDF(*made.columns, made.policy.violations_column)
+
+
+def split(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | None = None, **options: Any) -> Split:
+    """The clean rows as declared, and the dirty rows raw with what is wrong with them.
+
+    Both frames read `df` for themselves: a source that gives other rows the second time must be pinned first.
+
+    Args:
+        df: the table.
+        signature: what the model was promised.
+        policy: the options, or give them as keywords: see `Policy`.
+        options: single options of `Policy`.
+
+    Returns:
+        The two frames; no row is in both, none in neither.
+
+    Raises:
+        SchemaError: the table's schema cannot fit, or it has a column of the violations column's name.
+        PolicyError: an option cannot be used.
+        NotSupportedError: the signature declares types that are not enforced yet.
+    """
+    made = _tagging(df, signature, policy, options)
+    condition = sql.accepted(made) or "true"
+    names = [sql.column(i) for i in range(len(made.columns))]
+    dirty = positional(df).where(f"not ({condition})").selectExpr(*names, sql.violations(made))
+    return Split(
+        _project(positional(df).where(condition), made, _kept_positions(made)),
+        dirty.toDF(*made.columns, made.policy.violations_column),
+    )
+
+
+def validate(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | None = None, **options: Any) -> Report:
+    """Count the violations of a table by path and code, in one action.
+
+    Args:
+        df: the table.
+        signature: what the model was promised.
+        policy: the options, or give them as keywords: see `Policy`.
+        options: single options of `Policy`.
+
+    Returns:
+        Rows in, clean rows, and counts by path and code.
+
+    Raises:
+        SchemaError: the table's schema cannot fit.
+        PolicyError: an option cannot be used.
+        NotSupportedError: the signature declares types that are not enforced yet.
+    """
+    made = plan(df, signature, policy, **options).require_ok()
+    return _count(positional(df).selectExpr(f"{sql.violations(made)} as v"))
+
+
+def count_violations(tagged: DataFrame, column: str) -> Report:
+    """Count what an array column of violations holds, in one action.
+
+    Args:
+        tagged: a frame that `tag`, `split` or `score` made, or that was read back from a quarantine.
+        column: the name of the violations column.
+    """
+    return _count(positional(tagged).selectExpr(f"{sql.column(tagged.columns.index(column))} as v"))
+
+
+def positional(df: DataFrame) -> DataFrame:
+    """The frame with its columns renamed by position: `_0`, `_1`, ..; only such names may stand in SQL text."""
+    return df.toDF(*[sql.column(i) for i in range(len(df.columns))])
+
+
+def _count(violations: DataFrame) -> Report:
+    from pyspark.sql import functions as F
+
+    # the first violation of a row stands for the row: rows are counted in the same pass as what is wrong with them
+    rows = violations.selectExpr("posexplode_outer(v) as (i, v)").selectExpr(
+        "v.path", "v.code", "v.expected", "v.observed", "if(coalesce(i, 0) = 0, 1, 0) as first"
+    )
+    groups = rows.groupBy("path", "code", "expected", "observed").agg(F.count("first"), F.sum("first"))
+    found = groups.toDF("path", "code", "expected", "observed", "rows", "firsts").collect()
+    counts = [Count(r.path, r.code, r.expected, r.observed, r.rows) for r in found if r.code is not None]
+    return Report(
+        rows_in=sum(r.firsts for r in found),
+        rows_clean=sum(r.rows for r in found if r.code is None),
+        violations=sorted_counts(counts),
+    )
+
+
+def _tagging(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | None, options: dict[str, Any]) -> Plan:
+    made = plan(df, signature, policy, **options).require_ok()
+    name = made.policy.violations_column
+    if any(column.lower() == name.lower() for column in made.columns):
+        clash = Problem(
+            name, "the table already has this column", Code.DUPLICATE_COLUMN, "violations_column= renames it"
+        )
+        raise SchemaError("the violations column would not be the only one of its name", [clash])
+    return made
+
+
+def _kept_positions(made: Plan) -> list[int]:
+    """Where the columns of `keep=` lie in the table."""
+    declared = {step.name for step in made.steps}
+    problems, kept = [], []
+    for name in made.policy.keep:
+        positions = [i for i, column in enumerate(made.columns) if column == name]
+        if len(positions) != 1:
+            code = Code.DUPLICATE_COLUMN if positions else Code.MISSING_COLUMN
+            problems.append(Problem(name, f"named by keep=, but the table has {len(positions)} such columns", code))
+        elif name in declared and made.named:
+            problems.append(Problem(name, "named by keep=, but declared as well", Code.DUPLICATE_COLUMN))
+        else:
+            kept.append(positions[0])
+    if problems:
+        raise SchemaError("keep= names columns that cannot be kept", problems)
+    return kept
+
+
+def _project(rows: DataFrame, made: Plan, kept: Sequence[int]) -> DataFrame:
+    names = [step.name for step in made.steps] + [made.columns[i] for i in kept]
+    return rows.selectExpr(*sql.values(made), *(sql.column(i) for i in kept)).toDF(*names)
+
+
+def _observed(table: Table) -> Observed:
+    if isinstance(table, Observed):
+        return table
+    if type(table).__module__.startswith("pyarrow"):
+        return table_from_arrow(table)
+    schema = table if hasattr(table, "jsonValue") else table.schema
+    return table_from_spark(schema.jsonValue())

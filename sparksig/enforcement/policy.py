@@ -1,0 +1,194 @@
+"""The one set of keywords: how strictly a table is read against a signature."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeAlias
+
+from sparksig.errors import PolicyError, Problem
+from sparksig.signature.casts import Level
+
+Paths: TypeAlias = bool | Sequence[str]
+Columns: TypeAlias = Sequence[str] | Mapping[str, str] | None
+
+VIOLATIONS = "_violations"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a table is read against a signature. Every verb takes these as keywords, or one of these as `policy=`.
+
+    Attributes:
+        level: the cast level, or a dict of levels by path (`"*"` names the rest, which is `safe` unless given).
+        allow_rounding: True, or the paths, where a number may be rounded to the nearest float.
+        allow_nulls: True, or the paths, where a null in a required column is no violation.
+        allow_nan: False makes NaN in a float column a violation.
+        extra: `"ignore"` drops columns that the signature has not, `"forbid"` makes them problems.
+        case_sensitive: False lets names differ by case only.
+        columns: for an unnamed schema the table's columns in order, for a named one a dict from the signature's name to
+            the table's. None takes them by position or by name.
+        keep: columns of the table that `enforce` hands through beside the declared ones.
+        time_zone: the zone in which a Spark TIMESTAMP is read as a wall clock; None is UTC, never the session's.
+        violations_column: the name of the column that `tag`, `split` and `score` add.
+        absent_optional: whether an absent optional column appears as a typed null or is left out.
+
+    Raises:
+        PolicyError: an option has a value that it cannot have; all of them are listed.
+
+    >>> Policy(level={"price": "checked"}).level_of("price")
+    <Level.CHECKED: 'checked'>
+    >>> Policy(level="lenient")
+    Traceback (most recent call last):
+    sparksig.errors.PolicyError: the policy cannot be used
+      level: 'lenient' is no level
+        hint: use one of strict, safe, checked, parse
+    """
+
+    level: Level | str | Mapping[str, Level | str] = Level.SAFE
+    allow_rounding: Paths = False
+    allow_nulls: Paths = False
+    allow_nan: bool = True
+    extra: Literal["ignore", "forbid"] = "ignore"
+    case_sensitive: bool = True
+    columns: Columns = None
+    keep: Sequence[str] = ()
+    time_zone: str | None = None
+    violations_column: str = VIOLATIONS
+    absent_optional: Literal["null", "omit"] = "null"
+
+    def __post_init__(self) -> None:
+        if problems := list(_faults(self)):
+            raise PolicyError("the policy cannot be used", problems)
+        # frozen copies: a policy is compared, hashed and shipped, so nothing in it may change under it
+        set_ = object.__setattr__
+        set_(self, "level", _frozen_levels(self.level))
+        for name in ("allow_rounding", "allow_nulls"):
+            value = getattr(self, name)
+            set_(self, name, value if isinstance(value, bool) else tuple(value))
+        if self.columns is not None and not isinstance(self.columns, Mapping):
+            set_(self, "columns", tuple(self.columns))
+        elif self.columns is not None:
+            set_(self, "columns", FrozenDict(self.columns))
+        set_(self, "keep", tuple(self.keep))
+
+    @classmethod
+    def mlflow(cls) -> Policy:
+        """MLflow's own reading: safe casts, nulls allowed, absent optional columns left out, extras dropped."""
+        return cls(allow_nulls=True, absent_optional="omit")
+
+    def level_of(self, column: str, inner: str = "") -> Level:
+        """The cast level of a column, or of a path inside it such as `[].price`; the column's holds for all inside."""
+        if not isinstance(self.level, Mapping):
+            return Level(self.level)
+        for path in _ancestors(column, inner):
+            if path in self.level:
+                return Level(self.level[path])
+        return Level(self.level.get("*", Level.SAFE))
+
+    def rounds(self, column: str, inner: str = "") -> bool:
+        """Whether numbers may be rounded in a column, or at a path inside it."""
+        return _listed(self.allow_rounding, column, inner)
+
+    def admits_nulls(self, column: str, inner: str = "") -> bool:
+        """Whether a null in a required column, or at a required path inside it, is no violation."""
+        return _listed(self.allow_nulls, column, inner)
+
+    def named_paths(self) -> Iterator[tuple[str, str]]:
+        """Each (option, path) that the policy names, for checking them against a signature."""
+        if isinstance(self.level, Mapping):
+            yield from (("level", path) for path in self.level if path != "*")
+        for option in ("allow_rounding", "allow_nulls"):
+            value = getattr(self, option)
+            if not isinstance(value, bool):
+                yield from ((option, path) for path in value)
+        if isinstance(self.columns, Mapping):
+            yield from (("columns", name) for name in self.columns)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options that differ from the defaults, as JSON values.
+
+        >>> Policy(level="checked").to_dict()
+        {'level': 'checked'}
+        """
+        changed = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+        return {name: _plain(value) for name, value in changed.items()}
+
+
+class FrozenDict(dict[str, Any]):
+    """A dict that is hashed by its items; nobody changes it after it has been made."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+
+def resolve_policy(policy: Policy | None, keywords: Mapping[str, Any]) -> Policy:
+    """One policy from `policy=` or from single keywords.
+
+    Raises:
+        PolicyError: both were given.
+        TypeError: a keyword that no verb has.
+    """
+    if policy is None:
+        return Policy(**keywords)
+    if keywords:
+        raise PolicyError(
+            "policy= and single options exclude each other",
+            [Problem(name, "given beside policy=", hint="put it into the Policy") for name in keywords],
+        )
+    return policy
+
+
+def _faults(policy: Policy) -> Iterator[Problem]:
+    levels = policy.level.values() if isinstance(policy.level, Mapping) else [policy.level]
+    for level in levels:
+        if level not in tuple(Level):
+            yield Problem("level", f"{level!r} is no level", hint=f"use one of {', '.join(Level)}")
+    for name in ("allow_rounding", "allow_nulls", "keep", "columns"):
+        if isinstance(getattr(policy, name), str):
+            yield Problem(name, "a single text, where a list of names is meant", hint="write ['name']")
+    if policy.extra not in ("ignore", "forbid"):
+        yield Problem("extra", f"{policy.extra!r} is no choice", hint="use 'ignore' or 'forbid'")
+    if policy.absent_optional not in ("null", "omit"):
+        yield Problem("absent_optional", f"{policy.absent_optional!r} is no choice", hint="use 'null' or 'omit'")
+    for name in ("allow_nan", "case_sensitive"):
+        if not isinstance(getattr(policy, name), bool):
+            yield Problem(name, "neither True nor False")
+    if policy.time_zone is not None and not _known_zone(policy.time_zone):
+        yield Problem("time_zone", "no time zone of that name", hint="use a name such as 'Europe/Berlin'")
+
+
+def _known_zone(name: str) -> bool:
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # OSError: a name that is a directory of the zone data
+        return False
+    return True
+
+
+def _frozen_levels(level: Level | str | Mapping[str, Level | str]) -> Level | FrozenDict:
+    if isinstance(level, Mapping):
+        return FrozenDict({path: Level(value) for path, value in level.items()})
+    return Level(level)
+
+
+def _ancestors(column: str, inner: str) -> Iterator[str]:
+    """The path itself, then what contains it: `items[].price`, `items[]`, `items`; a dot in a column is no path."""
+    yield column + inner
+    for end in range(len(inner) - 1, -1, -1):
+        if inner[end] in ".[":
+            yield column + inner[:end]
+
+
+def _listed(option: Paths, column: str, inner: str) -> bool:
+    return option if isinstance(option, bool) else any(path in option for path in _ancestors(column, inner))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value.value if isinstance(value, Level) else value

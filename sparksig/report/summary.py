@@ -1,0 +1,150 @@
+"""Report and Summary: what a validation and a run found, as data. Counts, codes and paths; never a row's value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sparksig import tables
+
+SCHEMA_VERSION = 1
+"""The version of the summary's JSON form; it changes when a reader of the last one would misread the new one."""
+
+_HEADER = ("column", "code", "declared", "observed", "rows")
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many rows have one violation.
+
+    Attributes:
+        path: where, such as `price` or `image[]`.
+        code: what is wrong.
+        expected: the declared type in words.
+        observed: the table's type in words.
+        rows: the number of rows.
+    """
+
+    path: str
+    code: str
+    expected: str
+    observed: str
+    rows: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The count as JSON values."""
+        return {
+            "path": self.path,
+            "code": self.code,
+            "expected": self.expected,
+            "observed": self.observed,
+            "rows": self.rows,
+        }
+
+
+def sorted_counts(counts: Iterable[Count]) -> tuple[Count, ...]:
+    """Most rows first, then by path and code."""
+    return tuple(sorted(counts, key=lambda c: (-c.rows, c.path, c.code)))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `validate` found in a table.
+
+    Attributes:
+        rows_in: the number of rows.
+        rows_clean: rows without a violation.
+        violations: counts by path and code; a row with two violations counts in both.
+
+    >>> print(Report(3, 2, (Count("age", "NULL", "long", "long", 1),)))
+    3 rows: 2 clean, 1 with violations
+    column  code  declared  observed  rows
+    ------  ----  --------  --------  ----
+    age     NULL  long      long         1
+    """
+
+    rows_in: int
+    rows_clean: int
+    violations: tuple[Count, ...] = ()
+
+    @property
+    def rows_violating(self) -> int:
+        """Rows with at least one violation."""
+        return self.rows_in - self.rows_clean
+
+    @property
+    def ok(self) -> bool:
+        """Whether every row is clean."""
+        return self.rows_clean == self.rows_in
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return {
+            "rows_in": self.rows_in,
+            "rows_clean": self.rows_clean,
+            "rows_violating": self.rows_violating,
+            "violations": [count.to_dict() for count in self.violations],
+        }
+
+    def _rows(self) -> list[tuple[object, ...]]:
+        return [(c.path, c.code, c.expected, c.observed, c.rows) for c in self.violations]
+
+    def _headline(self) -> str:
+        return f"{self.rows_in} rows: {self.rows_clean} clean, {self.rows_violating} with violations"
+
+    def __str__(self) -> str:
+        if not self.violations:
+            return self._headline()
+        return f"{self._headline()}\n{tables.text(_HEADER, self._rows(), right=[4])}"
+
+    def _repr_html_(self) -> str:
+        return tables.html(_HEADER, self._rows(), self._headline())
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one run of the batch job did; `summary.json` holds it.
+
+    Attributes:
+        run_id: the run.
+        verdict: `clean`, `quarantined`, `over_threshold`, `incompatible` or `failed`.
+        rows_in: rows of the source.
+        rows_scored: rows in the scored output.
+        rows_quarantined: rows in the quarantine.
+        violations: counts by path and code.
+        seconds: seconds by phase.
+        outputs: where the outputs lie, by name.
+        params: names of the parameters that were overridden; their values are not told.
+        facts: versions, digests and the plan.
+        problems: what stopped the run, as text without data.
+    """
+
+    run_id: str
+    verdict: str
+    rows_in: int = 0
+    rows_scored: int = 0
+    rows_quarantined: int = 0
+    violations: tuple[Count, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+    params: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The summary as JSON values."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "run_id": self.run_id,
+            "verdict": self.verdict,
+            "rows_in": self.rows_in,
+            "rows_scored": self.rows_scored,
+            "rows_quarantined": self.rows_quarantined,
+            "violations": [count.to_dict() for count in self.violations],
+            "seconds": {phase: round(seconds, 3) for phase, seconds in self.seconds.items()},
+            "outputs": dict(self.outputs),
+            "params_overridden": list(self.params),
+            "problems": list(self.problems),
+            **self.facts,
+        }
