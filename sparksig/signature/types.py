@@ -1,0 +1,398 @@
+"""The types that a column, a property or an element can be declared with: a closed union, as frozen values.
+
+`ColumnType` is that union; code that must handle every type matches on it. What a scalar type means to numpy, pandas,
+Spark or Arrow stands in the table of `dtypes`; a `DataType` only knows its row. The JSON forms and the reprs are
+MLflow's.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from difflib import get_close_matches
+from enum import Enum
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from sparksig.errors import Problem, SignatureError
+from sparksig.signature.dtypes import MLFLOW, Element, Kind
+from sparksig.tables import printable
+
+_PYTHON: dict[Kind, type] = {
+    Kind.BOOLEAN: bool,
+    Kind.INTEGER: int,
+    Kind.FLOAT: float,
+    Kind.STRING: str,
+    Kind.BINARY: bytes,
+    Kind.DATETIME: date,
+}
+
+
+class DataType(Enum):
+    """The eight scalar types. Wherever one is taken, its name is taken too.
+
+    >>> DataType.long, DataType["double"].element.spark
+    (long, 'double')
+    """
+
+    boolean = 1
+    integer = 2
+    long = 3
+    float = 4
+    double = 5
+    string = 6
+    binary = 7
+    datetime = 8
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def element(self) -> Element:
+        """The row of the table of types with every fact about this one."""
+        return MLFLOW[self.name]
+
+    def to_numpy(self) -> np.dtype[Any]:
+        """The numpy dtype that a model receives for a required column of this type."""
+        return np.dtype(self.element.numpy)
+
+    def to_pandas(self) -> np.dtype[Any]:
+        """The dtype of a pandas column of this type; object for strings and binaries, as in MLflow."""
+        return np.dtype(object) if self.element.kind in (Kind.STRING, Kind.BINARY) else self.to_numpy()
+
+    def to_python(self) -> type:
+        """The Python class of one value; `datetime.date` for a datetime, as in MLflow."""
+        return _PYTHON[self.element.kind]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, for example `{"type": "long"}`."""
+        return {"type": self.name}
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Array:
+    """A list of elements of one type.
+
+    Args:
+        dtype: the type of the elements, or the name of a scalar type.
+
+    Raises:
+        SignatureError: `dtype` is no type.
+
+    >>> Array("string").to_dict()
+    {'type': 'array', 'items': {'type': 'string'}}
+    """
+
+    dtype: ColumnType
+
+    def __init__(self, dtype: ColumnType | str) -> None:
+        object.__setattr__(self, "dtype", as_type(dtype, "the elements of an Array"))
+
+    def __repr__(self) -> str:
+        return f"Array({self.dtype!r})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"type": "array", "items": self.dtype.to_dict()}
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Property:
+    """A named member of an Object.
+
+    Args:
+        name: the key.
+        dtype: its type, or the name of a scalar type.
+        required: whether the key must be there and its value not be null.
+
+    Raises:
+        SignatureError: `name` is no text or `dtype` no type.
+    """
+
+    name: str
+    dtype: ColumnType
+    required: bool
+
+    def __init__(self, name: str, dtype: ColumnType | str, required: bool = True) -> None:
+        if not isinstance(name, str):
+            raise SignatureError(f"the name of a Property is text, not {type(name).__name__}")
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "dtype", as_type(dtype, f"Property {name!r}"))
+        object.__setattr__(self, "required", required)
+
+    def __repr__(self) -> str:
+        return f"{self.name}: {self.dtype!r} ({presence(self.required)})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form: one key, the name."""
+        return {self.name: self.dtype.to_dict() | {"required": self.required}}
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Object:
+    """A struct: named members, kept in the order of their names.
+
+    Args:
+        properties: a list of Property, not empty, without repeated names.
+
+    Raises:
+        SignatureError: the list is not that.
+
+    >>> Object([Property("b", "long"), Property("a", "string", required=False)])
+    {a: string (optional), b: long (required)}
+    """
+
+    properties: tuple[Property, ...]
+
+    def __init__(self, properties: list[Property]) -> None:
+        if not isinstance(properties, list):
+            raise SignatureError(f"an Object takes a list of Property, not a {type(properties).__name__}")
+        if not properties:
+            raise SignatureError("an Object without properties is not allowed")
+        if strangers := sorted({type(p).__name__ for p in properties} - {Property.__name__}):
+            raise SignatureError(f"an Object takes a list of Property, not of {', '.join(strangers)}")
+        if repeated := duplicates(p.name for p in properties):
+            raise SignatureError(f"an Object names a property twice: {', '.join(map(repr, repeated))}")
+        object.__setattr__(self, "properties", tuple(sorted(properties, key=lambda p: p.name)))
+
+    def __repr__(self) -> str:
+        return "{" + ", ".join(map(repr, self.properties)) + "}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"type": "object", "properties": {k: v for p in self.properties for k, v in p.to_dict().items()}}
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Map:
+    """A map from text to values of one type; its keys are data, not part of the signature.
+
+    Args:
+        value_type: the type of the values, or the name of a scalar type.
+
+    Raises:
+        SignatureError: `value_type` is no type.
+    """
+
+    value_type: ColumnType
+
+    def __init__(self, value_type: ColumnType | str) -> None:
+        object.__setattr__(self, "value_type", as_type(value_type, "the values of a Map"))
+
+    def __repr__(self) -> str:
+        return f"Map(str -> {self.value_type})"  # str, not repr: MLflow shows `DataType.long` here
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"type": "map", "values": self.value_type.to_dict()}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class AnyType:
+    """Anything: declared, and never looked into."""
+
+    def __repr__(self) -> str:
+        return "Any"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"type": "any"}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SparkMLVector:
+    """A vector of Spark ML, dense or sparse."""
+
+    def __repr__(self) -> str:
+        return "SparkML vector"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"type": "sparkml_vector"}
+
+
+ColumnType: TypeAlias = DataType | Array | Object | Map | AnyType | SparkMLVector
+
+_SIMPLE: dict[str, ColumnType] = {
+    **{scalar.name: scalar for scalar in DataType},
+    "any": AnyType(),
+    "sparkml_vector": SparkMLVector(),
+}
+_CONTENT = {"array": "items", "object": "properties", "map": "values"}
+
+
+def presence(required: bool | None) -> str:
+    """`required` or `optional`, as reprs say it."""
+    return "required" if required else "optional"
+
+
+def duplicates(names: Iterable[str]) -> list[str]:
+    """The names that come more than once, in order, each once."""
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def as_type(given: object, where: str) -> ColumnType:
+    """`given` as a type: itself, or the scalar type with that name.
+
+    Raises:
+        SignatureError: it is neither; `where` says what it was given for.
+    """
+    if isinstance(given, ColumnType):
+        return given
+    if isinstance(given, str) and given in DataType.__members__:
+        return DataType[given]
+    shown = repr(given) if isinstance(given, str) else f"a {type(given).__name__}"
+    raise SignatureError(f"{where}: {shown} is no type", [Problem("type", f"{shown} is no type", hint=_suggest(given))])
+
+
+def _suggest(given: object) -> str:
+    near = get_close_matches(given.lower(), DataType.__members__, n=1, cutoff=0.5) if isinstance(given, str) else []
+    known = f"one of {', '.join(DataType.__members__)}"
+    return f"did you mean {near[0]!r}? It must be {known}" if near else known
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a reader found wrong in one document, and what it did not know, so that all of it is told at once."""
+
+    problems: list[Problem] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+    def wrong(self, path: str, fact: str, hint: str | None = None) -> None:
+        """Notes a fault."""
+        self.problems.append(Problem(path, fact, hint=hint))
+
+    def adopt(self, path: str, error: SignatureError) -> None:
+        """Notes the fault that a constructor found."""
+        hint = error.problems[0].hint if len(error.problems) == 1 else None
+        self.wrong(path, error.message, hint)
+
+    def only(self, data: Mapping[str, Any], known: Collection[str], path: str, *, fatal: bool = False) -> None:
+        """Notes keys beyond the known ones: faults where they are fatal, otherwise something to warn about."""
+        for key in data:
+            if key in known:
+                continue
+            if fatal:
+                self.wrong(path, f"unknown key {printable(key)!r}", f"the keys are {', '.join(known)}")
+            else:
+                self.unknown.append(f"{path}.{printable(key)}")
+
+    def close(self, what: str) -> None:
+        """Warns once about what was unknown and raises once about what was wrong.
+
+        Raises:
+            SignatureError: with every fault.
+        """
+        if self.unknown:
+            warnings.warn(f"{what}: unknown keys are ignored: {', '.join(self.unknown)}", stacklevel=4)
+        if self.problems:
+            raise SignatureError(f"{what} cannot be read", self.problems)
+
+
+def parse_json(text: str, what: str) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        SignatureError: the text is no JSON; the message has the position, not the text.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise SignatureError(f"{what} is not JSON: {error.msg} at {place}") from None
+    except RecursionError:
+        raise SignatureError(f"{what} is nested too deeply") from None
+    except ValueError:  # a number of more digits than Python reads
+        raise SignatureError(f"{what} has a number that is too long") from None
+
+
+def read_type(data: object, path: str, findings: Findings, extra: Collection[str] = ()) -> ColumnType | None:
+    """The type that a JSON form describes; None when it describes none, which `findings` then say.
+
+    Args:
+        data: the JSON value.
+        path: where it stands in its document.
+        findings: takes what is wrong or unknown.
+        extra: keys beside those of the type itself that are known here.
+    """
+    if not isinstance(data, Mapping):
+        findings.wrong(path, f"a type is an object with the key 'type', not {json_kind(data)}")
+        return None
+    name = data.get("type")
+    if not isinstance(name, str):
+        findings.wrong(path, "the key 'type' is missing" if name is None else f"'type' is {json_kind(name)}")
+        return None
+    content = _CONTENT.get(name)
+    findings.only(data, ("type", *filter(None, [content]), *extra), path)
+    if content is None:
+        if name not in _SIMPLE:
+            findings.wrong(f"{path}.type", f"{printable(name)!r} is no type", _suggest(name))
+        return _SIMPLE.get(name)
+    if content not in data:
+        findings.wrong(path, f"the key {content!r} of type {name!r} is missing")
+        return None
+    inside = f"{path}.{content}"
+    if name == "object":
+        return _read_object(data[content], inside, findings)
+    element = read_type(data[content], inside, findings)
+    if element is None:
+        return None
+    return Array(element) if name == "array" else Map(element)
+
+
+def _read_object(data: object, path: str, findings: Findings) -> Object | None:
+    if not isinstance(data, Mapping):
+        findings.wrong(path, f"properties are an object from names to types, not {json_kind(data)}")
+        return None
+    before = len(findings.problems)
+    members: list[Property] = []
+    for name, form in data.items():
+        place = f"{path}.{printable(name)}"
+        dtype = read_type(form, place, findings, extra=("required",))
+        required = read_required(form, place, findings, missing=True)
+        if dtype is not None:
+            members.append(Property(str(name), dtype, bool(required)))
+    if len(findings.problems) > before:
+        return None
+    try:
+        return Object(members)
+    except SignatureError as error:
+        findings.adopt(path, error)
+        return None
+
+
+def read_required(data: object, path: str, findings: Findings, missing: bool | None) -> bool | None:
+    """The value of the key `required`; `missing` where there is none."""
+    required = data.get("required", missing) if isinstance(data, Mapping) else missing
+    if required is None or isinstance(required, bool):
+        return required
+    findings.wrong(f"{path}.required", f"true or false, not {json_kind(required)}")
+    return None
+
+
+def json_kind(value: object) -> str:
+    """What a JSON value is, in words that do not show it.
+
+    >>> json_kind([1, 2])
+    'a list'
+    """
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a text"
+        case Mapping():
+            return "an object"
+        case list():
+            return "a list"
+        case _:
+            return f"a {type(value).__name__}"
