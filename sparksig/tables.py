@@ -14,10 +14,10 @@ from html import escape
 
 
 def printable(value: object) -> str:
-    """`value` as one line of text: control characters and line breaks are shown as escapes.
+    r"""`value` as one line of text: control characters and line breaks are shown as escapes.
 
-    >>> printable("a\\nb")
-    'a\\\\nb'
+    >>> print(printable("a\nb"))
+    a\nb
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(value))
 

@@ -115,10 +115,9 @@ def _find(name: str, names: Sequence[str], case_sensitive: bool) -> int | Proble
         return exact[0]
     if folded and not case_sensitive:
         return folded[0]
+    hint = _nearest(name, names)
     if folded:
         hint = f"the table has {names[folded[0]]!r}: only the case differs, case_sensitive=False accepts it"
-    else:
-        hint = _nearest(name, names)
     return Problem(name, "required, but the table has no such column", Code.MISSING_COLUMN, hint)
 
 

@@ -237,5 +237,5 @@ def _observed(table: Table) -> Observed:
         return table
     if type(table).__module__.startswith("pyarrow"):
         return table_from_arrow(table)
-    schema = table if hasattr(table, "jsonValue") else table.schema
+    schema: Any = table if hasattr(table, "jsonValue") else getattr(table, "schema")  # noqa: B009 - one of two kinds
     return table_from_spark(schema.jsonValue())

@@ -176,7 +176,7 @@ class Plan:
         }
 
     def _rows(self) -> list[tuple[str, ...]]:
-        planned = [
+        planned: list[tuple[str, ...]] = [
             (s.name, s.declared + ("" if s.required else " (optional)"), s.observed, s.verdict, ", ".join(s.checks))
             for s in self.steps
         ]
@@ -257,9 +257,9 @@ def _node(spec: ColSpec | TensorSpec, kind: ObservedType, path: str, required: b
     row = ELEMENTS.get(spec.type.name)
     if row is None:
         return Problem(path, f"{spec.type.name} has no Spark type that carries it", Code.UNSUPPORTED_TYPE)
-    entry = _scalar(row, kind.element, path, False, policy, container=False, declared=describe(spec))
+    entry = _scalar(row, kind.element, path, False, policy, container=False)
     if isinstance(entry, Problem):
-        return entry
+        return _refusal(path, describe(spec), kind, entry.hint)
     return FlatTensorNode(entry, tuple(spec.shape[1:]), nulls)
 
 
@@ -270,9 +270,8 @@ def _scalar(
     nulls: bool,
     policy: Policy,
     container: bool = True,
-    declared: str | None = None,
 ) -> ScalarNode | Problem:
-    declared = declared or target.mlflow or target.numpy
+    declared = target.mlflow or target.numpy
     source = _source(kind)
     exact = None if source is None else find_cast(source, target)
     if exact is None or source is None:

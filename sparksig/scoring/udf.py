@@ -1,0 +1,118 @@
+"""`predict_udf`: the model as a UDF that takes one struct, matched by name, in `select` and in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from sparksig.enforcement.policy import Policy, resolve_policy
+from sparksig.enforcement.steps import plan_table
+from sparksig.enforcement.values import enforce_arrow
+from sparksig.errors import NotSupportedError, SchemaError
+from sparksig.models.loading import Model
+from sparksig.scoring.batches import Feed
+from sparksig.scoring.calls import ModelCall
+from sparksig.signature.model_signature import ModelSignature
+from sparksig.sources.observed import StructType, from_arrow
+from sparksig.sources.spark_schema import struct_type
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import DataType
+
+
+def predict_udf(
+    model: Any,
+    signature: ModelSignature | None = None,
+    params: Mapping[str, Any] | None = None,
+    *,
+    on_violation: str = "fail",
+    trust: bool | str = False,
+    policy: Policy | None = None,
+    **options: Any,
+) -> Any:
+    """The model as a UDF of one struct: `df.select(predict(struct("*")))`, or in SQL `predict(struct(*))`.
+
+    The struct's fields are matched by name, cast and judged like the columns of a table, batch by batch in the worker.
+
+    Args:
+        model: a model directory, an object with `predict`, or a callable `(batch, params)` or `(batch)`.
+        signature: the model's contract; a model directory brings its own.
+        params: params to override, by name.
+        on_violation: `"fail"` fails the query on a dirty row, `"null"` gives it a null prediction.
+        trust: True, or the artifact's `sha256:..`, for artifacts that run code when loaded.
+        policy: the options of enforcement, or give them as keywords: see `Policy`.
+        options: single options of `Policy`.
+
+    Returns:
+        A UDF; `spark.udf.register("predict", udf)` makes it a SQL function.
+
+    Raises:
+        NotSupportedError: Spark is older than 4.1, which has the first UDFs on Arrow arrays; `score` works there.
+        TrustError: the artifact runs code when loaded and is not trusted.
+        ParamError: given params do not fit.
+        SignatureError: the signature is missing or declares no outputs.
+    """
+    from pyspark.sql import functions as F
+
+    if on_violation not in ("fail", "null"):
+        raise NotSupportedError(f"on_violation={on_violation!r}: a UDF can 'fail' or give 'null'; score() can tag")
+    if not hasattr(F, "arrow_udf"):
+        raise NotSupportedError(
+            "predict_udf needs Spark 4.1 or newer: older UDFs damage integers beside nulls; use score()"
+        )
+    call = ModelCall.of(model, signature, params, trust)
+    work = StructScorer(call, resolve_policy(policy, options), on_violation == "null")
+
+    def predict(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
+        return work(batches)
+
+    return F.arrow_udf(predict, _return_type(call))
+
+
+@dataclass(frozen=True, slots=True)
+class StructScorer:
+    """What runs in a Python worker: struct arrays in, prediction arrays out."""
+
+    call: ModelCall
+    policy: Policy
+    null: bool
+
+    def __call__(self, batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
+        """Score each struct array."""
+        model = None  # loaded with the first batch: an empty partition needs none
+        for batch in batches:
+            model = model or self.call.load()
+            yield self._score(model, batch)
+
+    def _score(self, model: Model, batch: pa.Array) -> pa.Array:
+        if not pa.types.is_struct(batch.type):
+            raise SchemaError(f"the UDF takes one struct, it was given {from_arrow(batch.type)}: predict(struct(*))")
+        table = from_arrow(batch.type)
+        assert isinstance(table, StructType)
+        plan = plan_table(table, self.call.signature, self.policy).require_ok()
+        judged = enforce_arrow(plan, batch.flatten(), len(batch))
+        if not self.null:
+            judged.require_clean()
+        clean = ~np.any([mask for *_, mask in judged.faults], axis=0) if judged.faults else np.ones(len(batch), bool)
+        call = self.call.on(Feed.of(plan))
+        if not clean.any():
+            found = [pa.nulls(len(batch), column.arrow) for column in call.outputs.columns]
+        else:
+            arrays = [column.filter(pa.array(clean)) for column in judged.columns]
+            back = pa.array(np.cumsum(clean) - 1, mask=~clean)
+            found = [array.take(back) for array in call.predict(model, arrays, int(clean.sum()))]
+        if len(found) == 1:
+            return found[0]
+        return pa.StructArray.from_arrays(found, [c.name for c in call.outputs.columns], mask=pa.array(~clean))
+
+
+def _return_type(call: ModelCall) -> DataType:
+    from pyspark.sql import types as T
+
+    assert call.signature.outputs is not None
+    fields = [T.StructField(f.name, f.dataType, True) for f in struct_type(call.signature.outputs).fields]
+    return fields[0].dataType if len(fields) == 1 else T.StructType(fields)
