@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import functools
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+from sparksig.errors import ModelLoadError, NotSupportedError, TrustError
+from sparksig.models import loading
+from sparksig.models.artifact import Artifact
+from sparksig.models.loading import load_model
+from sparksig.models.saving import save_model
+from tests.models.estimators import Threshold
+
+X = pd.DataFrame({"x": [-1.0, 0.2, 3.0]})
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Artifact:
+    return save_model(tmp_path / "model", Threshold())
+
+
+# ---- trust
+
+
+def test_without_trust_it_says_what_to_give(saved: Artifact) -> None:
+    with pytest.raises(TrustError) as caught:
+        load_model(saved.path)
+    assert f"--trust {saved.digest}" in str(caught.value)
+    assert f'trust="{saved.digest}"' in str(caught.value)
+    assert isinstance(caught.value, PermissionError)
+
+
+@pytest.mark.parametrize("trust", ["yes", "sha256:", "sha256:" + "0" * 63, "sha256:" + "0" * 64, ""])
+def test_another_digest_is_no_trust(saved: Artifact, trust: str) -> None:
+    with pytest.raises(TrustError):
+        load_model(saved.path, trust=trust)
+
+
+class Bomb:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_nothing_is_unpickled_before_the_digest_is_verified(saved: Artifact, tmp_path: Path) -> None:
+    (saved.path / "model.pkl").write_bytes(pickle.dumps(Bomb(tmp_path / "boom")))
+    for trust in (False, saved.digest, "True"):
+        with pytest.raises(TrustError):
+            load_model(saved.path, trust=trust)
+    assert not (tmp_path / "boom").exists()
+    with pytest.raises(ModelLoadError):  # None is no model, but it was unpickled: somebody said so
+        load_model(saved.path, trust=True)
+    assert (tmp_path / "boom").exists()
+
+
+def test_a_path_outside_of_the_directory_is_not_read(saved: Artifact, tmp_path: Path) -> None:
+    (tmp_path / "other.pkl").write_bytes(pickle.dumps(Bomb(tmp_path / "boom")))
+    document = yaml.safe_load((saved.path / "MLmodel").read_text())
+    document["flavors"]["sklearn"]["pickled_model"] = "../other.pkl"
+    (saved.path / "MLmodel").write_text(yaml.safe_dump(document))
+    with pytest.raises(ModelLoadError, match="not there"):
+        load_model(saved.path, trust=True)
+    assert not (tmp_path / "boom").exists()
+
+
+# ---- the cache
+
+
+def test_a_digest_is_loaded_once_per_process(saved: Artifact, tmp_path: Path) -> None:
+    model = load_model(saved.path, trust=saved.digest)
+    assert load_model(saved.path, trust=saved.digest) is model
+    saved.path.rename(tmp_path / "moved")
+    assert load_model(tmp_path / "moved", trust=True) is model
+
+
+def test_a_digest_that_is_loaded_vouches_for_no_other_path(saved: Artifact, tmp_path: Path) -> None:
+    load_model(saved.path, trust=saved.digest)
+    other = save_model(tmp_path / "other", Threshold(2.0))
+    with pytest.raises(TrustError, match="not the one that was trusted"):
+        load_model(other.path, trust=saved.digest)
+
+
+def test_the_cache_is_bounded(tmp_path: Path) -> None:
+    first = save_model(tmp_path / "first", Threshold(0.1))
+    model = load_model(first.path, trust=True)
+    for i in range(loading.CACHED):
+        load_model(save_model(tmp_path / str(i), Threshold(10.0 + i)).path, trust=True)
+    assert load_model(first.path, trust=True) is not model
+    assert len(loading._cache) == loading.CACHED
+
+
+# ---- flavours
+
+
+def edit(artifact: Artifact, **flavors: Any) -> Path:
+    document = yaml.safe_load((artifact.path / "MLmodel").read_text())
+    document["flavors"] = flavors
+    (artifact.path / "MLmodel").write_text(yaml.safe_dump(document))
+    return artifact.path
+
+
+@pytest.mark.parametrize(
+    ("flavors", "told"),
+    [
+        ({"xgboost": {}, "python_function": {}}, "python_function, xgboost (those that are: sklearn)"),
+        ({"sklearn": {"serialization_format": "skops"}}, "stored as skops"),
+        ({"sklearn": {"code": "code"}}, "code_paths"),
+        ({"sklearn": {}, "python_function": {"predict_fn": "score"}}, "predict with score"),
+    ],
+)
+def test_what_is_not_loaded_is_said_by_name(saved: Artifact, flavors: dict[str, Any], told: str) -> None:
+    with pytest.raises(NotSupportedError, match=re.escape(told)):
+        load_model(edit(saved, **flavors), trust=True)
+
+
+def test_uris_and_onnx_are_said_by_name() -> None:
+    with pytest.raises(NotSupportedError, match="ONNX"):
+        load_model("model.onnx")
+    with pytest.raises(NotSupportedError, match="runs:/"):
+        load_model("runs:/abc/model", trust=True)
+
+
+def test_the_method_that_mlflow_would_call(saved: Artifact) -> None:
+    classifier = LogisticRegression().fit(X, [0, 0, 1])
+    (saved.path / "model.pkl").write_bytes(pickle.dumps(classifier))
+    path = edit(saved, sklearn={}, python_function={"predict_fn": "predict_proba"})
+    assert load_model(path, trust=True).predict(X, None).tolist() == classifier.predict_proba(X).tolist()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"cno_such_module\nx\n.", "needs the module no_such_module"),
+        (b"cos\nno_such_name\n.", "unpickling raised AttributeError"),
+        (b"not a pickle", "unpickling raised UnpicklingError"),
+        (b"", "unpickling raised EOFError"),
+    ],
+)
+def test_a_pickle_that_does_not_load(saved: Artifact, content: bytes, told: str) -> None:
+    (saved.path / "model.pkl").write_bytes(content)
+    with pytest.raises(ModelLoadError, match=told):
+        load_model(saved.path, trust=True)
+
+
+# ---- objects and functions
+
+
+def batch_only(batch: list[int]) -> list[int]:
+    return batch
+
+
+def batch_and_params(batch: list[int], params: dict[str, int]) -> list[int]:
+    return [x + params["add"] for x in batch]
+
+
+def by_position(batch: list[int], given: dict[str, int], /) -> list[int]:
+    return batch_and_params(batch, given)
+
+
+def by_name_only(batch: list[int], *, params: dict[str, int]) -> list[int]:
+    return batch_and_params(batch, params)
+
+
+def any_keywords(batch: list[int], scale: int = 1, **params: int) -> list[int]:
+    assert not params
+    return [x * scale for x in batch]
+
+
+class Adds:
+    def predict(self, batch: list[int], params: dict[str, int] | None = None) -> list[int]:
+        return batch_and_params(batch, params or {})
+
+
+@pytest.mark.parametrize(
+    ("model", "takes_params"),
+    [
+        (batch_only, False),
+        (batch_and_params, True),
+        (by_position, True),
+        (by_name_only, True),
+        (any_keywords, False),
+        (functools.partial(any_keywords, scale=1), False),
+        (Adds(), True),
+        (Adds, True),
+        (Adds().predict, True),
+        (lambda: Adds(), True),
+        (lambda: batch_only, False),
+        (list, False),
+    ],
+)
+def test_every_kind_of_model_is_called_alike(model: object, takes_params: bool) -> None:
+    if model is list:  # a class without predict, that makes something which is no model
+        with pytest.raises(ModelLoadError, match="no such method"):
+            load_model(model)
+        return
+    loaded = load_model(model)
+    assert loaded.takes_params is takes_params
+    assert loaded.predict([1, 2], {"add": 1}) == ([2, 3] if takes_params else [1, 2])
+    assert load_model(loaded) is loaded
+
+
+def test_scikit_learn_arguments_are_not_params() -> None:
+    model = load_model(LinearRegression().fit(X, [0, 1, 2]))
+    assert not model.takes_params
+    assert len(model.predict(X, {"anything": 1})) == 3
+
+
+class WithContext:
+    def predict(self, context: object, model_input: object) -> object:
+        return model_input
+
+
+@pytest.mark.parametrize("model", [None, 3, object(), lambda: lambda: batch_only, lambda: 1 / 0])
+def test_what_is_no_model(model: object) -> None:
+    with pytest.raises(ModelLoadError):
+        load_model(model)
+
+
+def test_mlflows_context_is_said_by_name() -> None:
+    with pytest.raises(NotSupportedError, match="context"):
+        load_model(WithContext())
