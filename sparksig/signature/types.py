@@ -57,6 +57,18 @@ class DataType(Enum):
         """The row of the table of types with every fact about this one."""
         return MLFLOW[self.name]
 
+    @classmethod
+    def holding(cls, element: Element) -> DataType | None:
+        """The smallest scalar type that holds every value of an element type; None where none does.
+
+        >>> from sparksig.signature.dtypes import ELEMENTS
+        >>> DataType.holding(ELEMENTS["uint32"]), DataType.holding(ELEMENTS["uint64"])
+        (long, None)
+        """
+        rows = ((scalar, scalar.element) for scalar in cls)
+        fit = (scalar for scalar, row in rows if row.kind is element.kind and row.digits >= element.digits)
+        return next(fit, None)
+
     def to_numpy(self) -> np.dtype[Any]:
         """The numpy dtype that a model receives for a required column of this type."""
         return np.dtype(self.element.numpy)

@@ -1,0 +1,84 @@
+"""The signature of a model from examples of what it takes and returns."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from sparksig.errors import Problem, SignatureError
+from sparksig.signature.model_signature import ModelSignature
+from sparksig.signature.schema import Schema
+from sparksig.tables import printable
+
+
+def infer_signature(
+    inputs: Any = None,
+    outputs: Any = None,
+    params: Mapping[str, Any] | None = None,
+    *,
+    strict: bool = False,
+    nullable_as_optional: bool = False,
+) -> ModelSignature:
+    """The signature that example data shows.
+
+    Args:
+        inputs: what the model takes: a pandas DataFrame or Series, an ndarray or a dict of them, a sparse matrix, a
+            scalar, a list, a dict, a list of dicts, or a Spark DataFrame, of which the schema is read and no row.
+        outputs: what it returns, of the same kinds.
+        params: default values by name.
+        strict: raise where nothing but Any can be declared; otherwise the column becomes Any, and a warning names it.
+        nullable_as_optional: of a Spark DataFrame, take nullable columns as optional ones. They are required
+            otherwise, as in MLflow, because nearly every Spark column is nullable. Of other data a column is optional
+            where values are missing.
+
+    Returns:
+        The signature.
+
+    Raises:
+        SignatureError: nothing is given, or params have values that no param can have, or `strict` says so.
+
+    >>> import pandas as pd
+    >>> infer_signature(pd.DataFrame({"age": [31.5, None], "city": ["Oslo", "Bari"]})).inputs
+    ['age': double (optional), 'city': string (required)]
+    """
+    from sparksig.sources.data import infer_params
+
+    found: dict[str, Schema | None] = {"inputs": None, "outputs": None}
+    for part, data in (("inputs", inputs), ("outputs", outputs)):
+        if data is None:
+            continue
+        schema, problems = _infer(data, nullable_as_optional)
+        if problems and strict:
+            raise SignatureError(f"the {part} cannot be inferred", problems)
+        if problems:
+            _warn(part, problems)
+        found[part] = schema
+    return ModelSignature(found["inputs"], found["outputs"], infer_params(params) if params else None)
+
+
+def infer_schema(data: Any, *, nullable_as_optional: bool = False) -> Schema:
+    """The schema that example data shows, as `infer_signature` finds it.
+
+    Raises:
+        SignatureError: for a column nothing but Any can be declared.
+    """
+    schema, problems = _infer(data, nullable_as_optional)
+    if problems:
+        raise SignatureError("the schema cannot be inferred", problems)
+    return schema
+
+
+def _infer(data: Any, nullable_as_optional: bool) -> tuple[Schema, list[Problem]]:
+    if type(data).__name__ == "DataFrame" and type(data).__module__.startswith("pyspark.sql"):
+        from sparksig.sources.spark_schema import schema_from_struct
+
+        return schema_from_struct(data.schema, nullable_as_optional=nullable_as_optional)
+    from sparksig.sources.data import infer_schema
+
+    return infer_schema(data)
+
+
+def _warn(part: str, problems: list[Problem]) -> None:
+    what = "; ".join(f"{printable(p.path)}: {p.fact}" if p.path else p.fact for p in problems)
+    warnings.warn(f"declared as Any, and never checked, because nothing else fits {part}: {what}", stacklevel=3)
