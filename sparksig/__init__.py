@@ -12,42 +12,57 @@ from typing import TYPE_CHECKING, Any
 
 from sparksig._version import __version__
 
-if TYPE_CHECKING:
-    from sparksig.enforcement.frames import Split, enforce, plan, split, tag, validate
-    from sparksig.enforcement.policy import Policy
-    from sparksig.enforcement.steps import Plan
-    from sparksig.errors import (
-        AccountingError,
-        Code,
-        ConfigError,
-        EnvironmentFault,
-        ModelError,
-        ModelLoadError,
-        NotSupportedError,
-        OutputError,
-        ParamError,
-        PolicyError,
-        Problem,
-        SchemaError,
-        SignatureError,
-        SinkError,
-        SparksigError,
-        TrustError,
-        ViolationError,
-    )
-    from sparksig.models.loading import load_model
-    from sparksig.models.saving import save_model
-    from sparksig.report.summary import Report
-    from sparksig.scoring.frames import score
-    from sparksig.scoring.udf import predict_udf
-    from sparksig.signature.casts import Level
-    from sparksig.signature.model_signature import ModelSignature
-    from sparksig.signature.params import ParamSchema, ParamSpec
-    from sparksig.signature.schema import ColSpec, Schema, TensorSpec
-    from sparksig.signature.types import AnyType, Array, DataType, Map, Object, Property, SparkMLVector
-    from sparksig.sources.inference import infer_signature
-    from sparksig.sources.mlmodel import load_signature, save_signature, set_signature
-    from sparksig.sources.spark_schema import signature_from_struct, struct_type
+if TYPE_CHECKING:  # a type checker reads imports, and `as` is how they are exported; a test holds the two lists equal
+    from sparksig.enforcement.frames import Split as Split
+    from sparksig.enforcement.frames import enforce as enforce
+    from sparksig.enforcement.frames import plan as plan
+    from sparksig.enforcement.frames import split as split
+    from sparksig.enforcement.frames import tag as tag
+    from sparksig.enforcement.frames import validate as validate
+    from sparksig.enforcement.policy import Policy as Policy
+    from sparksig.enforcement.steps import Plan as Plan
+    from sparksig.errors import AccountingError as AccountingError
+    from sparksig.errors import Code as Code
+    from sparksig.errors import ConfigError as ConfigError
+    from sparksig.errors import EnvironmentFault as EnvironmentFault
+    from sparksig.errors import ModelError as ModelError
+    from sparksig.errors import ModelLoadError as ModelLoadError
+    from sparksig.errors import NotSupportedError as NotSupportedError
+    from sparksig.errors import OutputError as OutputError
+    from sparksig.errors import ParamError as ParamError
+    from sparksig.errors import PolicyError as PolicyError
+    from sparksig.errors import Problem as Problem
+    from sparksig.errors import SchemaError as SchemaError
+    from sparksig.errors import SignatureError as SignatureError
+    from sparksig.errors import SinkError as SinkError
+    from sparksig.errors import SparksigError as SparksigError
+    from sparksig.errors import TrustError as TrustError
+    from sparksig.errors import ViolationError as ViolationError
+    from sparksig.models.loading import load_model as load_model
+    from sparksig.models.saving import save_model as save_model
+    from sparksig.report.summary import Report as Report
+    from sparksig.scoring.frames import score as score
+    from sparksig.scoring.udf import predict_udf as predict_udf
+    from sparksig.signature.casts import Level as Level
+    from sparksig.signature.model_signature import ModelSignature as ModelSignature
+    from sparksig.signature.params import ParamSchema as ParamSchema
+    from sparksig.signature.params import ParamSpec as ParamSpec
+    from sparksig.signature.schema import ColSpec as ColSpec
+    from sparksig.signature.schema import Schema as Schema
+    from sparksig.signature.schema import TensorSpec as TensorSpec
+    from sparksig.signature.types import AnyType as AnyType
+    from sparksig.signature.types import Array as Array
+    from sparksig.signature.types import DataType as DataType
+    from sparksig.signature.types import Map as Map
+    from sparksig.signature.types import Object as Object
+    from sparksig.signature.types import Property as Property
+    from sparksig.signature.types import SparkMLVector as SparkMLVector
+    from sparksig.sources.inference import infer_signature as infer_signature
+    from sparksig.sources.mlmodel import load_signature as load_signature
+    from sparksig.sources.mlmodel import save_signature as save_signature
+    from sparksig.sources.mlmodel import set_signature as set_signature
+    from sparksig.sources.spark_schema import signature_from_struct as signature_from_struct
+    from sparksig.sources.spark_schema import struct_type as struct_type
 
 _HOMES = {
     "sparksig.errors": (

@@ -39,7 +39,9 @@ VIOLATIONS_TYPE = "array<struct<path:string,code:string,expected:string,observed
 _NONZERO = r"\A[^eE]*[1-9]"
 _INFINITY = r"\A[+-]?Infinity\z"
 _BEYOND_MICROS = r"[.][0-9]{6}[0-9]*[1-9]"
-_ZONED = r"\A.{11,}(Z|[+-][0-9]{2}:?[0-9]{2})\z"
+_ZONED = r"(Z|[+-][0-9]{2}:?[0-9]{2})\z"
+_TO_MINUTES = r"\A([^:]*:[0-9]{2})(Z|[+-].*)?\z"
+_MICROS_OF_DATE = "try_multiply(unix_date({}), 86400000000L)"
 _HINT = ". hint: validate() counts such rows, split() sets them apart"
 
 
@@ -257,12 +259,15 @@ def cast_value(cast: Cast, x: str) -> str:
 def _moment(source: Element, x: str) -> str:
     """A wall clock as the instant that has it in UTC, whatever the session's time zone."""
     if source.spark == "date":
-        return f"timestamp_micros(try_multiply(unix_date({x}), 86400000000L))"
+        return f"timestamp_micros({_MICROS_OF_DATE.format(x)})"
     if source.spark == "timestamp_ntz":
-        return f"timestamp'1970-01-01 00:00:00Z' + ({x} - timestamp_ntz'1970-01-01 00:00:00')"
-    zoned = f"{x} rlike {text(_ZONED)}"
-    whole = f"case when length({x}) = 10 then concat({x}, 'T00:00:00Z') when {zoned} then {x} else concat({x}, 'Z') end"
-    return f"try_cast({whole} as timestamp)"
+        # not epoch + (x - epoch): days of an interval are added in the session's time zone, with its leaps
+        time = f"hour({x}) * 3600000000L + minute({x}) * 60000000L + cast(extract(second from {x}) * 1000000 as long)"
+        return f"timestamp_micros(try_add({_MICROS_OF_DATE.format(f'cast({x} as date)')}, {time}))"
+    # Spark's own cast takes only some of ISO 8601: it is given seconds and an offset always
+    seconds = f"regexp_replace({x}, {text(_TO_MINUTES)}, {text('$1:00$2')})"
+    time = f"case when {x} rlike {text(_ZONED)} then {seconds} else concat({seconds}, 'Z') end"
+    return f"try_cast(case when length({x}) = 10 then concat({x}, 'T00:00:00Z') else {time} end as timestamp)"
 
 
 def _x(step: Step) -> str:
