@@ -31,6 +31,13 @@ SPARK_CONF = {
 }
 
 
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Doctests are those of the package: a file here that holds no tests is a tool of theirs, and is not run."""
+    path = collection_path
+    tool = path.suffix == ".py" and not path.name.startswith("test_") and path.name != "conftest.py"
+    return True if tool and path.is_relative_to(ROOT / "tests") else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test that uses the session is a test with a JVM, whether it says so or not."""
     for item in items:

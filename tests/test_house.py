@@ -20,7 +20,7 @@ STARRED = (
     "tables",
     "signature",
     "models",
-    "report.summary",
+    "report",
     "enforcement.policy",
     "enforcement.steps",
     "enforcement.sql",

@@ -27,9 +27,9 @@ from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
-from sparksig.sources.inference import infer_signature
 
 from sparksig.models.saving import save_model
+from sparksig.sources.inference import infer_signature
 
 FILES = 8
 LATE = 15  # minutes after which an arrival counts as late
