@@ -150,6 +150,7 @@ _EXACT: dict[type, Element] = {
     **{np.dtype(scalar.element.numpy).type: scalar.element for scalar in DataType},
     bool: ELEMENTS["bool"],
     str: ELEMENTS["str"],
+    bytes: ELEMENTS["bytes"],
 }
 """The element type of a value, by its exact class; bool is a subclass of int and no number."""
 
@@ -166,8 +167,6 @@ def admit(value: object, declared: DataType) -> object:
     target = declared.element
     if target.kind is Kind.DATETIME:
         return _moment(value)
-    if target.kind is Kind.BINARY:
-        return Fault("params hold no binary", Code.UNSUPPORTED_TYPE)
     if type(value) is int:
         return _integer(value, target)
     if type(value) is float and target.kind is Kind.FLOAT:

@@ -8,11 +8,11 @@ is null, or an empty list or dict, says nothing about its type.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import reduce
-from itertools import chain, repeat
-from operator import attrgetter
+from itertools import chain, compress, repeat
+from operator import is_not
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,7 @@ _SCALARS: dict[type, DataType] = {
 """The type of a scalar by its exact class, as in MLflow: numpy's narrower scalars and pandas' Timestamp have none."""
 
 _OBJECT = np.dtype(object)
+_ABSENT = object()
 _BY_KIND = {"U": "str", "S": "bytes", "M": "datetime64[ns]"}
 
 
@@ -147,16 +148,24 @@ def _list(data: list[Any]) -> tuple[Schema, list[Problem]]:
         return Schema([ColSpec(DataType.string)]), []  # as MLflow has always read it
     if all(issubclass(kind, dict) for kind in set(map(type, data))):
         names = dict.fromkeys(chain.from_iterable(data))
-        return _schema((name, *_row_column(list(map(dict.get, data, repeat(name))), name)) for name in names)
+        return _schema((name, *_row_column(data, name)) for name in names)
     return Schema([ColSpec(common(data, "").type)]), []
 
 
-def _row_column(values: list[object], name: object) -> tuple[ColumnType | Unfit, bool]:
+def _row_column(rows: list[dict[Any, Any]], name: object) -> tuple[ColumnType | Unfit, bool]:
+    values = _present(rows, name)
+    absent = len(values) < len(rows)
     try:
         found = common(values, str(name))
     except Unfit as unfit:
-        return unfit, None in values
-    return found.type, found.nulls
+        return unfit, absent or any(value is None for value in values)
+    return found.type, absent or found.nulls
+
+
+def _present(rows: Iterable[dict[Any, Any]], name: object) -> list[object]:
+    """The values of a key in the rows that have it."""
+    values = list(map(dict.get, rows, repeat(name), repeat(_ABSENT)))
+    return list(compress(values, map(is_not, values, repeat(_ABSENT))))
 
 
 def _series(data: pd.Series[Any]) -> tuple[Schema, list[Problem]]:
@@ -228,12 +237,13 @@ def _schema(columns: Iterable[tuple[Any, ColumnType | Unfit, bool]]) -> tuple[Sc
     return Schema(specs), problems
 
 
-def common(values: Sequence[object] | np.ndarray[Any, Any], path: str) -> Common:
+def common(values: Sequence[object] | np.ndarray[Any, Any], path: str, *, silent: bool = False) -> Common:
     """The type of a column of Python values.
 
     Args:
         values: the values, of which none is asked for by a Python step of its own.
         path: where they stand.
+        silent: whether there are values beside them that say nothing.
 
     Raises:
         Unfit: there is none: classes that no type is declared for, or several types.
@@ -251,11 +261,19 @@ def common(values: Sequence[object] | np.ndarray[Any, Any], path: str) -> Common
             issubclass(k, float | np.floating) for k in set(map(type, gone))
         )
         return Common(kind, some, some and not floats)
+    if len(kinds) > 1 and not kinds <= {list, np.ndarray}:
+        spoken = np.array([not _is_empty(value) for value in kept])
+        if not spoken.all():
+            return replace(common(kept[spoken], path, silent=True), missing=some, nulls=some, empty=True)
     if all(issubclass(kind, dict) for kind in kinds):
-        return _object(kept, some, path)
+        return _object(kept, some, silent, path)
     if kinds <= {list, np.ndarray}:
         return _array(kept, some, path)
     raise _stranger(kinds, path)
+
+
+def _is_empty(value: object) -> bool:
+    return isinstance(value, list | dict | np.ndarray) and not len(value)
 
 
 def _scalar(values: np.ndarray[Any, Any], kinds: set[type], path: str) -> DataType:
@@ -263,13 +281,17 @@ def _scalar(values: np.ndarray[Any, Any], kinds: set[type], path: str) -> DataTy
     if len(types) > 1:
         raise Unfit(f"values of several types: {', '.join(sorted(t.name for t in types))}", path)
     [found] = types
-    row = found.element
-    if int in kinds and not (row.low <= values.min() and values.max() <= row.high):
-        raise Unfit(f"integers that no {found.name} holds", path)
+    if int in kinds:
+        _check_range(values, found, path)
     return found
 
 
-def _object(rows: np.ndarray[Any, Any], nulls: bool, path: str) -> Common:
+def _check_range(values: Iterable[Any], kind: DataType, path: str) -> None:
+    if max(values) > kind.element.high or min(values) < kind.element.low:
+        raise Unfit(f"integers that no {kind.name} holds", path)
+
+
+def _object(rows: np.ndarray[Any, Any], nulls: bool, silent: bool, path: str) -> Common:
     names = dict.fromkeys(chain.from_iterable(rows))
     empty = not all(map(len, rows))
     if not names:
@@ -278,9 +300,10 @@ def _object(rows: np.ndarray[Any, Any], nulls: bool, path: str) -> Common:
         raise Unfit("the keys of an object are the names of its properties: they must be text", path)
     members = []
     for name in names:
-        found = common(list(map(dict.get, rows, repeat(name))), f"{path}.{name}")
-        silent = nulls or empty or found.missing or found.empty
-        members.append(Property(name, found.type, not silent))
+        values = _present(rows, name)
+        found = common(values, f"{path}.{name}")
+        optional = found.missing or found.empty or len(values) < len(rows)
+        members.append(Property(name, found.type, not (optional or nulls or empty or silent)))
     return Common(Object(members), nulls, nulls, empty)
 
 
@@ -292,15 +315,15 @@ def _array(values: np.ndarray[Any, Any], nulls: bool, path: str) -> Common:
     objects = [array.tolist() for array in arrays if array.dtype == _OBJECT]
     elements = list(chain(chain.from_iterable(lists), *objects))
     types: list[ColumnType] = [Array(common(elements, f"{path}[]").type)] if elements else []
-    shapes = set(map(attrgetter("dtype", "ndim"), arrays))
+    shapes = {(array.dtype, array.ndim) for array in arrays if array.ndim == 0 or len(array)}
     types += [_nested(dtype, ndim, path) for dtype, ndim in shapes if dtype != _OBJECT]
-    if arrays and not any(map(len, values)):
+    if arrays and not nulls and not any(map(len, values)):
         raise Unfit("arrays without an element", path)
     try:
         found: ColumnType = reduce(merge, types) if types else AnyType()
     except SignatureError as error:
         raise Unfit(error.message, path) from None
-    return Common(found, nulls, nulls, empty=not all(map(len, lists)))
+    return Common(found, nulls, nulls, empty=not all(map(len, values)))
 
 
 def _nested(dtype: np.dtype[Any], ndim: int, path: str) -> Array:
@@ -348,7 +371,7 @@ def infer_params(params: Mapping[str, Any]) -> ParamSchema:
 
 def _param(name: str, value: object) -> ParamSpec:
     if isinstance(value, list) or (isinstance(value, np.ndarray) and value.ndim == 1):
-        return ParamSpec(name, _element_type(list(value)), value, LIST)
+        return ParamSpec(name, _element_type(value), value, LIST)
     if isinstance(value, dict) and value:
         kind = common([value], "").type
         assert isinstance(kind, Object)
@@ -359,14 +382,18 @@ def _param(name: str, value: object) -> ParamSpec:
     return ParamSpec(name, scalar, value)
 
 
-def _element_type(values: list[object]) -> DataType:
+def _element_type(values: list[object] | np.ndarray[Any, Any]) -> DataType:
     """The type of a list's elements; of numbers the one that holds them all, as numpy finds it."""
-    if not values:
+    if isinstance(values, np.ndarray) and values.dtype != _OBJECT:
+        return _declared(values.dtype, "[]")
+    if not len(values):
         return DataType.string
     kinds = set(map(type, values))
     if not kinds <= _SCALARS.keys():
         raise Unfit("a list of anything but scalars of one type", "[]")
     types = {_SCALARS[kind] for kind in kinds}
+    if int in kinds:
+        _check_range([value for value in values if type(value) is int], DataType.long, "[]")
     if len(types) > 1 and all(t.element.is_number for t in types):
         return _declared(np.result_type(*(t.to_numpy() for t in types)), "[]")
     if len(types) > 1:
