@@ -164,13 +164,7 @@ class Outputs:
     def _fields(self, prediction: Any) -> list[Any]:
         if isinstance(prediction, pd.DataFrame | Mapping) and (self.named or len(self.columns) > 1):
             names = [c.name for c in self.columns] if self.named else list(prediction)[: len(self.columns)]
-            missing = [name for name in names if name not in prediction]
-            if missing:
-                problems = [
-                    Problem(name, "declared, but the output has no such column", Code.WRONG_OUTPUT) for name in missing
-                ]
-                raise OutputError("the model's output breaks the output schema", problems)
-            return [prediction[name] for name in names]
+            return [prediction[name] if name in prediction else _ABSENT for name in names]
         if len(self.columns) == 1:
             single = isinstance(prediction, pd.DataFrame) and prediction.shape[1] == 1
             return [prediction.iloc[:, 0] if single else prediction]
@@ -179,6 +173,10 @@ class Outputs:
             return list(values.T)
         fact = f"{len(self.columns)} columns are declared, the model returned {_words(prediction)}"
         raise OutputError("the model's output breaks the output schema", [Problem("", fact, Code.WRONG_OUTPUT)])
+
+
+_ABSENT = object()
+"""Stands for a declared output that the prediction has not."""
 
 
 def _to_numpy(column: FeedColumn, array: pa.Array) -> Any:
@@ -209,6 +207,8 @@ def _output_element(spec: ColSpec | TensorSpec) -> Element | None:
 
 def _output_array(column: OutputColumn, values: Any, rows: int) -> pa.Array | Problem:
     """One output column in its declared type, or what is wrong with it."""
+    if values is _ABSENT:
+        return Problem(column.name, "declared, but the output has no such column", Code.WRONG_OUTPUT)
     if column.shape or isinstance(column.spec, TensorSpec):
         values = np.asarray(values)
         if values.shape != (rows, *column.shape):

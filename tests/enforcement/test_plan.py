@@ -1,0 +1,242 @@
+"""The plan, from schemas alone: which column is which, what happens to it, and every fault at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sparksig import (
+    Array,
+    ColSpec,
+    ModelSignature,
+    NotSupportedError,
+    Policy,
+    PolicyError,
+    Schema,
+    SchemaError,
+    TensorSpec,
+    plan,
+)
+from sparksig.enforcement.steps import Plan
+from sparksig.sources.observed import Field, StructType, from_spark
+
+
+def table(**columns: Any) -> StructType:
+    """A table from column names and Spark's JSON types."""
+    return table_of(*columns.items())
+
+
+def table_of(*columns: tuple[str, Any]) -> StructType:
+    return StructType(tuple(Field(name, from_spark(kind)) for name, kind in columns))
+
+
+def array(element: str) -> dict[str, Any]:
+    return {"type": "array", "elementType": element, "containsNull": True}
+
+
+def faults(made: Plan) -> list[tuple[str, str]]:
+    return [(problem.path, str(problem.code)) for problem in made.problems]
+
+
+AB = Schema([ColSpec("long", "a"), ColSpec("double", "b"), ColSpec("string", "c", required=False)])
+IMAGE = TensorSpec(np.dtype("float32"), (-1, 2, 2))
+
+
+def test_each_column_is_kept_widened_checked_parsed_rounded_or_absent() -> None:
+    schema = Schema(
+        [
+            *(ColSpec("long", "kept"), ColSpec("double", "widened"), ColSpec("integer", "checked")),
+            *(ColSpec("datetime", "parsed"), ColSpec("float", "rounded"), ColSpec("string", "gone", required=False)),
+        ]
+    )
+    observed = table(rounded="double", parsed="string", checked="long", widened="float", kept="long", more="binary")
+    made = plan(observed, schema, level="parse", allow_rounding=["rounded"])
+    assert [(s.name, s.verdict) for s in made.steps] == [
+        *(("kept", "kept"), ("widened", "widened"), ("checked", "checked"), ("parsed", "parsed")),
+        *(("rounded", "rounded"), ("gone", "absent")),
+    ]
+    assert [s.position for s in made.steps] == [4, 3, 2, 1, 0, None]
+    assert made.extra == ("more",) and made.ok
+    assert made.steps[2].checks == ("not null", "between -2147483648 and 2147483647")
+
+
+def test_every_fault_of_a_schema_is_listed_at_once_with_a_hint() -> None:
+    schema = Schema(
+        [ColSpec("integer", "n"), ColSpec("float", "x"), ColSpec("double", "price"), ColSpec("binary", "z")]
+    )
+    made = plan(table(n="long", x="double", prise="double", z="string"), schema)
+    assert faults(made) == [
+        ("price", "MISSING_COLUMN"),
+        ("n", "INCOMPATIBLE_TYPE"),
+        ("x", "INCOMPATIBLE_TYPE"),
+        ("z", "INCOMPATIBLE_TYPE"),
+    ]
+    hints = {problem.path: problem.hint or "" for problem in made.problems}
+    assert "'prise'" in hints["price"] and "level='checked'" in hints["n"] and hints["z"] == ""
+    assert "allow_rounding" in hints["x"] and "level='checked'" in hints["x"]
+    with pytest.raises(SchemaError, match="4 problems, no row was read") as raised:
+        made.require_ok()
+    assert raised.value.problems == made.problems
+    assert all(problem.path in str(raised.value) for problem in made.problems)
+
+
+def test_a_signature_without_inputs_is_a_problem() -> None:
+    made = plan(table(a="long"), ModelSignature(outputs=AB))
+    assert faults(made) == [("", "NO_INPUTS")]
+
+
+# ---- names
+
+
+def test_names_are_exact_and_a_difference_in_case_is_said() -> None:
+    made = plan(table(A="long", b="double"), AB)
+    assert faults(made) == [("a", "MISSING_COLUMN")]
+    assert "only the case differs" in str(made.problems[0].hint)
+    assert plan(table(A="long", b="double"), AB, case_sensitive=False).ok
+
+
+def test_an_optional_column_in_another_case_is_not_silently_absent() -> None:
+    assert faults(plan(table(a="long", b="double", C="string"), AB)) == [("c", "MISSING_COLUMN")]
+
+
+def test_ambiguous_and_duplicate_names_are_problems() -> None:
+    twice = table_of(("a", "long"), ("a", "long"), ("b", "double"))
+    assert faults(plan(twice, AB)) == [("a", "DUPLICATE_COLUMN")]
+    both = table(a="long", A="long", b="double")
+    assert plan(both, AB).ok
+    assert faults(plan(both, AB, case_sensitive=False)) == [("a", "AMBIGUOUS_COLUMN")]
+
+
+def test_a_duplicate_that_nobody_asked_for_is_just_extra() -> None:
+    made = plan(table_of(("a", "long"), ("b", "double"), ("x", "long"), ("x", "long")), AB)
+    assert made.ok and made.extra == ("x", "x")
+
+
+def test_extra_columns_are_dropped_or_forbidden() -> None:
+    observed = table(a="long", b="double", id="long", day="date")
+    assert plan(observed, AB).extra == ("id", "day")
+    assert faults(plan(observed, AB, extra="forbid")) == [("id", "UNEXPECTED_COLUMN"), ("day", "UNEXPECTED_COLUMN")]
+    assert faults(plan(observed, AB, extra="forbid", keep=["id"])) == [("day", "UNEXPECTED_COLUMN")]
+
+
+def test_columns_maps_the_names_of_a_signature() -> None:
+    made = plan(table(key="long", b="double"), AB, columns={"a": "key"})
+    assert made.ok and [s.position for s in made.steps] == [0, 1, None]
+    assert faults(plan(table(a="long", b="double"), AB, columns={"a": "key"})) == [("key", "MISSING_COLUMN")]
+    assert faults(plan(table(a="long", b="double"), AB, columns={"c": "text"})) == [("text", "MISSING_COLUMN")]
+
+
+def test_an_unnamed_schema_takes_its_columns_by_position_or_as_listed() -> None:
+    unnamed = Schema([ColSpec("long"), ColSpec("double")])
+    made = plan(table(x="long", y="double"), unnamed)
+    assert made.ok and [(s.name, s.position) for s in made.steps] == [("0", 0), ("1", 1)]
+    made = plan(table(id="string", x="long", y="double"), unnamed, columns=["x", "y"])
+    assert made.ok and [s.position for s in made.steps] == [1, 2] and made.extra == ("id",)
+    assert faults(plan(table(x="long"), unnamed)) == [("", "COLUMN_COUNT")]
+    assert faults(plan(table(x="long", y="double"), unnamed, columns=["x"])) == [("", "COLUMN_COUNT")]
+
+
+def test_options_that_name_what_the_signature_has_not_are_refused() -> None:
+    with pytest.raises(PolicyError) as raised:
+        plan(table(a="long", b="double"), AB, level={"aa": "checked", "*": "strict"}, allow_nulls=["q"])
+    assert [problem.path for problem in raised.value.problems] == ["aa", "q"]
+    with pytest.raises(PolicyError, match="columns= must be a dict"):
+        plan(table(a="long", b="double"), AB, columns=["a", "b"])
+    with pytest.raises(PolicyError, match="exclude each other"):
+        plan(table(a="long", b="double"), AB, policy=Policy(), level="strict")
+    with pytest.raises(TypeError):
+        plan(table(a="long", b="double"), AB, no_such_option=True)
+
+
+def test_a_level_for_a_column_with_a_dot_is_not_a_level_for_its_prefix() -> None:
+    schema = Schema([ColSpec("integer", "a"), ColSpec("integer", "a.b")])
+    made = plan(table_of(("a", "long"), ("a.b", "long")), schema, level={"a": "checked"})
+    assert faults(made) == [("a.b", "INCOMPATIBLE_TYPE")]
+
+
+# ---- presence, nulls, NaN, containers
+
+
+def test_absent_optional_columns_are_typed_nulls_or_left_out() -> None:
+    assert [s.name for s in plan(table(a="long", b="double"), AB).steps] == ["a", "b", "c"]
+    assert [s.name for s in plan(table(a="long", b="double"), AB, policy=Policy.mlflow()).steps] == ["a", "b"]
+
+
+def test_nulls_and_nan_follow_the_policy() -> None:
+    observed = table(a="long", b="double", c="string")
+    assert [s.checks[:1] for s in plan(observed, AB).steps] == [("not null",), ("not null",), ()]
+    relaxed = plan(observed, AB, allow_nulls=["b"]).steps
+    assert [s.checks for s in relaxed] == [("not null",), (), ()]
+    assert plan(observed, AB, allow_nan=False).steps[1].checks == ("not null", "not NaN")
+
+
+def test_what_only_the_models_container_needs_is_in_the_plan() -> None:
+    schema = Schema([ColSpec("long", "n", required=False), ColSpec("datetime", "t")])
+    checks = [s.checks for s in plan(table(n="long", t="timestamp"), schema).steps]
+    assert checks == [
+        ("between -9007199254740992 and 9007199254740992",),
+        ("not null", "a moment that datetime64[ns] holds"),
+    ]
+
+
+# ---- tensors
+
+
+def test_a_flat_tensor_column() -> None:
+    made = plan(table(image=array("float")), Schema([IMAGE]))
+    assert made.ok and made.steps[0].checks == ("not null", "4 entries", "each not null")
+    made = plan(table(image=array("double")), Schema([IMAGE]))
+    assert faults(made) == [("0", "INCOMPATIBLE_TYPE")]
+    assert made.problems[0].fact == "declared float32(-1, 2, 2), the table has array<double>"
+    assert plan(table(image=array("double")), Schema([IMAGE]), allow_rounding=True).steps[0].verdict == "rounded"
+    assert faults(plan(table(image="double"), Schema([IMAGE]))) == [("0", "INCOMPATIBLE_TYPE")]
+
+
+def test_a_dtype_that_rides_on_a_carrier_keeps_its_bounds() -> None:
+    schema = Schema([TensorSpec(np.dtype("uint8"), (-1, 2))])
+    made = plan(table(x=array("short")), schema)
+    assert made.steps[0].verdict == "kept" and "each between 0 and 255" in made.steps[0].checks
+    assert faults(plan(table(x=array("integer")), schema)) == [("0", "INCOMPATIBLE_TYPE")]
+
+
+def test_a_dtype_without_a_carrier_is_refused_by_name() -> None:
+    made = plan(table(x=array("double")), Schema([TensorSpec(np.dtype("complex64"), (-1, 2))]))
+    assert faults(made) == [("0", "UNSUPPORTED_TYPE")] and "complex64" in made.problems[0].fact
+
+
+def test_what_is_not_built_is_named() -> None:
+    schema = Schema([ColSpec(Array("double"), "xs"), ColSpec("long", "a")])
+    with pytest.raises(NotSupportedError, match="xs: Array"):
+        plan(table(xs=array("double"), a="long"), schema)
+
+
+# ---- a plan is data
+
+
+def test_a_plan_is_frozen_comparable_picklable_and_json() -> None:
+    made = plan(table(a="long", b="float", z="long"), AB, level={"a": "checked"}, allow_nulls=["b"])
+    again = plan(table(a="long", b="float", z="long"), AB, level={"a": "checked"}, allow_nulls=["b"])
+    assert made == again and hash(made) == hash(again) and pickle.loads(pickle.dumps(made)) == made
+    assert json.loads(json.dumps(made.to_dict()))["columns"][1]["verdict"] == "widened"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.steps = ()  # type: ignore[misc]
+
+
+def test_a_plan_prints_as_a_table_and_escapes_in_html() -> None:
+    made = plan(table_of(("<script>", "long"), ("a", "double"), ("b\n", "long")), Schema([ColSpec("long", "<script>")]))
+    assert str(made).splitlines()[0] == "the table fits"
+    assert "not in the signature: a, b\\n" in str(made)
+    assert "<script>" not in made._repr_html_() and "&lt;script&gt;" in made._repr_html_()
+
+
+def test_a_policy_cannot_be_changed_through_what_it_was_made_of() -> None:
+    levels = {"a": "checked"}
+    policy = Policy(level=levels, keep=["x"], columns={"a": "b"})
+    levels["a"] = "strict"
+    assert policy.level_of("a") == "checked"
+    assert isinstance(hash(policy), int)

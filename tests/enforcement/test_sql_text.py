@@ -1,0 +1,94 @@
+"""The spelling: SQL text without a user's word in it, parsed once a column, meaning the same under hostile names."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sparksig import ColSpec, Plan, Schema, TensorSpec, enforce, plan, split, tag, validate
+from sparksig.enforcement import sql
+from sparksig.sources.observed import Field, StructType, from_spark
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+HOSTILE = [
+    *("a.b", "a`b", "`", "``", "'", '"', "\\", "\n", "\r\n", "\t", " ", "a b", "sepal length (cm)", "[0]", "a[0]", "*"),
+    *("${env:HOME}", "${spark.app.name}", "$1", "%s", "{}", "--", "/*", ";", "select", "_0", "_1", "v", "e", "x'41'"),
+    *("a", "A", "\u00e4", "\U0001f600", "\u202e", "\u0130", "i\u0307", "1", "1a", "", "a" * 300, "<script>", "q.*"),
+]
+names = st.lists(st.one_of(st.sampled_from(HOSTILE), st.text(max_size=8)), min_size=1, max_size=6, unique=True)
+
+
+def observed(columns: list[str], kind: object = "long") -> StructType:
+    return StructType(tuple(Field(name, from_spark(kind)) for name in columns))
+
+
+def texts(made: Plan) -> list[str]:
+    return [*sql.values(made), sql.violations(made), sql.assertion(made) or "", sql.accepted(made) or ""]
+
+
+def test_the_text_is_the_same_whatever_the_columns_are_called() -> None:
+    kinds = {"double": "integer", "string": "double", "date": "datetime", "long": "long", "decimal(10,2)": "float"}
+
+    def spelled(mark: str) -> list[str]:
+        table = StructType(tuple(Field(f"{mark}{i}", from_spark(kind)) for i, kind in enumerate(kinds)))
+        schema = Schema([ColSpec(target, f"{mark}{i}") for i, target in enumerate(kinds.values())])
+        return [re.sub(r"X'[0-9a-f]*'", "X''", text) for text in texts(plan(table, schema, level="parse"))]
+
+    assert spelled("${env:HOME}`'\"") == spelled("c")
+
+
+@given(names)
+def test_no_name_stands_in_the_text(columns: list[str]) -> None:
+    made = plan(observed(columns), Schema([ColSpec("integer", name) for name in columns]), level="checked")
+    for text in texts(made):
+        without_literals = re.sub(r"cast\(X'[0-9a-f]*' as string\)", "", text)
+        assert re.fullmatch(r"[\w\s(),.;:'<>=+*/%-]*", without_literals), without_literals
+        assert not [name for name in columns if len(name) > 2 and not name.isascii() and name in text]
+        assert "$" not in text and "`" not in text and '"' not in text and "\\" not in text
+
+
+def test_one_expression_a_column() -> None:
+    columns = [f"c{i}" for i in range(100)]
+    made = plan(observed(columns), Schema([ColSpec("long", name) for name in columns]))
+    assert sql.values(made) == [f"_{i}" for i in range(100)]  # what needs no cast is not spelled again
+
+
+def test_a_tensor_is_nested_where_it_is_declared_and_flat_where_the_model_takes_it() -> None:
+    table = StructType((Field("x", from_spark({"type": "array", "elementType": "float", "containsNull": True})),))
+    made = plan(table, Schema([TensorSpec(np.dtype("float32"), (-1, 2, 3, 4))]))
+    assert sql.values(made, flat=True) == ["_0"]
+    assert sql.values(made)[0].count("transform(") == 2
+
+
+@settings(max_examples=6)
+@given(names, st.integers(0, 5))
+def test_hostile_names_on_spark(spark: SparkSession, columns: list[str], dirty: int) -> None:
+    from pyspark.sql.types import LongType, StructField
+    from pyspark.sql.types import StructType as SparkStruct
+
+    dirty %= len(columns)
+    good = list(range(len(columns)))
+    bad = [2**40 if i == dirty else value for i, value in enumerate(good)]
+    schema = SparkStruct([StructField(name, LongType()) for name in columns])
+    df = spark.createDataFrame([tuple(good), tuple(bad)], schema)
+    signature = Schema([ColSpec("integer", name) for name in reversed(columns)])
+
+    tagged = tag(df, signature, level="checked", violations_column="violations of the row")
+    assert tagged.columns == [*columns, "violations of the row"]
+    found = tagged.collect()
+    assert [list(row)[:-1] for row in found] == [good, bad]
+    assert found[0][-1] is None
+    assert [(v.path, v.code, v.expected, v.observed) for v in found[1][-1]] == [
+        (columns[dirty], "OUT_OF_RANGE", "integer", "long")
+    ]
+    parts = split(df, signature, level="checked", violations_column="violations of the row")
+    assert parts.accepted.columns == list(reversed(columns))
+    assert [list(row) for row in parts.accepted.collect()] == [list(reversed(good))]
+    assert validate(df, signature, level="checked").rows_clean == 1
+    assert [list(row) for row in enforce(df.limit(1), signature, level="checked").collect()] == [list(reversed(good))]
