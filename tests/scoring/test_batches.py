@@ -1,0 +1,167 @@
+"""Inside a batch, without Spark: what the model receives, and how its output is held to the schema."""
+
+from __future__ import annotations
+
+import datetime as dt
+import pickle
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from sparksig import AnyType, ColSpec, NotSupportedError, OutputError, Schema, TensorSpec, plan
+from sparksig.enforcement.values import enforce_arrow
+from sparksig.scoring.batches import Feed, Outputs
+
+
+def fed(schema: Schema, columns: dict[str, pa.Array], **options: Any) -> Any:
+    """What the model receives for Arrow columns, through the very plan of their schema."""
+    batch = pa.table(columns)
+    made = plan(batch.schema, schema, **options).require_ok()
+    arrays = [column.combine_chunks() for column in batch.columns]
+    judged = enforce_arrow(made, arrays, batch.num_rows).require_clean()
+    return pickle.loads(pickle.dumps(Feed.of(made))).model_input(judged.columns)
+
+
+UTC = pa.timestamp("us", tz="UTC")
+
+
+def test_dtypes_are_the_same_in_every_batch_whatever_its_nulls() -> None:
+    schema = Schema(
+        [
+            *(ColSpec("integer", "i"), ColSpec("integer", "oi", required=False)),
+            *(ColSpec("long", "n"), ColSpec("long", "on", required=False)),
+            *(ColSpec("boolean", "b"), ColSpec("boolean", "ob", required=False)),
+            *(ColSpec("float", "f"), ColSpec("double", "d", required=False), ColSpec("datetime", "t", required=False)),
+            *(ColSpec("string", "s", required=False), ColSpec("binary", "y"), ColSpec("long", "gone", required=False)),
+        ]
+    )
+    types = {
+        **{"i": pa.int8(), "oi": pa.int32(), "n": pa.int64(), "on": pa.int64(), "b": pa.bool_(), "ob": pa.bool_()},
+        **{"f": pa.float32(), "d": pa.float64(), "t": UTC, "s": pa.string(), "y": pa.binary()},
+    }
+    full = {
+        **{"i": 1, "oi": 1, "n": 2**62, "on": 2**53, "b": True, "ob": True, "f": 0.5, "d": 0.1},
+        **{"t": dt.datetime(2020, 1, 1, tzinfo=dt.UTC), "s": "x", "y": b"\0"},
+    }
+    gaps = {**full, **dict.fromkeys(("oi", "on", "ob", "d", "t", "s"))}
+    expected = {
+        **{"i": "int32", "oi": "float64", "n": "int64", "on": "float64", "b": "bool", "ob": "object"},
+        **{"f": "float32", "d": "float64", "t": "datetime64[ns]", "s": "object", "y": "object", "gone": "float64"},
+    }
+    for rows in ([full], [gaps], [full, gaps], []):
+        frame = fed(schema, {name: pa.array([row[name] for row in rows], kind) for name, kind in types.items()})
+        assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == expected
+        assert list(frame.columns) == schema.input_names()
+    assert frame.empty
+    frame = fed(schema, {name: pa.array([full[name], gaps[name]], kind) for name, kind in types.items()})
+    assert frame["n"].tolist() == [2**62] * 2 and frame["ob"].tolist() == [True, None] and frame["s"][1] is None
+    assert frame["on"][0] == 2**53 and np.isnan(frame["on"][1]) and frame["t"][0] == pd.Timestamp("2020-01-01")
+
+
+def test_unnamed_columns_are_numbered() -> None:
+    frame = fed(Schema([ColSpec("long"), ColSpec("double")]), {"x": pa.array([1]), "y": pa.array([0.5])})
+    assert list(frame.columns) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "carrier"), [("float32", pa.float32()), ("uint8", pa.int16()), ("int64", pa.int64())]
+)
+def test_tensors_have_exactly_the_declared_dtype_and_shape(dtype: str, carrier: pa.DataType) -> None:
+    lists = pa.array([[9] * 6, [1, 2, 3, 4, 5, 6]], pa.list_(carrier)).slice(1)  # an offset, as Spark's slices have
+    array = fed(Schema([TensorSpec(np.dtype(dtype), (-1, 2, 3))]), {"x": lists})
+    assert array.dtype == dtype and array.tolist() == [[[1, 2, 3], [4, 5, 6]]]
+    named = fed(Schema([TensorSpec(np.dtype(dtype), (-1, 6), "x")]), {"x": lists})
+    assert list(named) == ["x"] and named["x"].shape == (1, 6)
+
+
+# ---- outputs
+
+
+def held(schema: Schema, prediction: Any, rows: int = 2) -> list[Any]:
+    return [array.to_pylist() for array in Outputs.of(schema).to_arrow(prediction, rows)]
+
+
+DOUBLE = Schema([ColSpec("double")])
+NAMED = Schema([ColSpec("double", "p"), ColSpec("string", "label"), ColSpec("long", "n", required=False)])
+
+
+@pytest.mark.parametrize(
+    "prediction",
+    [
+        np.array([1.0, 2.0]),
+        [1.0, 2.0],
+        pd.Series([1.0, 2.0]),
+        pd.DataFrame({"any": [1.0, 2.0]}),
+        np.array([[1.0], [2.0]]),
+    ],
+    ids=lambda p: type(p).__name__,
+)
+def test_one_output_in_every_form_that_models_return(prediction: Any) -> None:
+    assert held(DOUBLE, prediction) == [[1.0, 2.0]]
+
+
+def test_named_outputs_are_matched_by_name() -> None:
+    frame = pd.DataFrame({"more": [0, 0], "label": ["a", "b"], "n": [1, 2], "p": [0.5, np.nan]})
+    p, label, n = held(NAMED, frame)
+    assert p[0] == 0.5 and np.isnan(p[1]) and label == ["a", "b"] and n == [1, 2]
+    assert held(NAMED, {"p": [1, 2], "label": ["a", "b"], "n": [None, 3]})[2] == [None, 3]
+
+
+def test_numbers_become_the_declared_type_only_without_loss() -> None:
+    assert held(Schema([ColSpec("integer")]), np.array([1, 2])) == [[1, 2]]
+    assert held(Schema([ColSpec("long")]), np.array([1.0, 2.0])) == [[1, 2]]
+    assert held(Schema([ColSpec("float")]), np.array([0.5, 1.5])) == [[0.5, 1.5]]
+    for kind, values in [
+        ("integer", [1, 2**40]),
+        ("long", [1.0, 1.5]),
+        ("float", [0.1, 1.0]),
+        ("double", [1, 2**53 + 1]),
+    ]:
+        with pytest.raises(OutputError, match=r"declared (integer|long|float|double), the model returned"):
+            held(Schema([ColSpec(kind)]), np.array(values))
+
+
+@pytest.mark.parametrize(
+    ("schema", "prediction", "told"),
+    [
+        (DOUBLE, ["1.0", "2.0"], "the model returned string"),
+        (DOUBLE, [True, False], "the model returned bool"),
+        (Schema([ColSpec("string")]), [1, 2], "the model returned int64"),
+        (Schema([ColSpec("boolean")]), [0, 1], "the model returned int64"),
+        (DOUBLE, [1.0], "the batch has 2 rows, the model returned 1"),
+        (DOUBLE, [1.0, None], r"the model returned 1 null\(s\)"),
+        (DOUBLE, [object(), object()], "the model returned list"),
+        (NAMED, pd.DataFrame({"p": [1.0, 2.0], "n": ["x", "y"]}), "label: declared, but the output has no such column"),
+        (NAMED, pd.DataFrame({"p": [1.0, 2.0], "n": ["x", "y"]}), "n: declared long, the model returned string"),
+        (NAMED, np.zeros((2, 5)), r"3 columns are declared, the model returned ndarray of shape \(2, 5\)"),
+        (Schema([TensorSpec(np.dtype("float32"), (-1, 3))]), np.zeros((2, 4), "f4"), r"returned shape \(2, 4\)"),
+        (Schema([TensorSpec(np.dtype("float32"), (-1, 3))]), np.zeros((1, 3), "f4"), r"for 2 rows"),
+        (Schema([TensorSpec(np.dtype("float32"), (-1,))]), np.array([0.1, 0.2]), "2 x NOT_EXACT"),
+    ],
+)
+def test_a_wrong_output_names_the_field_what_was_declared_and_what_came(
+    schema: Schema, prediction: Any, told: str
+) -> None:
+    with pytest.raises(OutputError, match=told):
+        held(schema, prediction)
+
+
+def test_tensor_outputs_of_any_rank_are_not_off_by_one() -> None:
+    for shape in [(), (3,), (3, 2), (2, 0, 4)]:
+        schema = Schema([TensorSpec(np.dtype("float32"), (-1, *shape))])
+        values = np.arange(2 * int(np.prod(shape)), dtype="float32").reshape(2, *shape)
+        assert held(schema, values) == [values.tolist()]
+
+
+def test_datetimes_and_binaries() -> None:
+    moments = np.array(["2020-01-01T00:00:00.000001", "2262-04-11"], "datetime64[us]")
+    assert held(Schema([ColSpec("datetime")]), moments)[0][0] == dt.datetime(2020, 1, 1, 0, 0, 0, 1, tzinfo=dt.UTC)
+    assert held(Schema([ColSpec("binary")]), [b"a", b""]) == [[b"a", b""]]
+
+
+def test_outputs_that_are_not_built_are_named() -> None:
+    with pytest.raises(NotSupportedError, match="a: Any"):
+        Outputs.of(Schema([ColSpec(AnyType(), "a"), ColSpec("long", "b")]))

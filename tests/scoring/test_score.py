@@ -1,0 +1,182 @@
+"""`score` and `predict_udf` on real Spark: the model sees clean rows only, and nothing is lost beside it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sparksig import (
+    ColSpec,
+    ModelSignature,
+    NotSupportedError,
+    ParamError,
+    ParamSchema,
+    ParamSpec,
+    PolicyError,
+    Schema,
+    SchemaError,
+    SignatureError,
+    TensorSpec,
+    predict_udf,
+    score,
+)
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+SIGNATURE = ModelSignature(
+    Schema(
+        [
+            *(ColSpec("long", "a"), ColSpec("double", "b"), ColSpec("string", "c"), ColSpec("datetime", "t")),
+            *(ColSpec("integer", "o", required=False), ColSpec("double", "gone", required=False)),
+        ]
+    ),
+    Schema([ColSpec("double", "p"), ColSpec("boolean", "flag"), ColSpec("string", "w", required=False)]),
+    ParamSchema([ParamSpec("threshold", "double", 0.5)]),
+)
+DTYPES = ["int64", "float64", "object", "datetime64[ns]", "float64", "float64"]
+DATA = [
+    (1, 2.0, "x", dt.datetime(2020, 1, 1, 12), 5, "k1"),
+    (2, 0.25, "y", dt.datetime(2020, 1, 1, 12), None, "k2"),
+    (None, 1.0, "z", dt.datetime(2020, 1, 1, 12), 1, "k3"),
+    (4, 1.0, None, dt.datetime(9999, 12, 1), 1, "k4"),
+]
+
+
+def model(batch: pd.DataFrame, params: dict[str, Any]) -> pd.DataFrame:
+    """Fails on anything but what the signature promised."""
+    if [str(dtype) for dtype in batch.dtypes] != DTYPES or batch[["a", "b", "c", "t"]].isna().any(axis=None):
+        raise ValueError
+    return pd.DataFrame({"w": batch.c, "p": batch.a * batch.b, "flag": batch.b > params["threshold"]})
+
+
+@pytest.fixture(scope="module")
+def df(spark: SparkSession) -> DataFrame:
+    return spark.createDataFrame(DATA, "a long, b double, c string, t timestamp, o short, `k.1` string").repartition(1)
+
+
+def test_rejected_rows_stay_with_their_violations_and_a_null_prediction(df: DataFrame) -> None:
+    found = score(df, model, SIGNATURE, {"threshold": 1.5})
+    assert found.columns == [*df.columns, "prediction", "_violations"]
+    assert found.dtypes[:-2] == df.dtypes
+    assert found.schema["prediction"].dataType.simpleString() == "struct<p:double,flag:boolean,w:string>"
+    rows = found.collect()
+    assert [tuple(row)[:-2] for row in rows] == [tuple(row) for row in df.collect()]
+    assert [row["prediction"] for row in rows] == [(2.0, True, "x"), (0.5, False, "y"), None, None]
+    assert [[(v.path, v.code) for v in row["_violations"] or []] for row in rows] == [
+        [], [], [("a", "NULL")], [("c", "NULL"), ("t", "OUT_OF_RANGE")],
+    ]  # fmt: skip
+
+
+def test_rejected_rows_can_be_dropped_or_fail_the_query(df: DataFrame) -> None:
+    dropped = score(df, model, SIGNATURE, on_violation="drop", output=["p", "flag", "w"], keep=["k.1"])
+    assert [tuple(row) for row in dropped.collect()] == [("k1", 2.0, True, "x"), ("k2", 0.5, False, "y")]
+    with pytest.raises(Exception, match="a: NULL"):
+        score(df, model, SIGNATURE, on_violation="fail").count()
+
+
+def test_batches_without_a_clean_row_and_empty_partitions(df: DataFrame) -> None:
+    def never(batch: pd.DataFrame) -> None:
+        raise AssertionError
+
+    found = score(df.where("a is null").repartition(4), never, SIGNATURE)
+    assert [row["prediction"] for row in found.collect()] == [None]
+    assert score(df.where("false"), never, SIGNATURE).collect() == []
+
+
+@pytest.mark.parametrize("size", ["1", "3", "10000"])
+def test_the_verdict_does_not_depend_on_the_batch(spark: SparkSession, df: DataFrame, size: str) -> None:
+    key = "spark.sql.execution.arrow.maxRecordsPerBatch"
+    before = spark.conf.get(key)
+    spark.conf.set(key, size)
+    try:
+        rows = score(df, model, SIGNATURE, {"threshold": 1.5}).orderBy("`k.1`").collect()
+    finally:
+        spark.conf.set(key, str(before))
+    assert [row["prediction"] for row in rows] == [(2.0, True, "x"), (0.5, False, "y"), None, None]
+
+
+def test_params_are_resolved_on_the_driver(df: DataFrame) -> None:
+    with pytest.raises(ParamError, match="threshold") as raised:
+        score(df, model, SIGNATURE, {"threshold": "a secret"})
+    assert "secret" not in str(raised.value)
+    with pytest.warns(UserWarning, match="treshold"):
+        score(df, model, SIGNATURE, {"treshold": 0.1})
+
+
+def test_what_the_model_says_when_it_raises_is_not_told(df: DataFrame) -> None:
+    def poisoned(batch: pd.DataFrame) -> Any:
+        raise KeyError(f"canary {batch.c[0]}")
+
+    with pytest.raises(Exception, match="the model raised KeyError on a batch of 2 rows") as raised:
+        score(df, poisoned, SIGNATURE).count()
+    assert "canary" not in str(raised.value)
+
+
+def test_a_wrong_output_is_told_with_its_fields(df: DataFrame) -> None:
+    with pytest.raises(Exception, match="flag: declared boolean, the model returned int64"):
+        score(df, lambda batch: {"p": batch.a, "flag": batch.a}, SIGNATURE).count()
+
+
+def test_what_cannot_be_scored_is_said_at_once(df: DataFrame) -> None:
+    with pytest.raises(SchemaError, match="b: required"):
+        score(df.drop("b"), model, SIGNATURE)
+    with pytest.raises(SignatureError, match="no outputs"):
+        score(df, model, ModelSignature(SIGNATURE.inputs))
+    with pytest.raises(SignatureError, match="signature="):
+        score(df, model)
+    with pytest.raises(SchemaError, match="would stand twice"):
+        score(df, model, SIGNATURE, output="C")
+    with pytest.raises(PolicyError, match="2 names"):
+        score(df, model, SIGNATURE, output=["p", "q"])
+    with pytest.raises(NotSupportedError, match="interval"):
+        score(df.selectExpr("*", "interval '1' month as i"), model, SIGNATURE)
+
+
+def test_tensors_reach_the_model_with_their_dtype_and_shape(spark: SparkSession) -> None:
+    data = [(1, [1.0, 2.0, 3.0, 4.0]), (2, None), (3, [1.0, 2.0]), (4, [0.1, 1.0, 1.0, 1.0])]
+    table = spark.createDataFrame(data, "id int, image array<double>").repartition(1)
+    signature = ModelSignature(
+        Schema([TensorSpec(np.dtype("float32"), (-1, 2, 2))]), Schema([TensorSpec(np.dtype("float32"), (-1, 3))])
+    )
+
+    def sums(batch: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        if batch.dtype != "float32" or batch.shape[1:] != (2, 2):
+            raise ValueError
+        return np.repeat(batch.sum((1, 2))[:, None], 3, 1)
+
+    found = score(table, sums, signature, columns=["image"], allow_rounding=True).orderBy("id").collect()
+    assert [row["prediction"] and row["prediction"][0] for row in found] == [10.0, None, None, pytest.approx(3.1)]
+    assert [row["_violations"] and row["_violations"][0].code for row in found] == [None, "NULL", "WRONG_LENGTH", None]
+
+
+# ---- the UDF
+
+
+def test_the_udf_takes_one_struct_in_select(df: DataFrame) -> None:
+    from pyspark.sql import functions as F
+
+    predict = predict_udf(model, SIGNATURE, {"threshold": 1.5})
+    found = df.where("a < 3").select("a", predict(F.struct("*")).alias("p"))
+    assert [tuple(row) for row in found.collect()] == [(1, (2.0, True, "x")), (2, (0.5, False, "y"))]
+    with pytest.raises(Exception, match=r"a: 1 row\(s\) \[NULL\]"):
+        df.select(predict(F.struct("*"))).collect()
+
+
+def test_the_udf_in_sql_with_null_for_dirty_rows(spark: SparkSession, df: DataFrame) -> None:
+    spark.udf.register("predict", predict_udf(model, SIGNATURE, on_violation="null"))
+    df.createOrReplaceTempView("flights")
+    found = spark.sql("select a, predict(struct(*)) as p from flights").collect()
+    assert [row["p"] for row in found] == [(2.0, True, "x"), (0.5, False, "y"), None, None]
+
+
+def test_the_udf_matches_by_name_and_lets_optional_columns_be_absent(df: DataFrame) -> None:
+    from pyspark.sql import functions as F
+
+    predict = predict_udf(model, SIGNATURE)
+    found = df.where("a < 3").select(predict(F.struct("t", "c", "b", "a")).alias("p"))
+    assert [row["p"].p for row in found.collect()] == [2.0, 0.5]
