@@ -51,6 +51,7 @@ appender.file.layout.pattern = %d{{yy/MM/dd HH:mm:ss}} %p %c{{1}}: %m%n%ex
 _QUERY_LOGGERS = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
 
 _spark_log: Path | None = None
+_made_log: Path | None = None
 
 
 # ---- Java
@@ -130,7 +131,7 @@ def session(
     if "SPARK_REMOTE" in os.environ or (master or "").startswith("sc://"):
         return _remote(name, master, conf or {})
     settings = {**(conf or {}), **({"spark.master": master} if master else {}), "spark.app.name": name}
-    return _classic(settings, None if verbose else Path(log) if log is not None else _new_log())
+    return _classic(settings, verbose, log)
 
 
 def spark_log() -> Path | None:
@@ -138,10 +139,22 @@ def spark_log() -> Path | None:
     return _spark_log
 
 
+def forget_log() -> None:
+    """Remove that file, if it was made for us and not given: what a run that went well has no more use for."""
+    global _spark_log, _made_log
+    if _made_log is not None:
+        _made_log.unlink(missing_ok=True)
+    if _spark_log == _made_log:
+        _spark_log = None
+    _made_log = None
+
+
 def _new_log() -> Path:
+    global _made_log
     handle, path = tempfile.mkstemp(prefix="sparksig-", suffix=".log")  # for its owner only: Spark logs data
     os.close(handle)
-    return Path(path)
+    _made_log = Path(path)
+    return _made_log
 
 
 def _remote(name: str, master: str | None, conf: Mapping[str, str]) -> SparkSession:
@@ -155,15 +168,18 @@ def _remote(name: str, master: str | None, conf: Mapping[str, str]) -> SparkSess
     return remote
 
 
-def _classic(settings: Mapping[str, str], log: Path | None) -> SparkSession:
+def _classic(settings: Mapping[str, str], verbose: bool, given: str | os.PathLike[str] | None) -> SparkSession:
     from pyspark import SparkConf, SparkContext
     from pyspark.sql import SparkSession
 
     if SparkContext._active_spark_context is None:
+        log = None if verbose else Path(given) if given is not None else _new_log()
         gateway = _gateway(settings, log)
         configuration = SparkConf(loadDefaults=True, _jvm=gateway.jvm)
-        if log is not None and configuration.get("spark.submit.deployMode") != "cluster":
-            _hush(gateway.jvm, log)  # a driver in the cluster has no terminal, but a log that people look for
+        if configuration.get("spark.submit.deployMode") == "cluster":
+            forget_log()  # a driver in the cluster has no terminal, but a log of its own that people look for
+        elif log is not None:
+            _hush(gateway.jvm, log)
         for key, value in DEFAULTS.items():
             configuration.setIfMissing(key, value)
         configuration.setAll(list(settings.items()))

@@ -20,6 +20,7 @@ import sys
 from sparksig import runtime
 print("job: stderr", file=sys.stderr)
 spark = runtime.session("noisy", verbose="--verbose" in sys.argv)
+spark.conf.set("spark.sql.ansi.enabled", "true")  # the default from 4.0 on
 from pyspark.sql.functions import pandas_udf
 @pandas_udf("long")
 def fails(x):
@@ -33,7 +34,7 @@ failing = (
 for action in failing:
     try:
         action()
-        print("job: no failure (an old Spark casts to null)")
+        print("job: did not fail")
     except Exception as error:
         print("job: caught")
 print("job:", spark.conf.get("spark.sql.codegen.hugeMethodLimit"), runtime.session() is spark)
@@ -92,6 +93,22 @@ def test_verbose_leaves_sparks_output_alone(job: Path) -> None:
     done = run(sys.executable, job, "--verbose")
     assert "worker: stderr" in done.stderr
     assert "log: None" in done.stdout
+
+
+@pytest.mark.spark
+def test_a_log_that_was_made_for_us_can_go_and_a_given_one_stays(tmp_path: Path) -> None:
+    code = """
+import sys
+from sparksig import runtime
+runtime.session(master="local[1]", log=sys.argv[1] if len(sys.argv) > 1 else None).range(1).collect()
+log = runtime.spark_log()
+assert log.stat().st_size
+runtime.forget_log()
+print(log.exists())
+"""
+    for arguments, left in (([], "False\n"), ([str(tmp_path / "spark.log")], "True\n")):
+        done = run(sys.executable, "-c", code, *arguments)
+        assert (done.stdout, done.stderr) == (left, "")
 
 
 def test_an_active_session_is_used_as_it_is(spark: object) -> None:

@@ -69,6 +69,7 @@ def main() -> None:
         f"\n{clean:,} of {len(scores):,} rows are clean; {right} of {len(unseen)} images not trained on are read right"
     )
     spark.stop()
+    runtime.forget_log()
 
 
 if __name__ == "__main__":
