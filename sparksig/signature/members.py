@@ -172,13 +172,14 @@ def admit(value: object, declared: DataType) -> object:
     if type(value) is float and target.kind is Kind.FLOAT:
         return value
     source = _EXACT.get(type(value))
-    if source is None or not _widens(source, target):
+    if source is None or not admits(source, target):
         return Fault(f"{class_name(value)} is no {declared.name}", Code.INCOMPATIBLE_TYPE)
     plain = value.item() if isinstance(value, np.generic) else value
     return _integer(plain, target) if isinstance(plain, int) and source.is_number else plain
 
 
-def _widens(source: Element, target: Element) -> bool:
+def admits(source: Element, target: Element) -> bool:
+    """Whether a param declared as the target takes values of the source type."""
     if source.kind is Kind.INTEGER and target.kind is Kind.FLOAT:
         return True  # held exactly or not: the value decides
     return source.kind is target.kind and source.digits <= target.digits
