@@ -207,7 +207,7 @@ def _moment(value: object) -> object:
         if getattr(value, "nanosecond", 0):  # a pandas Timestamp
             return Fault("a datetime finer than a microsecond", Code.NOT_EXACT)
         wall = value.astimezone(UTC) if value.tzinfo else value
-        return datetime.combine(wall.date(), wall.time())
+        return datetime.combine(wall.date(), wall.time()).replace(fold=0)
     if isinstance(value, date):
         return value
     return Fault(f"{class_name(value)} is no datetime", Code.INCOMPATIBLE_TYPE)

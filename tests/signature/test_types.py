@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from sparksig.errors import SignatureError
+from sparksig.signature.dtypes import MLFLOW
+from sparksig.signature.model_signature import ModelSignature, signature_tree
+from sparksig.signature.schema import ColSpec, Schema, TensorSpec
+from sparksig.signature.types import AnyType, Array, DataType, Map, Object, Property, SparkMLVector
+from tests.signature.strategies import signatures
+
+
+def test_the_data_types_are_the_rows_of_the_table_with_a_name() -> None:
+    assert {scalar.name: scalar.value for scalar in DataType} == {name: row.number for name, row in MLFLOW.items()}
+
+
+def test_what_a_data_type_is_elsewhere() -> None:
+    assert [str(scalar.to_numpy()) for scalar in DataType] == [
+        *("bool", "int32", "int64", "float32", "float64", "<U0", "|S0", "datetime64[ns]")
+    ]
+    assert DataType.string.to_pandas() == np.dtype(object)
+    assert [scalar.to_python().__name__ for scalar in DataType] == [
+        *("bool", "int", "int", "float", "float", "str", "bytes", "date")
+    ]
+
+
+@given(signatures())
+def test_signatures_are_values(signature: ModelSignature) -> None:
+    again = pickle.loads(pickle.dumps(signature))
+    assert again == signature and hash(again) == hash(signature)
+    assert ModelSignature.from_json(signature.to_json()) == signature
+    assert "<table>" in signature._repr_html_()
+    assert signature_tree(signature)
+
+
+def test_nothing_can_be_assigned() -> None:
+    tensor = TensorSpec(np.dtype("int8"), (-1,))
+    for value, field in (
+        (ColSpec("long"), "name"),
+        (Array("long"), "dtype"),
+        (tensor, "shape"),
+        (Schema([tensor]), "inputs"),
+    ):
+        with pytest.raises(AttributeError):
+            setattr(value, field, None)
+
+
+def test_a_vector_is_no_array_of_doubles() -> None:
+    assert SparkMLVector() != Array("double") and Array("double") != SparkMLVector()
+
+
+def test_nested_vectors_are_kept() -> None:
+    schema = Schema([ColSpec(Map(SparkMLVector()), "m"), ColSpec(Object([Property("v", SparkMLVector())]), "o")])
+    assert Schema.from_json(schema.to_json()) == schema
+
+
+@pytest.mark.parametrize("name", ["int", "LONG", "str", "tensor", "bigint", 5, None])
+def test_an_unknown_type_is_refused_with_the_known_ones(name: object) -> None:
+    with pytest.raises(SignatureError, match="boolean, integer, long"):
+        ColSpec(name, "a")  # type: ignore[arg-type]
+
+
+def test_names_are_escaped_in_html() -> None:
+    page = ModelSignature(inputs=Schema([ColSpec(AnyType(), "<script>")]))._repr_html_()
+    assert "<script>" not in page and "&lt;script&gt;" in page
+
+
+def test_a_tree_shows_nested_types() -> None:
+    kind = Object([Property("tags", Array("string"), False), Property("sizes", Map("long"))])
+    lines = signature_tree(ModelSignature(inputs=Schema([ColSpec(kind, "item")]))).splitlines()
+    assert lines == [
+        "inputs",
+        "  item: object (required)",
+        "    sizes: map (required)",
+        "      {}: long",
+        "    tags: array (optional)",
+        "      []: string",
+    ]
