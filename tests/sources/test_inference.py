@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import decimal
+import warnings
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import scipy.sparse as sp
+
+from sparksig.errors import SignatureError
+from sparksig.sources.inference import infer_schema, infer_signature
+
+
+def shown(data: Any) -> str:
+    return repr(infer_schema(data))
+
+
+def cells(*values: object) -> pd.DataFrame:
+    return pd.DataFrame({"a": np.fromiter(values, dtype=object, count=len(values))})
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (5, "[long (required)]"),
+        ("x", "[string (required)]"),
+        (date(2024, 1, 2), "[datetime (required)]"),
+        ([], "[string (required)]"),
+        ([1, None], "[long (required)]"),
+        ([[1], []], "[Array(long) (required)]"),
+        ([{"a": 1}, {"b": None, "a": 2}], "['a': long (required), 'b': Any (optional)]"),
+        ([{"a": "x"}, {"a": float("nan")}], "['a': string (optional)]"),
+        ([{"a": 1.5}, {"a": float("nan")}], "['a': double (required)]"),
+        (
+            {"a": [1.5, None], "b": {"c": [{"d": 1}]}},
+            "['a': Array(double) (optional), 'b': {c: Array({d: long (required)}) (required)} (required)]",
+        ),
+        (np.zeros((2, 3), "float32"), "[Tensor('float32', (-1, 3))]"),
+        (np.array(["abc"]), "[Tensor('str', (-1,))]"),
+        (
+            {"x": np.zeros((2, 3)), "y": np.zeros(2, bool)},
+            "['x': Tensor('float64', (-1, 3)), 'y': Tensor('bool', (-1,))]",
+        ),
+        (sp.csr_matrix(np.eye(3, dtype="float32")), "[Tensor('float32', (-1, 3))]"),
+        (pd.Series([1.5], name="p"), "['p': double (required)]"),
+        (pd.Series([1, 2]), "[long (required)]"),
+        (pd.DataFrame({0: [1], 1: [1.5]}), "[0: long (required), 1: double (required)]"),
+        (pd.DataFrame({"a": pd.array([1, None], "Int32")}), "['a': integer (optional)]"),
+        (pd.DataFrame({"a": pd.array([1], "uint32")}), "['a': long (required)]"),
+        (pd.DataFrame({"a": pd.Categorical(["x", None])}), "['a': string (optional)]"),
+        (pd.DataFrame({"a": pd.to_datetime(["2024-01-02", None])}), "['a': datetime (optional)]"),
+        (pd.DataFrame({"a": pd.array([1.5, None], pd.ArrowDtype(pa.float32()))}), "['a': float (optional)]"),
+        (
+            pd.DataFrame({"a": pd.array([[1], None], pd.ArrowDtype(pa.list_(pa.int32())))}),
+            "['a': Array(integer) (optional)]",
+        ),
+        (cells(), "['a': string (required)]"),
+        (cells(None, None), "['a': Any (optional)]"),
+        (cells(b"x", bytearray(b"y")), "['a': binary (required)]"),
+        (cells({"x": 1}, {"x": 2, "y": "z"}), "['a': {x: long (required), y: string (optional)} (required)]"),
+        (cells([1.5], None, np.array([2.5])), "['a': Array(double) (optional)]"),
+        (cells(np.zeros((2, 2), "float32")), "['a': Array(Array(float)) (required)]"),
+        (cells(np.array([{"x": 1}, None])), "['a': Array({x: long (optional)}) (required)]"),
+    ],
+)
+def test_what_example_data_shows(data: Any, expected: str) -> None:
+    assert shown(data) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "path", "says"),
+    [
+        (cells(1, "x"), "a", "long, string"),
+        (cells(decimal.Decimal(1)), "a", "Decimal"),
+        (cells((1, 2)), "a", "tuple"),
+        (cells({"x": [1, "y"]}), "a.x[]", "long, string"),
+        (cells({"x": 1}, {"x": "y"}), "a.x", "long, string"),
+        (cells({1: 2}), "a", "text"),
+        (cells([1], {"x": 1}), "a", "dict, list"),
+        (cells(2**70), "a", "no long holds"),
+        (cells(np.zeros(1, "int8")), "a", "int8"),
+        (pd.DataFrame({"a": np.zeros(1, "uint64")}), "a", "uint64"),
+        (pd.DataFrame({"a": pd.to_timedelta([1])}), "a", "timedelta"),
+        ([{"a": 1}, {"a": 1.5}], "a", "double, long"),
+        ({"a": {1}}, "a", "set"),
+        ((1, 2), "", "tuple"),
+        ({1: 2}, "", "text"),
+        ({}, "", "no columns"),
+        (np.array(1.5), "", "no batch"),
+        (np.zeros(1, [("x", "i4")]), "", "records"),
+        (pd.Series([1, None]), "", "needs a name"),
+    ],
+)
+def test_what_cannot_be_inferred_becomes_any_with_one_warning(data: Any, path: str, says: str) -> None:
+    with pytest.raises(SignatureError) as caught:
+        infer_signature(data, strict=True)
+    [problem] = caught.value.problems
+    assert problem.path == path and says in problem.fact
+    with pytest.warns(UserWarning, match="declared as Any") as warned:
+        found = infer_signature(data).inputs
+    assert len(warned) == 1 and path in str(warned[0].message)
+    assert found is not None and "Any" in repr(found)
+
+
+def test_the_other_columns_keep_their_types_and_all_bad_ones_are_named() -> None:
+    data = pd.DataFrame({"a": [1.5], "b": [{1}], "c": ["x"], "d": [(1,)]})
+    with pytest.warns(UserWarning, match=r"b: .*; d: "):
+        found = infer_signature(data).inputs
+    assert repr(found) == "['a': double (required), 'b': Any (required), 'c': string (required), 'd': Any (required)]"
+
+
+def test_names_that_cannot_be_are_errors_even_when_not_strict() -> None:
+    with pytest.raises(SignatureError, match="'a'"):
+        infer_signature(pd.DataFrame([[1, 2]], columns=["a", "a"]))
+    with pytest.raises(SignatureError):
+        infer_signature(pd.DataFrame([[1]], columns=pd.MultiIndex.from_tuples([("a", "b")])))
+
+
+def test_no_value_is_told() -> None:
+    with pytest.raises(SignatureError) as caught:
+        infer_signature(cells("s3cret", 5), params={"p": ["s3cret", 5]}, strict=True)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_pydantic_objects_inside_are_refused() -> None:
+    pydantic = pytest.importorskip("pydantic")
+
+    class Message(pydantic.BaseModel):  # type: ignore[misc,name-defined]
+        text: str
+
+    with pytest.raises(SignatureError, match="model_dump"):
+        infer_signature([{"m": Message(text="x")}])
+    with pytest.warns(UserWarning, match="Any"):
+        assert repr(infer_signature(Message(text="x")).inputs) == "[Any (required)]"
+
+
+def test_params() -> None:
+    given = {
+        "t": 0.5,
+        "n": np.int32(1),
+        "on": True,
+        "s": ["a"],
+        "mix": [1, 2.5],
+        "o": {"x": 1},
+        "e": [],
+        "f": np.zeros(0),
+    }
+    found = infer_signature(params=given).params
+    assert found is not None
+    assert [(p.name, repr(p.dtype), p.shape) for p in found] == [
+        *(("t", "double", None), ("n", "integer", None), ("on", "boolean", None), ("s", "string", (-1,))),
+        *(
+            ("mix", "double", (-1,)),
+            ("o", "{x: long (required)}", None),
+            ("e", "string", (-1,)),
+            ("f", "double", (-1,)),
+        ),
+    ]
+
+
+def test_all_bad_params_are_told_at_once() -> None:
+    bad = {
+        "a": None,
+        "b": b"x",
+        "c": (1,),
+        "d": [1, None],
+        "e": {},
+        "f": [[1]],
+        "g": [1, True],
+        "h": 2**63,
+        "i": [2**63],
+    }
+    with pytest.raises(SignatureError) as caught:
+        infer_signature(1, params=bad)
+    assert {p.path[0] for p in caught.value.problems} >= set("acdefghi")
+
+
+def test_no_params_and_nothing_at_all() -> None:
+    assert infer_signature(1, params={}).params is None
+    with pytest.raises(SignatureError, match="at least one"):
+        infer_signature()
+
+
+def test_a_column_of_many_values_takes_no_python_step_for_each() -> None:
+    texts, numbers = [f"v{i}" for i in range(200_000)], [[float(i), 1.0] for i in range(200_000)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert (
+            shown(pd.DataFrame({"s": texts, "v": numbers})) == "['s': string (required), 'v': Array(double) (required)]"
+        )
