@@ -9,24 +9,25 @@ from difflib import get_close_matches
 from sparksig.enforcement.policy import Policy
 from sparksig.errors import Code, PolicyError, Problem
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
+from sparksig.sources.observed import DecimalType, ScalarType, StructType
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A declared column and where the table has it; `position` is None for an absent optional one."""
+    """A declared column and which columns of the table hold it: none for an absent optional one, mostly one."""
 
     name: str
     spec: ColSpec | TensorSpec
-    position: int | None
+    positions: tuple[int, ...]
 
 
 def match_columns(
-    names: Sequence[str], schema: Schema, policy: Policy
+    table: StructType, schema: Schema, policy: Policy
 ) -> tuple[list[Match], tuple[str, ...], list[Problem]]:
     """Find each declared column in the table.
 
     Args:
-        names: the table's columns, in order.
+        table: the table's schema.
         schema: what is declared.
         policy: says how names are read.
 
@@ -40,8 +41,9 @@ def match_columns(
     if policy.columns is not None and named != isinstance(policy.columns, Mapping):
         form = "a dict from signature names to table columns" if named else "a list of table columns, in order"
         raise PolicyError(f"columns= must be {form}: the signature has {'' if named else 'no '}names")
-    matches, problems = (_by_name if named else _by_position)(names, schema, policy)
-    used = {match.position for match in matches}
+    matches, problems = (_by_name if named else _by_position)(table, schema, policy)
+    names = [field.name for field in table.fields]
+    used = {position for match in matches for position in match.positions}
     extra = tuple(name for position, name in enumerate(names) if position not in used)
     if policy.extra == "forbid":
         unexpected = [name for name in extra if name not in policy.keep]
@@ -59,51 +61,69 @@ def unknown_paths(schema: Schema, policy: Policy) -> None:
     problems = [
         Problem(path, f"named by {option}=, but the signature has no such column", hint=_nearest(path, known))
         for option, path in policy.named_paths()
-        if not any(path == name or path.startswith((f"{name}.", f"{name}[")) for name in known)
+        if not any(path == name or path.startswith((f"{name}.", f"{name}[", f"{name}{{")) for name in known)
     ]
     if problems:
         raise PolicyError("the policy names columns that the signature has not", problems)
 
 
-def _by_name(names: Sequence[str], schema: Schema, policy: Policy) -> tuple[list[Match], list[Problem]]:
+def _by_name(table: StructType, schema: Schema, policy: Policy) -> tuple[list[Match], list[Problem]]:
+    names = [field.name for field in table.fields]
     renamed = policy.columns if isinstance(policy.columns, Mapping) else {}
     matches: list[Match] = []
     problems: list[Problem] = []
     for spec in schema:
         name = str(spec.name)
-        found = _find(renamed.get(name, name), names, policy.case_sensitive)
+        found = find_name(renamed.get(name, name), names, policy.case_sensitive)
         optional = isinstance(spec, ColSpec) and not spec.required
         # an optional column may be absent, but one that is there in another case would be lost silently
-        absent = isinstance(found, Problem) and found.code is Code.MISSING_COLUMN and not _differs_by_case(name, names)
+        absent = isinstance(found, Problem) and found.code is Code.MISSING_COLUMN and not differs_by_case(name, names)
         if isinstance(found, Problem) and not (optional and absent and name not in renamed):
             problems.append(found)
         else:
-            matches.append(Match(name, spec, None if isinstance(found, Problem) else found))
+            matches.append(Match(name, spec, () if isinstance(found, Problem) else (found,)))
     return matches, problems
 
 
-def _by_position(names: Sequence[str], schema: Schema, policy: Policy) -> tuple[list[Match], list[Problem]]:
-    wanted = list(policy.columns) if policy.columns is not None else list(names)
+def _by_position(table: StructType, schema: Schema, policy: Policy) -> tuple[list[Match], list[Problem]]:
+    names = [field.name for field in table.fields]
+    wanted = list(names) if policy.columns is None else list(policy.columns)
     specs = list(schema)
-    if len(wanted) < len(specs):
-        where = "columns= names" if policy.columns is not None else "the table has"
-        fact = f"the signature declares {len(specs)} unnamed columns, {where} {len(wanted)}"
+    count = _entries(specs, table, policy) or len(specs)
+    if len(wanted) < count:
+        where = "the table has" if policy.columns is None else "columns= names"
+        fact = f"the signature declares {count} unnamed columns, {where} {len(wanted)}"
         return [], [Problem("", fact, Code.COLUMN_COUNT)]
-    if policy.columns is None:
-        return [Match(str(i), spec, i) for i, spec in enumerate(specs)], []
-    matches: list[Match] = []
+    positions: list[int] = []
     problems: list[Problem] = []
-    for i, (spec, name) in enumerate(zip(specs, wanted, strict=False)):
-        found = _find(name, names, policy.case_sensitive)
+    for i, name in enumerate(wanted[:count]):
+        found = i if policy.columns is None else find_name(name, names, policy.case_sensitive)
         if isinstance(found, Problem):
             problems.append(found)
         else:
-            matches.append(Match(str(i), spec, found))
-    return matches, problems
+            positions.append(found)
+    if problems:
+        return [], problems
+    if len(specs) == 1:
+        return [Match("0", specs[0], tuple(positions))], []
+    return [Match(str(i), spec, (at,)) for i, (spec, at) in enumerate(zip(specs, positions, strict=True))], []
 
 
-def _find(name: str, names: Sequence[str], case_sensitive: bool) -> int | Problem:
-    """The position of a name in the table, or why there is not exactly one."""
+def _entries(specs: Sequence[ColSpec | TensorSpec], table: StructType, policy: Policy) -> int | None:
+    """How many scalar columns hold the one unnamed tensor; None where it is held otherwise."""
+    spec = specs[0]
+    if len(specs) > 1 or not isinstance(spec, TensorSpec) or len(spec.shape) != 2 or spec.shape[1] < 2:
+        return None
+    names = [field.name for field in table.fields]
+    first = names[:1] if policy.columns is None else list(policy.columns)[:1]
+    kinds = [field.type for field in table.fields if field.name in first]
+    binary = [kind for kind in kinds if str(kind) == "binary"]
+    scalar = [kind for kind in kinds if isinstance(kind, ScalarType | DecimalType)]
+    return spec.shape[1] if scalar and not binary else None
+
+
+def find_name(name: str, names: Sequence[str], case_sensitive: bool) -> int | Problem:
+    """The position of a name among columns or fields, or why there is not exactly one."""
     exact = [i for i, other in enumerate(names) if other == name]
     folded = [i for i, other in enumerate(names) if other.lower() == name.lower()]
     if len(exact) > 1:
@@ -121,7 +141,8 @@ def _find(name: str, names: Sequence[str], case_sensitive: bool) -> int | Proble
     return Problem(name, "required, but the table has no such column", Code.MISSING_COLUMN, hint)
 
 
-def _differs_by_case(name: str, names: Sequence[str]) -> bool:
+def differs_by_case(name: str, names: Sequence[str]) -> bool:
+    """Whether a name is there, but in another case at best."""
     return name.lower() in (other.lower() for other in names)
 
 

@@ -86,7 +86,7 @@ def enforce(
     """
     made = plan(df, signature, policy, **options).require_ok()
     kept = _kept_positions(made)
-    rows = positional(df)
+    rows = opened(df, made)
     assertion = sql.assertion(made)
     if assertion is not None:
         rows = rows.where(assertion)
@@ -113,7 +113,7 @@ def tag(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | None
     """
     made = _tagging(df, signature, policy, options)
     names = [sql.column(i) for i in range(len(made.columns))]
-    return positional(df).selectExpr(*names, sql.violations(made)).toDF(*made.columns, made.policy.violations_column)
+    return opened(df, made).selectExpr(*names, sql.violations(made)).toDF(*made.columns, made.policy.violations_column)
 
 
 def split(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | None = None, **options: Any) -> Split:
@@ -138,9 +138,9 @@ def split(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | No
     made = _tagging(df, signature, policy, options)
     condition = sql.accepted(made) or "true"
     names = [sql.column(i) for i in range(len(made.columns))]
-    dirty = positional(df).where(f"not ({condition})").selectExpr(*names, sql.violations(made))
+    dirty = opened(df, made).where(f"not ({condition})").selectExpr(*names, sql.violations(made))
     return Split(
-        _project(positional(df).where(condition), made, _kept_positions(made)),
+        _project(opened(df, made).where(condition), made, _kept_positions(made)),
         dirty.toDF(*made.columns, made.policy.violations_column),
     )
 
@@ -163,7 +163,7 @@ def validate(df: DataFrame, signature: ModelSignature | Schema, policy: Policy |
         NotSupportedError: the signature declares types that are not enforced yet.
     """
     made = plan(df, signature, policy, **options).require_ok()
-    return _count(positional(df).selectExpr(f"{sql.violations(made)} as v"))
+    return _count(opened(df, made).selectExpr(f"{sql.violations(made)} as v"))
 
 
 def count_violations(tagged: DataFrame, column: str) -> Report:
@@ -179,6 +179,22 @@ def count_violations(tagged: DataFrame, column: str) -> Report:
 def positional(df: DataFrame) -> DataFrame:
     """The frame with its columns renamed by position: `_0`, `_1`, ..; only such names may stand in SQL text."""
     return df.toDF(*[sql.column(i) for i in range(len(df.columns))])
+
+
+def opened(df: DataFrame, made: Plan) -> DataFrame:
+    """The frame renamed by position, with its vectors and structs opened beside it, so that text can speak of them."""
+    rows = positional(df)
+    preparations = sql.preparations(made)
+    if not preparations:
+        return rows
+    from pyspark.ml.functions import vector_to_array
+    from pyspark.sql import functions as F
+
+    columns = [
+        (vector_to_array(F.col(sql.column(at))) if how is None else F.expr(how)).alias(sql.prepared(at))
+        for at, how in preparations
+    ]
+    return rows.select("*", *columns)
 
 
 def _count(violations: DataFrame) -> Report:
@@ -229,7 +245,16 @@ def _kept_positions(made: Plan) -> list[int]:
 
 def _project(rows: DataFrame, made: Plan, kept: Sequence[int]) -> DataFrame:
     names = [step.name for step in made.steps] + [made.columns[i] for i in kept]
-    return rows.selectExpr(*sql.values(made), *(sql.column(i) for i in kept)).toDF(*names)
+    found = rows.selectExpr(*sql.values(made), *(sql.column(i) for i in kept))
+    vectors = sql.needs_vector(made)
+    if vectors:
+        from pyspark.ml.functions import array_to_vector
+        from pyspark.sql import functions as F
+
+        found = positional(found)
+        columns = [F.col(name) for name in found.columns]
+        found = found.select(*[array_to_vector(c) if i in vectors else c for i, c in enumerate(columns)])
+    return found.toDF(*names)
 
 
 def _observed(table: Table) -> Observed:

@@ -178,7 +178,7 @@ def _ancestors(column: str, inner: str) -> Iterator[str]:
     """The path itself, then what contains it: `items[].price`, `items[]`, `items`; a dot in a column is no path."""
     yield column + inner
     for end in range(len(inner) - 1, -1, -1):
-        if inner[end] in ".[":
+        if inner[end] in ".[{":
             yield column + inner[:end]
 
 

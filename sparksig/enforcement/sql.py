@@ -9,40 +9,39 @@ values.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import count
 
-from sparksig.enforcement.steps import AbsentNode, FlatTensorNode, Plan, ScalarNode, Step
-from sparksig.errors import Code
-from sparksig.signature.casts import (
-    Between,
-    Cast,
-    Castable,
-    Fixed,
-    Guard,
-    InNanoseconds,
-    Integral,
-    Matches,
-    Micros,
-    NotNan,
-    NoUnderflow,
-    Source,
-    StaysFinite,
-    Survives,
-    carrier,
+import numpy as np
+
+from sparksig.enforcement.guards import cast_value, judgements, text
+from sparksig.enforcement.nodes import (
+    ELEMENT,
+    VALUE,
+    AbsentNode,
+    AnyNode,
+    ArrayNode,
+    ColumnsNode,
+    Layout,
+    MapNode,
+    Node,
+    ScalarNode,
+    StructNode,
+    TensorNode,
+    VectorNode,
+    entry_path,
 )
-from sparksig.signature.dtypes import SPARK, Element, Kind
+from sparksig.enforcement.steps import Plan, Step
+from sparksig.errors import Code, NotSupportedError
+from sparksig.signature.dtypes import Kind
+from sparksig.signature.types import AnyType, Array, ColumnType, DataType, Map, Object, SparkMLVector
+from sparksig.sources.observed import ArrayType, MapType, ObservedType, StructType
 
 VIOLATIONS_TYPE = "array<struct<path:string,code:string,expected:string,observed:string>>"
 """The type of the violations column, in Spark's DDL."""
 
-
-_NONZERO = r"\A[^eE]*[1-9]"
-_INFINITY = r"\A[+-]?Infinity\z"
-_BEYOND_MICROS = r"[.][0-9]{6}[0-9]*[1-9]"
-_ZONED = r"(Z|[+-][0-9]{2}:?[0-9]{2})\z"
-_TO_MINUTES = r"\A([^:]*:[0-9]{2})(Z|[+-].*)?\z"
-_MICROS_OF_DATE = "try_multiply(unix_date({}), 86400000000L)"
 _HINT = ". hint: validate() counts such rows, split() sets them apart"
+
+
+# ---- the plan
 
 
 def column(position: int) -> str:
@@ -50,28 +49,40 @@ def column(position: int) -> str:
     return f"_{position}"
 
 
-def text(value: str) -> str:
-    """A string literal that means the same in every version and under every setting, whatever it holds.
+def prepared(position: int) -> str:
+    """The generated name of a column that must be opened before text can speak of what is in it."""
+    return f"p{position}"
 
-    >>> text("`${env:HOME}`")
-    "cast(X'60247b656e763a484f4d457d60' as string)"
+
+def preparations(plan: Plan) -> list[tuple[int, str | None]]:
+    """The columns that must be opened first: a position and its expression; None for a vector, which SQL cannot open.
+
+    The fields of structs are renamed by position, with a cast that changes nothing but names.
     """
-    return f"cast(X'{value.encode('utf-8', 'surrogatepass').hex()}' as string)"
+    found: list[tuple[int, str | None]] = []
+    for step in plan.steps:
+        match step.node:
+            case VectorNode(from_vector=True) | TensorNode(layout=Layout.VECTOR):
+                found.append((step.positions[0], None))
+            case node if _opens_struct(node):
+                kind = plan.table.fields[step.positions[0]].type
+                found.append((step.positions[0], f"cast({column(step.positions[0])} as {_renamed(kind)})"))
+    return found
 
 
 def values(plan: Plan, flat: bool = False) -> list[str]:
-    """One expression a step: the column as declared.
+    """One expression a step: the column as declared, but for vectors, which are arrays of their entries.
 
     Args:
         plan: a plan without problems.
-        flat: leave tensors flat, as the model's batches take them, instead of nested arrays.
+        flat: leave tensors as they lie in the table, with their entries cast, as the model's batches take them.
     """
-    return [_value(step, flat) for step in plan.steps]
+    return [_step_value(step, flat) for step in plan.steps]
 
 
 def accepted(plan: Plan) -> str | None:
     """The condition that a clean row satisfies, never null; None where no row can be dirty."""
-    conditions = [condition for step in plan.steps if (condition := _accepts(step)) is not None]
+    conditions = [condition for step in plan.steps if (condition := _clean(step.node, _x(step), 0)) is not None]
     return " and ".join(conditions) if conditions else None
 
 
@@ -103,182 +114,342 @@ def _faults(plan: Plan) -> str:
         f"named_struct('path', {text(path)}, 'code', {code},"
         f" 'expected', {text(step.declared)}, 'observed', {text(step.observed)})"
         for step in plan.steps
-        for path, code in _codes(step)
+        for path, _, code in _codes(step.node, _x(step), step.name, 0)
     ]
     return f"filter(array({', '.join(entries)}), v -> v.code is not null)"
 
 
-def _value(step: Step, flat: bool) -> str:
-    match step.node:
-        case AbsentNode(element):
-            return f"cast(null as {element.spark})"
-        case ScalarNode(cast=cast):
-            return cast_value(cast, _x(step))
-        case FlatTensorNode(element, shape):
-            x = _x(step)
-            if element.cast.changes_type:
-                x = f"transform({x}, e -> {cast_value(element.cast, 'e')})"
-            return x if flat else _nested(x, shape, element.cast.target.spark, count())
+def _x(step: Step) -> str:
+    """What a step's column is called where it is read; several names, parted by commas, for several columns."""
+    if _opens_struct(step.node) or getattr(step.node, "from_vector", False):
+        return prepared(step.positions[0])
+    if isinstance(step.node, TensorNode) and step.node.layout is Layout.VECTOR:
+        return prepared(step.positions[0])
+    return ",".join(column(position) for position in step.positions)
 
 
-def _nested(x: str, shape: Sequence[int], entry: str, names: Iterator[int]) -> str:
+def _step_value(step: Step, flat: bool) -> str:
+    if isinstance(step.node, StructNode | ArrayNode | MapNode) and _unchanged(step.node):
+        return column(step.positions[0])  # the column itself, under the names of its own fields
+    if isinstance(step.node, VectorNode) and step.node.from_vector and not flat:
+        return column(step.positions[0])
+    return _value(step.node, _x(step), 0, flat)
+
+
+# ---- values
+
+
+def _value(node: Node, x: str, depth: int, flat: bool = False) -> str:
+    e = f"e{depth}"
+    match node:
+        case ScalarNode(cast):
+            return cast_value(cast, x)
+        case AbsentNode(declared):
+            return _null(declared)
+        case AnyNode(observed):
+            return _restored(observed, x, depth) if depth else x
+        case ArrayNode(element):
+            inner = _value(element, e, depth + 1)
+            return x if inner == e else f"transform({x}, {e} -> {inner})"
+        case MapNode(value):
+            inner = _value(value, e, depth + 1)
+            return x if inner == e else f"transform_values({x}, (k{depth}, {e}) -> {inner})"
+        case StructNode(members):
+            fields = [
+                f"{text(m.name)}, {_value(m.node, '' if m.position is None else f'{x}._{m.position}', depth + 1)}"
+                for m in members
+            ]
+            return f"case when {x} is not null then named_struct({', '.join(fields)}) end"
+        case VectorNode():
+            return x
+        case ColumnsNode(entries):
+            cells = [cast_value(entry.cast, c) for (_, entry), c in zip(entries, x.split(","), strict=True)]
+            return f"array({', '.join(cells)})"
+        case TensorNode():
+            return _tensor_value(node, x, flat)
+
+
+def _tensor_value(node: TensorNode, x: str, flat: bool) -> str:
+    cast = node.element.cast
+    match node.layout:
+        case Layout.SCALAR:
+            value = cast_value(cast, x)
+            return value if flat or node.shape == () else f"case when {x} is not null then array({value}) end"
+        case Layout.BINARY if flat:
+            return x
+        case Layout.BINARY:
+            raise NotSupportedError("binary tensors are scored, not yet turned into arrays: tag, split or score them")
+        case Layout.NESTED:
+            return _nested_cast(node, x, len(node.shape), 0)
+        case _:
+            entries = f"transform({x}, e0 -> {cast_value(cast, 'e0')})" if cast.changes_type else x
+            return entries if flat else _reshaped(entries, _sizes(node.shape, x), 0)
+
+
+def _nested_cast(node: TensorNode, x: str, rank: int, depth: int) -> str:
+    if rank == 0:
+        return cast_value(node.element.cast, x)
+    inner = _nested_cast(node, f"e{depth}", rank - 1, depth + 1)
+    return x if inner == f"e{depth}" else f"transform({x}, e{depth} -> {inner})"
+
+
+def _sizes(shape: Sequence[int], x: str) -> list[str]:
+    """The sizes of a row's tensor, an open one computed from how many entries there are."""
+    known = int(np.prod([n for n in shape if n >= 0], dtype=int))
+    return [str(n) if n >= 0 else f"cast(size({x}) / {max(known, 1)} as int)" for n in shape]
+
+
+def _reshaped(x: str, sizes: Sequence[str], depth: int) -> str:
     """A flat array as nested arrays, in C order."""
-    if len(shape) <= 1:
+    if len(sizes) <= 1:
         return x
-    size, *rest = shape
-    if size == 0:
-        return f"cast(array() as {'array<' * len(shape)}{entry}{'>' * len(shape)})"
-    width, i = 1, f"i{next(names)}"
-    for other in rest:
-        width *= other
-    inner = _nested(f"slice({x}, {i} * {width} + 1, {width})", rest, entry, names)
-    return f"transform(sequence(0, {size - 1}), {i} -> {inner})"
+    size, *rest = sizes
+    width, i = " * ".join(rest), f"i{depth}"
+    inner = _reshaped(f"slice({x}, {i} * {width} + 1, {width})", rest, depth + 1)
+    return f"transform(slice(sequence(0, {size}), 1, {size}), {i} -> {inner})"
 
 
-def _accepts(step: Step) -> str | None:
-    match step.node:
+def _null(declared: ColumnType) -> str:
+    """A null of the Spark type that a declared type has, without naming the type: it may have a user's names in it."""
+    match declared:
+        case DataType():
+            return f"cast(null as {declared.element.spark})"
+        case Array(dtype):
+            return f"case when false then array({_null(dtype)}) end"
+        case Map(value_type):
+            return f"case when false then map('', {_null(value_type)}) end"
+        case Object(properties):
+            fields = ", ".join(f"{text(p.name)}, {_null(p.dtype)}" for p in properties)
+            return f"case when false then named_struct({fields}) end"
+        case SparkMLVector():
+            return "cast(null as array<double>)"
+        case AnyType():
+            return "null"
+
+
+# ---- conditions and codes
+
+
+def _clean(node: Node, x: str, depth: int) -> str | None:
+    """The condition for one value, never null; None where every value is clean."""
+    e = f"e{depth}"
+    match node:
         case AbsentNode():
             return None
-        case ScalarNode() as node:
-            return _clean(node, _x(step))
-        case FlatTensorNode(element, _, nulls) as node:
-            x = _x(step)
-            good = f"coalesce(size({x}) = {node.length} and forall({x}, e -> {_clean(element, 'e')}), false)"
-            return f"({x} is null or {good})" if nulls else f"({x} is not null and {good})"
+        case ScalarNode(nulls=nulls):
+            return _nullable([condition for _, condition in judgements(node, x)], x, nulls)
+        case AnyNode(nulls=nulls):
+            return _nullable([], x, nulls)
+        case ArrayNode(element, nulls):
+            return _nullable(_forall(x, e, _clean(element, e, depth + 1)), x, nulls)
+        case MapNode(value, nulls):
+            return _nullable(_forall(f"map_values({x})", e, _clean(value, e, depth + 1)), x, nulls)
+        case StructNode(members, nulls):
+            inner = [_clean(m.node, f"{x}._{m.position}", depth) for m in members]
+            return _nullable([condition for condition in inner if condition is not None], x, nulls)
+        case VectorNode(_, nulls, nan):
+            return _nullable([f"forall({x}, {e} -> {_entry(e, nan)})"], x, nulls)
+        case ColumnsNode(entries):
+            each = [_clean(entry, c, depth) for (_, entry), c in zip(entries, x.split(","), strict=True)]
+            return " and ".join(condition for condition in each if condition is not None)
+        case TensorNode(element, _, layout, nulls):
+            if layout is Layout.SCALAR:
+                return _nullable([condition for _, condition in judgements(element, x)], x, nulls)
+            if layout is Layout.NESTED:
+                return _nullable(_shaped(node, x, _clean(element, f"e{len(node.shape) - 1}", 0)), x, nulls)
+            entries_clean = [] if layout is Layout.BINARY else _forall(x, e, _clean(element, e, depth + 1))
+            return _nullable([*(condition for _, condition in _run(node, x)), *entries_clean], x, nulls)
 
 
-def _codes(step: Step) -> Iterator[tuple[str, str]]:
-    """Each (path, expression of its code, null where nothing is wrong)."""
-    match step.node:
+def _codes(node: Node, x: str, path: str, depth: int) -> Iterator[tuple[str, tuple[Code, ...], str]]:
+    """Each (path, codes that may be found there, expression of the code, null where nothing is wrong)."""
+    e = f"e{depth}"
+    match node:
         case AbsentNode():
             return
-        case ScalarNode() as node:
-            if _clean(node, "x") is not None:
-                yield step.name, _code(node, _x(step))
-        case FlatTensorNode(element, _, nulls) as node:
-            x = _x(step)
-            length = f"when size({x}) <> {node.length} then '{Code.WRONG_LENGTH}'"
-            yield step.name, f"case when {x} is null then {'null' if nulls else _quoted(Code.NULL)} {length} end"
-            for code in dict.fromkeys([Code.NULL, *(code for code, _ in _judgements(element, "e"))]):
-                found = f"exists({x}, e -> coalesce({_code(element, 'e')} = '{code}', false))"
-                yield f"{step.name}[]", f"case when coalesce({found}, false) then '{code}' end"
+        case ScalarNode(nulls=nulls):
+            if not nulls or judgements(node, x):
+                yield path, *_case(x, nulls, judgements(node, x))
+            return
+        case ColumnsNode(entries):
+            for (name, entry), c in zip(entries, x.split(","), strict=True):
+                yield from _codes(entry, c, name, depth)
+            return
+        case TensorNode(one, layout=Layout.SCALAR):
+            yield path, *_case(x, node.nulls, judgements(one, x))
+            return
+        case TensorNode(layout=Layout.FLAT | Layout.VECTOR | Layout.BINARY):
+            yield path, *_case(x, node.nulls, [j for j in _run(node, x) if j[0] is Code.WRONG_LENGTH])
+        case TensorNode():
+            shaped = _shaped(node, x, None, nulls=True)
+            yield path, *_case(x, node.nulls, [(Code.WRONG_SHAPE, " and ".join(shaped) or "true")])
+        case _ if not node.nulls:
+            yield path, *_case(x, False, [])
+    match node:
+        case ArrayNode(element):
+            yield from _within(x, e, _codes(element, e, path + ELEMENT, depth + 1))
+        case MapNode(value):
+            yield from _within(f"map_values({x})", e, _codes(value, e, path + VALUE, depth + 1))
+        case StructNode(members):
+            for m in members:
+                inner = _codes(m.node, f"{x}._{m.position}", f"{path}.{m.name}", depth)
+                yield from ((p, codes, f"case when {x} is not null then {code} end") for p, codes, code in inner)
+        case VectorNode(nan=nan):
+            judged = _case(e, False, [] if nan else [(Code.NAN, f"not isnan({e})")])
+            yield from _within(x, e, iter([(path + ELEMENT, *judged)]))
+        case TensorNode(layout=Layout.BINARY):
+            bits = [condition for code, condition in _run(node, x) if code is not Code.WRONG_LENGTH]
+            if bits:
+                yield path + ELEMENT, *_case(x, True, [(Code.OUT_OF_RANGE, bits[0])])
+        case TensorNode(entry, rows, Layout.NESTED):
+            yield from _nested_codes(entry, x, path, len(rows), 0)
+        case TensorNode(entry):
+            yield from _within(x, e, _codes(entry, e, path + entry_path(node), depth + 1))
 
 
-def _clean(node: ScalarNode, x: str) -> str | None:
-    """The condition for one value, never null; None where every value is clean."""
-    conditions = [condition for _, condition in _judgements(node, x)]
+def _nested_codes(
+    element: ScalarNode, x: str, path: str, rank: int, depth: int
+) -> Iterator[tuple[str, tuple[Code, ...], str]]:
+    e = f"e{depth}"
+    if rank == 1:
+        yield from _within(x, e, _codes(element, e, path + ELEMENT, depth + 1))
+        return
+    missing = (path + ELEMENT, (Code.NULL,), f"case when {e} is null then '{Code.NULL}' end")
+    yield from _within(x, e, iter([missing]))
+    yield from _within(x, e, _nested_codes(element, e, path + ELEMENT, rank - 1, depth + 1))
+
+
+def _within(
+    x: str, e: str, inner: Iterator[tuple[str, tuple[Code, ...], str]]
+) -> Iterator[tuple[str, tuple[Code, ...], str]]:
+    """The codes of an array's elements: one entry for each code that any element may have."""
+    for path, codes, code in inner:
+        for one in dict.fromkeys(codes):
+            found = f"exists({x}, {e} -> coalesce({code} = '{one}', false))"
+            yield path, (one,), f"case when coalesce({found}, false) then '{one}' end"
+
+
+def _case(x: str, nulls: bool, judged: Sequence[tuple[Code, str]]) -> tuple[tuple[Code, ...], str]:
+    """The codes that a value may have, and the expression of the first guard that it fails."""
+    whens = [f"when {x} is null then {'null' if nulls else _quoted(Code.NULL)}"]
+    whens += [f"when not coalesce({condition}, false) then '{code}'" for code, condition in judged]
+    codes = (*(() if nulls else (Code.NULL,)), *(code for code, _ in judged))
+    return codes, f"case {' '.join(whens)} end"
+
+
+def _nullable(conditions: Sequence[str], x: str, nulls: bool) -> str | None:
     good = f"coalesce({' and '.join(conditions)}, false)" if conditions else None
-    if node.nulls:
+    if nulls:
         return f"({x} is null or {good})" if good else None
     return f"({x} is not null and {good})" if good else f"{x} is not null"
 
 
-def _code(node: ScalarNode, x: str) -> str:
-    """The code of the first guard that one value fails; null for a clean one."""
-    whens = [f"when {x} is null then {'null' if node.nulls else _quoted(Code.NULL)}"]
-    whens += [f"when not coalesce({condition}, false) then '{code}'" for code, condition in _judgements(node, x)]
-    return f"case {' '.join(whens)} end"
+def _forall(x: str, e: str, condition: str | None) -> list[str]:
+    return [] if condition is None else [f"forall({x}, {e} -> {condition})"]
 
 
-def _judgements(node: ScalarNode, x: str) -> list[tuple[Code, str]]:
-    """Each (code, condition) in the order of judgement: the cast's guards on `x`, the container's on the cast value."""
-    cast = node.cast
-    judged = [(guard.code, _guard(guard, cast, x)) for guard in cast.guards]
-    after = (*(() if node.nan else (NotNan(),)), *node.after)
-    stays = Cast(SPARK.get(cast.target.spark, cast.target), cast.target, cast.level)
-    return judged + [(guard.code, _guard(guard, stays, cast_value(cast, x))) for guard in after]
+def _entry(e: str, nan: bool) -> str:
+    return f"{e} is not null" if nan else f"({e} is not null and not isnan({e}))"
 
 
-def _guard(guard: Guard, cast: Cast, x: str) -> str:
-    """One guard on `x`, a value of the cast's source type."""
-    y = cast_value(cast, x)
-    match guard:
-        case Between(low, high):
-            return _between(x, cast.source, low, high)
-        case NotNan():
-            return f"not isnan({x})"
-        case Integral():
-            return f"sign({x} % 1) = 0D" if isinstance(cast.source, Fixed) else f"{x} = rint({x})"
-        case StaysFinite():
-            return _stays_finite(cast, x, y)
-        case Survives():
-            return _survives(cast, x, y)
-        case Matches(grammar):
-            return f"{x} rlike {text(_whole(grammar))}"
-        case Castable():
-            return f"{y} is not null"
-        case NoUnderflow():
-            return f"({y} <> 0 or not {x} rlike {text(_NONZERO)})"
-        case Micros():
-            return f"not {x} rlike {text(_BEYOND_MICROS)}"
-        case InNanoseconds():
-            return f"{x} between timestamp'1677-09-21 00:12:43.145225Z' and timestamp'2262-04-11 23:47:16.854775Z'"
+def _run(node: TensorNode, x: str) -> list[tuple[Code, str]]:
+    """What the run of a tensor's entries must be as a whole."""
+    if node.layout is Layout.BINARY:
+        size = np.dtype(node.element.cast.target.numpy).itemsize * (node.length or 0)
+        judged = [(Code.WRONG_LENGTH, f"octet_length({x}) = {size}")]
+        if node.element.cast.target.kind is Kind.BOOLEAN:
+            judged.append((Code.OUT_OF_RANGE, f"hex({x}) rlike {text(_BITS)}"))
+        return judged
+    if node.length is not None:
+        return [(Code.WRONG_LENGTH, f"size({x}) = {node.length}")]
+    known = int(np.prod([n for n in node.shape if n >= 0], dtype=int))
+    condition = f"size({x}) % {known} = 0" if known else f"size({x}) = 0"
+    return [(Code.WRONG_LENGTH, condition)] if known != 1 else []
 
 
-def _between(x: str, source: Source, low: int | None, high: int | None) -> str:
-    if low is not None and high is not None:
-        return f"{x} between {_number(low, source)} and {_number(high, source)}"
-    return f"{x} >= {_number(low, source)}" if low is not None else f"{x} <= {_number(high or 0, source)}"
+_BITS = r"\A(0[01])*\z"
 
 
-def _number(value: int, source: Source) -> str:
-    """A literal of the source's own type: mixed types widen, and what they widen to depends on ANSI."""
-    return f"{value}{'BD' if isinstance(source, Fixed) else source.suffix}"
+def _shaped(node: TensorNode, x: str, entry: str | None, nulls: bool = False) -> list[str]:
+    """What nested arrays must be to be a tensor: every size as declared, open sizes the same in the whole row."""
+
+    def level(x: str, sizes: Sequence[int], first: str, depth: int) -> list[str]:
+        size, *rest = sizes
+        open_size = [] if depth == 0 else [f"size({x}) = size({first})"]
+        found = [f"size({x}) = {size}"] if size >= 0 else open_size
+        e = f"e{depth}"
+        if rest:
+            inner = " and ".join(level(e, rest, f"try_element_at({first}, 1)", depth + 1)) or "true"
+            good = f"({e} is null or {inner})" if nulls else f"({e} is not null and {inner})"
+            return [*found, f"forall({x}, {e} -> {good})"]
+        return [*found, *_forall(x, e, entry)]
+
+    return level(x, node.shape, x, 0)
 
 
-def _stays_finite(cast: Cast, x: str, y: str) -> str:
-    if cast.target.suffix is None:  # float16 rides on float: from 65520 on, half of the last step, it would be infinite
-        finite = f"abs(try_cast({x} as double)) < {cast.target.largest + 16}D"
-    else:
-        finite = f"abs({y}) < cast('Infinity' as {cast.target.spark})"
-    if isinstance(cast.source, Fixed):
-        return finite
-    if cast.source.kind is Kind.STRING:
-        return f"(isnan({y}) or {finite} or {x} rlike {text(_INFINITY)})"
-    return f"(isnan({x}) or {finite} or abs({x}) = cast('Infinity' as {cast.source.spark}))"
+# ---- structs and vectors
 
 
-def _survives(cast: Cast, x: str, y: str) -> str:
-    if cast.target.suffix is not None:
-        return f"try_cast({y} as {carrier(cast.source)}) = {x}"
-    # float16 has no Spark type to go to and come back from: a multiple of 2^-24 whose upper 11 bits are all there is
-    h = f"try_cast({x} as double)"
-    exact = f"{h} * 16777216D = rint({h} * 16777216D) and {h} * 4398046511105D - ({h} * 4398046511105D - {h}) = {h}"
-    return f"(isnan({h}) or abs({h}) = cast('Infinity' as double) or ({exact}))"
+def _opens_struct(node: Node) -> bool:
+    match node:
+        case StructNode():
+            return True
+        case ArrayNode(inner) | MapNode(inner):
+            return _opens_struct(inner)
+    return False
 
 
-def cast_value(cast: Cast, x: str) -> str:
-    """`x` as the Spark type that carries the target. Never raises: a value that cannot be cast becomes null."""
-    if not cast.changes_type:
-        return x
-    if cast.target.kind is Kind.DATETIME and isinstance(cast.source, Element):
-        return _moment(cast.source, x)
-    return f"try_cast({x} as {cast.target.spark})"
+def _unchanged(node: Node) -> bool:
+    """Whether a value comes out as it came in, field names included."""
+    match node:
+        case ScalarNode(cast):
+            return not cast.changes_type
+        case ArrayNode(inner) | MapNode(inner):
+            return _unchanged(inner)
+        case StructNode(members, _, same):
+            return same and all(_unchanged(member.node) for member in members)
+    return isinstance(node, AnyNode)
 
 
-def _moment(source: Element, x: str) -> str:
-    """A wall clock as the instant that has it in UTC, whatever the session's time zone."""
-    if source.spark == "date":
-        return f"timestamp_micros({_MICROS_OF_DATE.format(x)})"
-    if source.spark == "timestamp_ntz":
-        # not epoch + (x - epoch): days of an interval are added in the session's time zone, with its leaps
-        time = f"hour({x}) * 3600000000L + minute({x}) * 60000000L + cast(extract(second from {x}) * 1000000 as long)"
-        return f"timestamp_micros(try_add({_MICROS_OF_DATE.format(f'cast({x} as date)')}, {time}))"
-    # Spark's own cast takes only some of ISO 8601: it is given seconds and an offset always
-    seconds = f"regexp_replace({x}, {text(_TO_MINUTES)}, {text('$1:00$2')})"
-    time = f"case when {x} rlike {text(_ZONED)} then {seconds} else concat({seconds}, 'Z') end"
-    return f"try_cast(case when length({x}) = 10 then concat({x}, 'T00:00:00Z') else {time} end as timestamp)"
+def _renamed(kind: ObservedType) -> str:
+    """The type with the fields of its structs called by position, as Spark's DDL."""
+    match kind:
+        case StructType(fields):
+            return f"struct<{','.join(f'_{i}:{_renamed(field.type)}' for i, field in enumerate(fields))}>"
+        case ArrayType(element):
+            return f"array<{_renamed(element)}>"
+        case MapType(key, value):
+            return f"map<{_renamed(key)},{_renamed(value)}>"
+    return str(kind)
 
 
-def _x(step: Step) -> str:
-    assert step.position is not None  # only an AbsentNode has none, and it reads nothing
-    return column(step.position)
+def _restored(kind: ObservedType, x: str, depth: int) -> str:
+    """A value whose structs were renamed, under its own names again."""
+    e = f"e{depth}"
+    match kind:
+        case StructType(fields):
+            parts = ", ".join(
+                f"{text(field.name)}, {_restored(field.type, f'{x}._{i}', depth)}" for i, field in enumerate(fields)
+            )
+            return f"case when {x} is not null then named_struct({parts}) end"
+        case ArrayType(element):
+            inner = _restored(element, e, depth + 1)
+            return x if inner == e else f"transform({x}, {e} -> {inner})"
+        case MapType(_, value):
+            inner = _restored(value, e, depth + 1)
+            return x if inner == e else f"transform_values({x}, (k{depth}, {e}) -> {inner})"
+    return x
 
 
 def _quoted(code: Code) -> str:
     return f"'{code}'"
 
 
-def _whole(grammar: str) -> str:
-    r"""The grammar on the whole text: `$` would accept a line break at the end, `\z` does not."""
-    return rf"\A(?:{grammar})\z"
+def needs_vector(plan: Plan) -> list[int]:
+    """The steps whose value must be made a vector at the end: declared one, read from an array of doubles."""
+    return [
+        i
+        for i, step in enumerate(plan.steps)
+        if (isinstance(step.node, VectorNode) and not step.node.from_vector)
+        or (isinstance(step.node, AbsentNode) and isinstance(step.node.declared, SparkMLVector))
+    ]

@@ -6,68 +6,37 @@ must still show. It is printable and comparable, and nothing in it needs Spark; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
-from typing import Any, TypeAlias
+from typing import Any
 
 from sparksig import tables
 from sparksig.enforcement.columns import Match, match_columns, unknown_paths
+from sparksig.enforcement.nodes import (
+    ELEMENT,
+    VALUE,
+    AbsentNode,
+    ArrayNode,
+    ColumnsNode,
+    Layout,
+    MapNode,
+    Node,
+    NodeBuilder,
+    Path,
+    ScalarNode,
+    StructNode,
+    TensorNode,
+    VectorNode,
+    entry_path,
+    leaves,
+    words,
+)
 from sparksig.enforcement.policy import Policy
-from sparksig.errors import Code, NotSupportedError, Problem, SchemaError
-from sparksig.signature.casts import Between, Cast, Fixed, Guard, InNanoseconds, Level, Source, find_cast, find_rounding
-from sparksig.signature.dtypes import ELEMENTS, Element, Kind
+from sparksig.errors import Code, Problem, SchemaError
+from sparksig.signature.casts import Level
 from sparksig.signature.model_signature import ModelSignature
-from sparksig.signature.schema import ColSpec, Schema, TensorSpec
-from sparksig.signature.types import DataType
-from sparksig.sources.observed import ArrayType, DecimalType, ObservedType, ScalarType, StructType
-
-
-@dataclass(frozen=True, slots=True)
-class ScalarNode:
-    """One value: cast, then judged.
-
-    Attributes:
-        cast: the cell of the cast table.
-        nulls: whether a null is admitted.
-        nan: whether NaN is admitted.
-        after: what the cast value must satisfy besides: the bounds of the model's container.
-    """
-
-    cast: Cast
-    nulls: bool
-    nan: bool = True
-    after: tuple[Guard, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class FlatTensorNode:
-    """One tensor a row, its entries lying flat in an array, in C order.
-
-    Attributes:
-        element: what happens to each entry; a null entry is always a violation.
-        shape: the shape of one row's tensor, without the batch dimension.
-        nulls: whether a null row is admitted.
-    """
-
-    element: ScalarNode
-    shape: tuple[int, ...]
-    nulls: bool
-
-    @property
-    def length(self) -> int:
-        """How many entries a row has."""
-        return prod(self.shape)
-
-
-@dataclass(frozen=True, slots=True)
-class AbsentNode:
-    """An optional column that the table has not: a typed null."""
-
-    element: Element
-
-
-Node: TypeAlias = ScalarNode | FlatTensorNode | AbsentNode
+from sparksig.signature.schema import Schema, TensorSpec
+from sparksig.sources.observed import StructType
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +45,8 @@ class Step:
 
     Attributes:
         name: the column's name in the signature; its position, as text, in an unnamed one.
-        position: where the table has it, from 0; None where it has not.
+        positions: the table's columns that hold it, from 0: one as a rule, none where it is absent, several where each
+            holds one entry of a tensor.
         declared: the declared type in words.
         observed: the table's type in words.
         required: whether the signature requires it.
@@ -84,35 +54,33 @@ class Step:
     """
 
     name: str
-    position: int | None
+    positions: tuple[int, ...]
     declared: str
     observed: str
     required: bool
     node: Node
 
     @property
+    def position(self) -> int | None:
+        """The first of the table's columns that hold it."""
+        return self.positions[0] if self.positions else None
+
+    @property
     def verdict(self) -> str:
-        """One word: absent, kept, widened, checked, parsed or rounded."""
-        match self.node:
-            case AbsentNode():
-                return "absent"
-            case ScalarNode(cast=cast) | FlatTensorNode(element=ScalarNode(cast=cast)):
-                if cast.rounds:
-                    return "rounded"
-                words = {Level.STRICT: "kept", Level.SAFE: "widened", Level.CHECKED: "checked", Level.PARSE: "parsed"}
-                return words[cast.level]
+        """One word: absent, kept, widened, checked, parsed or rounded; of what is nested, the most daring one."""
+        if isinstance(self.node, AbsentNode):
+            return "absent"
+        words = [_WORDS[leaf.cast.level] if not leaf.cast.rounds else "rounded" for _, leaf in leaves(self.node)]
+        return max(words, key=list(_ORDER).index, default="kept")
 
     @property
     def checks(self) -> tuple[str, ...]:
         """What each row must show, in words."""
-        match self.node:
-            case AbsentNode():
-                return ()
-            case ScalarNode() as node:
-                return tuple(_checks(node))
-            case FlatTensorNode(element, _, nulls) as node:
-                whole = () if nulls else ("not null",)
-                return (*whole, f"{node.length} entries", *(f"each {check}" for check in _checks(element)))
+        return tuple(_checks(self.node, ""))
+
+
+_WORDS = {Level.STRICT: "kept", Level.SAFE: "widened", Level.CHECKED: "checked", Level.PARSE: "parsed"}
+_ORDER = (*_WORDS.values(), "rounded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +92,7 @@ class Plan:
         extra: the table's columns that the signature does not name.
         problems: every fault of the schema; rows are enforced only where there is none.
         policy: the policy it was made with.
-        columns: the names of all columns of the table, in order.
+        table: the table's schema.
         named: whether the signature names its columns.
     """
 
@@ -132,8 +100,13 @@ class Plan:
     extra: tuple[str, ...]
     problems: tuple[Problem, ...]
     policy: Policy
-    columns: tuple[str, ...]
+    table: StructType
     named: bool = True
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the table's columns, in order."""
+        return tuple(field.name for field in self.table.fields)
 
     @property
     def ok(self) -> bool:
@@ -160,7 +133,7 @@ class Plan:
             "columns": [
                 {
                     "name": step.name,
-                    "source": None if step.position is None else self.columns[step.position],
+                    "source": [self.columns[position] for position in step.positions],
                     "declared": step.declared,
                     "required": step.required,
                     "observed": step.observed,
@@ -209,145 +182,62 @@ def plan_table(observed: StructType, signature: ModelSignature | Schema, policy:
         The plan, whose `problems` list every fault of the schema.
 
     Raises:
-        NotSupportedError: the signature declares types that are not enforced yet; all of them are named.
         PolicyError: the policy names columns that the signature has not.
     """
     schema = signature.inputs if isinstance(signature, ModelSignature) else signature
     names = tuple(field.name for field in observed.fields)
     if schema is None:
         no_inputs = Problem("", "the signature declares no inputs", Code.NO_INPUTS, "declare inputs=Schema([..])")
-        return Plan((), names, (no_inputs,), policy, names)
-    matches, extra, problems = match_columns(names, schema, policy)
-    _refuse_unbuilt(schema)
+        return Plan((), names, (no_inputs,), policy, observed)
     unknown_paths(schema, policy)
-    steps: list[Step] = []
-    for match in matches:
-        found = _step(match, observed, policy)
-        if isinstance(found, Step):
-            steps.append(found)
-        elif found is not None:
-            problems.append(found)
-    return Plan(tuple(steps), extra, tuple(problems), policy, names, schema.has_input_names())
+    matches, extra, problems = match_columns(observed, schema, policy)
+    builder = NodeBuilder(policy, problems)
+    steps = [step for match in matches if (step := _step(match, observed, builder)) is not None]
+    return Plan(tuple(steps), extra, tuple(problems), policy, observed, schema.has_input_names())
 
 
-def _step(match: Match, observed: StructType, policy: Policy) -> Step | Problem | None:
-    spec, position = match.spec, match.position
-    required = not (isinstance(spec, ColSpec) and not spec.required)
-    if position is None:
-        if policy.absent_optional == "omit":
-            return None
-        element = _element(spec)
-        assert element is not None  # a tensor is always required, other types are refused above
-        return Step(match.name, None, describe(spec), "absent", required, AbsentNode(element))
-    kind = observed.fields[position].type
-    node = _node(spec, kind, match.name, required, policy)
-    if isinstance(node, Problem):
-        return node
-    return Step(match.name, position, describe(spec), str(kind), required, node)
+def _step(match: Match, observed: StructType, builder: NodeBuilder) -> Step | None:
+    spec, positions = match.spec, match.positions
+    fields = [observed.fields[position] for position in positions]
+    if fields:
+        node = builder.column(spec, fields, Path(match.name))
+        shown = str(fields[0].type) if len(fields) == 1 else f"{len(fields)} columns"
+    elif builder.policy.absent_optional == "omit" or isinstance(spec, TensorSpec):
+        return None
+    else:
+        node, shown = AbsentNode(spec.type), "absent"
+    return None if node is None else Step(match.name, positions, words(spec), shown, bool(spec.required), node)
 
 
-def _node(spec: ColSpec | TensorSpec, kind: ObservedType, path: str, required: bool, policy: Policy) -> Node | Problem:
-    nulls = not required or policy.admits_nulls(path)
-    if isinstance(spec, ColSpec):
-        element = _element(spec)
-        assert element is not None
-        return _scalar(element, kind, path, nulls, policy)
-    if not isinstance(kind, ArrayType):
-        return _refusal(path, describe(spec), kind, "a tensor is read from an array of its entries, flat in C order")
-    row = ELEMENTS.get(spec.type.name)
-    if row is None:
-        return Problem(path, f"{spec.type.name} has no Spark type that carries it", Code.UNSUPPORTED_TYPE)
-    entry = _scalar(row, kind.element, path, False, policy, container=False)
-    if isinstance(entry, Problem):
-        return _refusal(path, describe(spec), kind, entry.hint)
-    return FlatTensorNode(entry, tuple(spec.shape[1:]), nulls)
+def _checks(node: Node, where: str) -> Iterator[str]:
+    """What a value must show, in words, with the way to it where it is nested."""
+    if not getattr(node, "nulls", True):
+        yield f"{where} not null".strip()
+    match node:
+        case ScalarNode(cast=cast, nan=nan, after=after):
+            yield from (f"{where} {check}".strip() for check in (*(() if nan else ("not NaN",)), *cast.guards, *after))
+        case ArrayNode(element):
+            yield from _checks(element, where + ELEMENT)
+        case MapNode(value):
+            yield from _checks(value, where + VALUE)
+        case StructNode(members):
+            for member in members:
+                yield from _checks(member.node, f"{where}.{member.name}")
+        case VectorNode(nan=nan):
+            yield f"{where}{ELEMENT} not null" + ("" if nan else " and not NaN")
+        case TensorNode(element):
+            yield f"{where} {_size(node)}".strip()
+            yield from _checks(element, where + entry_path(node))
+        case ColumnsNode(entries):
+            for name, entry in entries:
+                yield from _checks(entry, name)
 
 
-def _scalar(
-    target: Element,
-    kind: ObservedType,
-    path: str,
-    nulls: bool,
-    policy: Policy,
-    container: bool = True,
-) -> ScalarNode | Problem:
-    declared = target.mlflow or target.numpy
-    source = _source(kind)
-    exact = None if source is None else find_cast(source, target)
-    if exact is None or source is None:
-        return _refusal(path, declared, kind)
-    level = policy.level_of(path)
-    rounding = find_rounding(source, target)
-    if policy.rounds(path) and rounding is not None and rounding.level <= level:
-        exact = rounding
-    if exact.level > level:
-        hint = f"level='{exact.level}' admits it, value by value"
-        if rounding is not None:
-            hint += "; allow_rounding=True rounds each value to the nearest"
-        return _refusal(path, declared, kind, hint)
-    after = tuple(_container(target, nulls)) if container else ()
-    return ScalarNode(exact, nulls, policy.allow_nan or target.kind is not Kind.FLOAT, after)
-
-
-def _container(target: Element, nulls: bool) -> Iterator[Guard]:
-    """What the array that the model receives can hold: integers beside nulls are float64, moments are nanoseconds."""
-    if target.kind is Kind.DATETIME:
-        yield InNanoseconds()
-    double = ELEMENTS["float64"]
-    if nulls and target.kind is Kind.INTEGER and target.digits > double.digits:
-        yield Between(double.low, double.high, Code.NOT_EXACT)
-
-
-def _source(kind: ObservedType) -> Source | None:
-    match kind:
-        case ScalarType(element):
-            return element
-        case DecimalType(precision, scale):
-            return Fixed(precision, scale)
-    return None
-
-
-def _refusal(path: str, declared: str, kind: ObservedType, hint: str | None = None) -> Problem:
-    return Problem(path, f"declared {declared}, the table has {kind}", Code.INCOMPATIBLE_TYPE, hint)
-
-
-def describe(spec: ColSpec | TensorSpec) -> str:
-    """The declared type in words: `long`, `float32(-1, 8, 8)`.
-
-    >>> import numpy as np
-    >>> describe(TensorSpec(np.dtype("float32"), (-1, 8, 8)))
-    'float32(-1, 8, 8)'
-    """
-    if isinstance(spec, TensorSpec):
-        return f"{spec.type.name}({', '.join(map(str, spec.shape))})"
-    element = _element(spec)
-    return str(element.mlflow) if element else repr(spec.type)
-
-
-def _element(spec: ColSpec | TensorSpec) -> Element | None:
-    return spec.type.element if isinstance(spec, ColSpec) and isinstance(spec.type, DataType) else None
-
-
-def _refuse_unbuilt(schema: Schema) -> None:
-    """Name what is declared but not enforced yet: it must never pass silently."""
-    problems = [
-        Problem(str(spec.name if spec.name is not None else i), f"{describe(spec)} is not enforced yet")
-        for i, spec in enumerate(schema)
-        if not _built(spec)
-    ]
-    if problems:
-        raise NotSupportedError("the signature declares types that sparksig does not enforce yet", problems)
-
-
-def _built(spec: ColSpec | TensorSpec) -> bool:
-    if isinstance(spec, ColSpec):
-        return isinstance(spec.type, DataType)
-    return len(spec.shape) > 1 and spec.shape[0] == -1 and all(size >= 0 for size in spec.shape[1:])
-
-
-def _checks(node: ScalarNode) -> Iterable[str]:
-    if not node.nulls:
-        yield "not null"
-    if not node.nan:
-        yield "not NaN"
-    yield from map(str, (*node.cast.guards, *node.after))
+def _size(node: TensorNode) -> str:
+    match node.layout:
+        case Layout.NESTED:
+            return f"of shape ({', '.join('any' if n < 0 else str(n) for n in node.shape)})"
+        case Layout.BINARY:
+            return f"{node.length} entries in bytes"
+        case _:
+            return f"{node.length} entries" if node.length is not None else "entries that fill the shape"

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sparksig.enforcement.steps import AbsentNode, FlatTensorNode, Plan, ScalarNode, Step
+from sparksig.enforcement.nodes import AbsentNode, Layout, ScalarNode, TensorNode
+from sparksig.enforcement.steps import Plan, Step
 from sparksig.errors import Code, NotSupportedError, Problem, ViolationError
 from sparksig.signature.casts import (
     Between,
@@ -24,6 +25,7 @@ from sparksig.signature.casts import (
     Survives,
 )
 from sparksig.signature.dtypes import ELEMENTS, Element, Kind
+from sparksig.signature.types import DataType
 
 _NANOSECONDS = 9_223_372_036_854_775  # microseconds on either side of 1970 that datetime64[ns] holds
 
@@ -104,15 +106,16 @@ def arrow_type(element: Element) -> pa.DataType:
 
 def _step(step: Step, columns: Sequence[pa.Array], rows: int) -> tuple[pa.Array, list[tuple[str, Code, _Mask]]]:
     match step.node:
-        case AbsentNode(element):
-            return pa.nulls(rows, arrow_type(element)), []
+        case AbsentNode(DataType() as declared):
+            return pa.nulls(rows, arrow_type(declared.element)), []
         case ScalarNode() as node:
             assert step.position is not None
             array, faults = _scalar(node, columns[step.position])
             return array, [(step.name, code, mask) for code, mask in faults]
-        case FlatTensorNode() as node:
+        case TensorNode(layout=Layout.FLAT) as node if node.length is not None:
             assert step.position is not None
             return _flat_tensor(step.name, node, columns[step.position])
+    raise NotSupportedError(f"{step.name}: {step.declared} from {step.observed} is not built for Arrow columns yet")
 
 
 def _scalar(node: ScalarNode, x: pa.Array) -> tuple[pa.Array, list[tuple[Code, _Mask]]]:
@@ -123,7 +126,7 @@ def _scalar(node: ScalarNode, x: pa.Array) -> tuple[pa.Array, list[tuple[Code, _
     return array, [*nulls, *faults]
 
 
-def _flat_tensor(path: str, node: FlatTensorNode, x: pa.Array) -> tuple[pa.Array, list[tuple[str, Code, _Mask]]]:
+def _flat_tensor(path: str, node: TensorNode, x: pa.Array) -> tuple[pa.Array, list[tuple[str, Code, _Mask]]]:
     missing = _bits(x.is_null())
     lengths = pc.fill_null(pc.list_value_length(x), 0).to_numpy(zero_copy_only=False)
     faults = [] if node.nulls else [(path, Code.NULL, missing)]

@@ -15,7 +15,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sparksig.enforcement.steps import FlatTensorNode, Plan, ScalarNode, describe
+from sparksig.enforcement.nodes import AbsentNode, Layout, ScalarNode, TensorNode, words
+from sparksig.enforcement.steps import Plan
 from sparksig.enforcement.values import arrow_type, cast_array
 from sparksig.errors import Code, NotSupportedError, OutputError, Problem
 from sparksig.signature.casts import Level, find_cast
@@ -55,16 +56,24 @@ class Feed:
 
     @classmethod
     def of(cls, plan: Plan) -> Feed:
-        """The feed of an enforced table."""
-        columns = []
+        """The feed of an enforced table.
+
+        Raises:
+            NotSupportedError: it has columns that no model can be fed with yet; all of them are named.
+        """
+        columns, problems = [], []
         for step in plan.steps:
             match step.node:
-                case FlatTensorNode(element, shape, nulls):
+                case TensorNode(element, shape, Layout.FLAT, nulls) if -1 not in shape:
                     columns.append(FeedColumn(step.name, element.cast.target, shape, nulls))
                 case ScalarNode(cast, nulls):
                     columns.append(FeedColumn(step.name, cast.target, None, nulls))
-                case node:
-                    columns.append(FeedColumn(step.name, node.element, None, True))
+                case AbsentNode(DataType() as declared):
+                    columns.append(FeedColumn(step.name, declared.element, None, True))
+                case _:
+                    problems.append(Problem(step.name, f"{step.declared} from {step.observed} is not scored yet"))
+        if problems:
+            raise NotSupportedError("the model takes columns that are not scored yet", problems)
         return cls(tuple(columns), plan.named)
 
     def model_input(self, arrays: Sequence[pa.Array]) -> Any:
@@ -129,7 +138,7 @@ class Outputs:
             name = str(i) if spec.name is None else str(spec.name)
             element = _output_element(spec)
             if element is None:
-                problems.append(Problem(name, f"{describe(spec)} as an output is not built yet"))
+                problems.append(Problem(name, f"{words(spec)} as an output is not built yet"))
                 continue
             shape = tuple(spec.shape[1:]) if isinstance(spec, TensorSpec) else ()
             required = not (isinstance(spec, ColSpec) and not spec.required)
@@ -164,7 +173,7 @@ class Outputs:
     def _fields(self, prediction: Any) -> list[Any]:
         if isinstance(prediction, pd.DataFrame | Mapping) and (self.named or len(self.columns) > 1):
             names = [c.name for c in self.columns] if self.named else list(prediction)[: len(self.columns)]
-            return [prediction[name] if name in prediction else _ABSENT for name in names]
+            return [prediction.get(name, _ABSENT) for name in names]
         if len(self.columns) == 1:
             single = isinstance(prediction, pd.DataFrame) and prediction.shape[1] == 1
             return [prediction.iloc[:, 0] if single else prediction]
@@ -212,7 +221,7 @@ def _output_array(column: OutputColumn, values: Any, rows: int) -> pa.Array | Pr
     if column.shape or isinstance(column.spec, TensorSpec):
         values = np.asarray(values)
         if values.shape != (rows, *column.shape):
-            fact = f"declared {describe(column.spec)} for {rows} rows, the model returned shape {values.shape}"
+            fact = f"declared {words(column.spec)} for {rows} rows, the model returned shape {values.shape}"
             return Problem(column.name, fact, Code.WRONG_OUTPUT)
         values = values.reshape(-1)
     try:
@@ -262,7 +271,7 @@ def _column_array(values: Any) -> pa.Array:
 
 
 def _wrong_output(column: OutputColumn, got: str) -> Problem:
-    return Problem(column.name, f"declared {describe(column.spec)}, the model returned {got}", Code.WRONG_OUTPUT)
+    return Problem(column.name, f"declared {words(column.spec)}, the model returned {got}", Code.WRONG_OUTPUT)
 
 
 def _words(value: Any) -> str:

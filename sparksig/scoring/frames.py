@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from sparksig.enforcement import sql
-from sparksig.enforcement.frames import plan, positional
+from sparksig.enforcement.frames import opened, plan
 from sparksig.enforcement.policy import Policy
 from sparksig.enforcement.steps import Plan
 from sparksig.errors import Code, NotSupportedError, PolicyError, Problem, SchemaError
@@ -74,7 +74,7 @@ def score(
     call = call.on(Feed.of(made))
     kept = _kept(made, keep)
     names = _result_names(made, kept, call, output, on_violation)
-    rows = positional(df)
+    rows = opened(df, made)
     condition = {"tag": None, "fail": sql.assertion(made), "drop": sql.accepted(made)}[on_violation]
     if condition is not None:
         rows = rows.where(condition)

@@ -1,0 +1,135 @@
+"""The cast table spelled as Spark SQL: how one value is cast, and what each guard asks of it."""
+
+from __future__ import annotations
+
+from sparksig.enforcement.nodes import ScalarNode
+from sparksig.errors import Code
+from sparksig.signature.casts import (
+    Between,
+    Cast,
+    Castable,
+    Fixed,
+    Guard,
+    InNanoseconds,
+    Integral,
+    Matches,
+    Micros,
+    NotNan,
+    NoUnderflow,
+    Source,
+    StaysFinite,
+    Survives,
+    carrier,
+)
+from sparksig.signature.dtypes import SPARK, Element, Kind
+
+_NONZERO = r"\A[^eE]*[1-9]"
+_INFINITY = r"\A[+-]?Infinity\z"
+_BEYOND_MICROS = r"[.][0-9]{6}[0-9]*[1-9]"
+_ZONED = r"(Z|[+-][0-9]{2}:?[0-9]{2})\z"
+_TO_MINUTES = r"\A([^:]*:[0-9]{2})(Z|[+-].*)?\z"
+_MICROS_OF_DATE = "try_multiply(unix_date({}), 86400000000L)"
+
+
+def text(value: str) -> str:
+    """A string literal that means the same in every version and under every setting, whatever it holds.
+
+    >>> text("`${env:HOME}`")
+    "cast(X'60247b656e763a484f4d457d60' as string)"
+    """
+    return f"cast(X'{value.encode('utf-8', 'surrogatepass').hex()}' as string)"
+
+
+def judgements(node: ScalarNode, x: str) -> list[tuple[Code, str]]:
+    """Each (code, condition) in the order of judgement: the cast's guards on `x`, the container's on the cast value."""
+    cast = node.cast
+    judged = [(guard.code, _guard(guard, cast, x)) for guard in cast.guards]
+    after = (*(() if node.nan else (NotNan(),)), *node.after)
+    stays = Cast(SPARK.get(cast.target.spark, cast.target), cast.target, cast.level)
+    return judged + [(guard.code, _guard(guard, stays, cast_value(cast, x))) for guard in after]
+
+
+def _guard(guard: Guard, cast: Cast, x: str) -> str:
+    """One guard on `x`, a value of the cast's source type."""
+    y = cast_value(cast, x)
+    match guard:
+        case Between(low, high):
+            return _between(x, cast.source, low, high)
+        case NotNan():
+            return f"not isnan({x})"
+        case Integral():
+            return f"sign({x} % 1) = 0D" if isinstance(cast.source, Fixed) else f"{x} = rint({x})"
+        case StaysFinite():
+            return _stays_finite(cast, x, y)
+        case Survives():
+            return _survives(cast, x, y)
+        case Matches(grammar):
+            return f"{x} rlike {text(_whole(grammar))}"
+        case Castable():
+            return f"{y} is not null"
+        case NoUnderflow():
+            return f"({y} <> 0 or not {x} rlike {text(_NONZERO)})"
+        case Micros():
+            return f"not {x} rlike {text(_BEYOND_MICROS)}"
+        case InNanoseconds():
+            return f"{x} between timestamp'1677-09-21 00:12:43.145225Z' and timestamp'2262-04-11 23:47:16.854775Z'"
+
+
+def _between(x: str, source: Source, low: int | None, high: int | None) -> str:
+    if low is not None and high is not None:
+        return f"{x} between {_number(low, source)} and {_number(high, source)}"
+    return f"{x} >= {_number(low, source)}" if low is not None else f"{x} <= {_number(high or 0, source)}"
+
+
+def _number(value: int, source: Source) -> str:
+    """A literal of the source's own type: mixed types widen, and what they widen to depends on ANSI."""
+    return f"{value}{'BD' if isinstance(source, Fixed) else source.suffix}"
+
+
+def _stays_finite(cast: Cast, x: str, y: str) -> str:
+    if cast.target.suffix is None:  # float16 rides on float: from 65520 on, half of the last step, it would be infinite
+        finite = f"abs(try_cast({x} as double)) < {cast.target.largest + 16}D"
+    else:
+        finite = f"abs({y}) < cast('Infinity' as {cast.target.spark})"
+    if isinstance(cast.source, Fixed):
+        return finite
+    if cast.source.kind is Kind.STRING:
+        return f"(isnan({y}) or {finite} or {x} rlike {text(_INFINITY)})"
+    return f"(isnan({x}) or {finite} or abs({x}) = cast('Infinity' as {cast.source.spark}))"
+
+
+def _survives(cast: Cast, x: str, y: str) -> str:
+    if cast.target.suffix is not None:
+        return f"try_cast({y} as {carrier(cast.source)}) = {x}"
+    # float16 has no Spark type to go to and come back from: a multiple of 2^-24 whose upper 11 bits are all there is
+    h = f"try_cast({x} as double)"
+    exact = f"{h} * 16777216D = rint({h} * 16777216D) and {h} * 4398046511105D - ({h} * 4398046511105D - {h}) = {h}"
+    return f"(isnan({h}) or abs({h}) = cast('Infinity' as double) or ({exact}))"
+
+
+def cast_value(cast: Cast, x: str) -> str:
+    """`x` as the Spark type that carries the target. Never raises: a value that cannot be cast becomes null."""
+    if not cast.changes_type:
+        return x
+    if cast.target.kind is Kind.DATETIME and isinstance(cast.source, Element):
+        return _moment(cast.source, x)
+    return f"try_cast({x} as {cast.target.spark})"
+
+
+def _moment(source: Element, x: str) -> str:
+    """A wall clock as the instant that has it in UTC, whatever the session's time zone."""
+    if source.spark == "date":
+        return f"timestamp_micros({_MICROS_OF_DATE.format(x)})"
+    if source.spark == "timestamp_ntz":
+        # not epoch + (x - epoch): days of an interval are added in the session's time zone, with its leaps
+        time = f"hour({x}) * 3600000000L + minute({x}) * 60000000L + cast(extract(second from {x}) * 1000000 as long)"
+        return f"timestamp_micros(try_add({_MICROS_OF_DATE.format(f'cast({x} as date)')}, {time}))"
+    # Spark's own cast takes only some of ISO 8601: it is given seconds and an offset always
+    seconds = f"regexp_replace({x}, {text(_TO_MINUTES)}, {text('$1:00$2')})"
+    time = f"case when {x} rlike {text(_ZONED)} then {seconds} else concat({seconds}, 'Z') end"
+    return f"try_cast(case when length({x}) = 10 then concat({x}, 'T00:00:00Z') else {time} end as timestamp)"
+
+
+def _whole(grammar: str) -> str:
+    r"""The grammar on the whole text: `$` would accept a line break at the end, `\z` does not."""
+    return rf"\A(?:{grammar})\z"
