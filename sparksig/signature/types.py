@@ -301,7 +301,7 @@ class Findings:
             SignatureError: with every fault.
         """
         if self.unknown:
-            warnings.warn(f"{what}: unknown keys are ignored: {', '.join(self.unknown)}", stacklevel=4)
+            warnings.warn(f"{what}: unknown keys are ignored: {', '.join(self.unknown)}", stacklevel=3)
         if self.problems:
             raise SignatureError(f"{what} cannot be read", self.problems)
 

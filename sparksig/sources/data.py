@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import reduce
 from itertools import chain, compress, repeat
-from operator import is_not
+from operator import attrgetter, is_not
 from typing import Any
 
 import numpy as np
@@ -315,7 +315,7 @@ def _array(values: np.ndarray[Any, Any], nulls: bool, path: str) -> Common:
     objects = [array.tolist() for array in arrays if array.dtype == _OBJECT]
     elements = list(chain(chain.from_iterable(lists), *objects))
     types: list[ColumnType] = [Array(common(elements, f"{path}[]").type)] if elements else []
-    shapes = {(array.dtype, array.ndim) for array in arrays if array.ndim == 0 or len(array)}
+    shapes = set(map(attrgetter("dtype", "ndim"), filter(attrgetter("size"), arrays)))
     types += [_nested(dtype, ndim, path) for dtype, ndim in shapes if dtype != _OBJECT]
     if arrays and not nulls and not any(map(len, values)):
         raise Unfit("arrays without an element", path)

@@ -1,0 +1,1 @@
+"""What things cost, each a module to run: `python -m benchmarks.NAME [--json FILE] [--small]`."""

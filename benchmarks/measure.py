@@ -1,0 +1,78 @@
+"""All sides of a comparison in one process, interleaved, in rounds after a warm-up; a ratio is a median of rounds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+Side = Callable[[], object]
+
+
+def arguments(description: str) -> argparse.Namespace:
+    """`--json FILE`, `--small` and `--rounds N`."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--json", metavar="FILE", help="write the numbers to FILE")
+    parser.add_argument("--small", action="store_true", help="a size that takes seconds, to see that it runs")
+    parser.add_argument("--rounds", type=int, default=5)
+    return parser.parse_args()
+
+
+def rounds(sides: Mapping[str, Side], count: int) -> dict[str, list[float]]:
+    """Seconds of each side in each round; one round before them is a warm-up and not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(count + 1):
+        for name, side in sides.items():
+            start = time.perf_counter()
+            side()
+            if number:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def ratios(seconds: Mapping[str, list[float]], slow: str, fast: str) -> list[float]:
+    """How many times as long the slow side took as the fast one, round by round."""
+    return [a / b for a, b in zip(seconds[slow], seconds[fast], strict=True)]
+
+
+def report(
+    results: Mapping[str, tuple[dict[str, list[float]], list[float]]], packages: list[str], path: str | None
+) -> None:
+    """Print one line a comparison, and write the file.
+
+    Args:
+        results: for each comparison the seconds of its sides and the ratio of each round.
+        packages: distributions whose versions matter.
+        path: the file to write, if any.
+    """
+    for name, (seconds, ratio) in results.items():
+        sides = "  ".join(f"{side} {statistics.median(found):8.3f} s" for side, found in seconds.items())
+        spread = f"{min(ratio):.1f} to {max(ratio):.1f}"
+        print(f"{name:<24} {sides}  ratio {statistics.median(ratio):6.1f} ({spread})")
+    if path is not None:
+        content: dict[str, Any] = {
+            "ratios": {name: statistics.median(ratio) for name, (_, ratio) in results.items()},
+            "spread": {name: [min(ratio), max(ratio)] for name, (_, ratio) in results.items()},
+            "seconds": {
+                f"{name}: {side}": [min(found), statistics.median(found)]
+                for name, (seconds, _) in results.items()
+                for side, found in seconds.items()
+            },
+            "jobs": {},
+            "versions": {"python": sys.version.split()[0], **{package: _version(package) for package in packages}},
+        }
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=2)
+            file.write("\n")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
