@@ -37,7 +37,7 @@ def merge(a: ColumnType, b: ColumnType) -> ColumnType:
     """The type of values of which some are of type `a` and some of type `b`, as MLflow infers it.
 
     Any says nothing about a value, so the other type stands; an Object then has optional properties only. A property
-    that one side lacks is optional.
+    that one side lacks is optional. A vector of Spark ML is merged with its like only.
 
     Raises:
         SignatureError: there is no such type: an integer and a float, a scalar and a list.
@@ -48,7 +48,7 @@ def merge(a: ColumnType, b: ColumnType) -> ColumnType:
     match a, b:
         case _ if a == b:
             return a
-        case (AnyType(), other) | (other, AnyType()):
+        case (AnyType(), other) | (other, AnyType()) if not isinstance(other, SparkMLVector):
             return _optional(other)
         case Array(x), Array(y):
             return Array(merge(x, y))

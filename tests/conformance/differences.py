@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from sparksig.errors import SparksigError
 from sparksig.signature.members import Fault, admit
+from sparksig.signature.schema import Schema
 from sparksig.signature.types import DataType
 from sparksig.sources.data import infer_schema
 
@@ -20,6 +21,7 @@ import golden_rebuild as g
 
 BARE = "struct_type always makes a StructType; a single unnamed column is its column 0"
 VECTOR = "a SparkMLVector inside a Map or an Object is read from JSON as it was written"
+MERGED = "an Array and a SparkMLVector have no type in common, in either order"
 MALFORMED = (
     "malformed JSON is refused: unknown keys of tensors and params, shapes without numbers, odd names, `required`"
 )
@@ -59,7 +61,7 @@ def _bare(given: dict[str, Any]) -> str | None:
     schema = json.loads(given["json"])
     column = schema[0] if isinstance(schema, list) and len(schema) == 1 and isinstance(schema[0], dict) else {"name": 0}
     bare = column.get("name") is None and column.get("type") in DataType.__members__
-    return BARE if bare and column.get("required") is not False else None
+    return BARE if bare and _reads(given["json"]) else None
 
 
 def _vector(given: dict[str, Any]) -> str | None:
@@ -69,7 +71,15 @@ def _vector(given: dict[str, Any]) -> str | None:
         for form in ([parent["values"]] if "values" in parent else list(parent.get("properties", {}).values()))
         if isinstance(form, dict)
     ]
-    return VECTOR if any(form.get("type") == "sparkml_vector" for form in inner) else None
+    return VECTOR if any(form.get("type") == "sparkml_vector" for form in inner) and _reads(given["json"]) else None
+
+
+def _reads(text: str) -> bool:
+    """Whether the JSON has no other fault, which both would refuse."""
+    try:
+        return bool(Schema.from_json(text))
+    except SparksigError:
+        return False
 
 
 def _malformed(given: dict[str, Any]) -> str | None:
@@ -87,6 +97,14 @@ def _odd(form: dict[str, Any]) -> bool:
         return bool(form.keys() - {"type", "dtype", "name", "default", "shape", "properties"})
     odd_name = isinstance(form.get("name"), bool | float | list | dict)
     return odd_name or type(form.get("required")) in (str, int)
+
+
+ANY = {"$": "ctor", "name": "AnyType", "args": [], "kwargs": {}}
+
+
+def _merged(given: dict[str, Any]) -> str | None:
+    doubles = given["a"].get("name") == "Array" and given["a"]["args"][0] in ("double", ANY)
+    return MERGED if doubles and given["b"].get("name") == "SparkMLVector" else None
 
 
 # --- params -------------------------------------------------------------------------------------------------------
@@ -261,6 +279,7 @@ def _defined_by_us(name: str) -> bool:
 _PARAMS = (_param_range, _moment, _member)
 RULES = {
     "schema_from_json": (_vector, _malformed, _bare),
+    "merge": (_merged,),
     "construct": _PARAMS,
     "paramschema_from_json": (_malformed, *_PARAMS),
     "enforce_params": (_no_params, *_PARAMS),

@@ -57,6 +57,7 @@ def case(op: str, **given: Any) -> dict[str, Any]:
 
 
 RULES = [
+    (differences.MERGED, case("merge", a={"name": "Array", "args": ["double"]}, b={"name": "SparkMLVector"})),
     (differences.BARE, case("schema_from_json", json='[{"type": "long"}]')),
     (differences.VECTOR, case("schema_from_json", json='[{"type": "map", "values": {"type": "sparkml_vector"}}]')),
     (
