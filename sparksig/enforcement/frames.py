@@ -18,7 +18,7 @@ from sparksig.sources.observed import table_from_arrow, table_from_spark
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
     from pyspark.sql.types import StructType
 
     Table: TypeAlias = "DataFrame | StructType | pa.Schema | Observed"
@@ -190,10 +190,11 @@ def opened(df: DataFrame, made: Plan) -> DataFrame:
     from pyspark.ml.functions import vector_to_array
     from pyspark.sql import functions as F
 
-    columns = [
-        (vector_to_array(F.col(sql.column(at))) if how is None else F.expr(how)).alias(sql.prepared(at))
-        for at, how in preparations
-    ]
+    def array(position: int) -> Column:
+        vector = F.col(sql.column(position))
+        return F.when(vector.isNotNull(), vector_to_array(vector))  # it raises on a null
+
+    columns = [(array(at) if how is None else F.expr(how)).alias(sql.prepared(at)) for at, how in preparations]
     return rows.select("*", *columns)
 
 
@@ -253,7 +254,8 @@ def _project(rows: DataFrame, made: Plan, kept: Sequence[int]) -> DataFrame:
 
         found = positional(found)
         columns = [F.col(name) for name in found.columns]
-        found = found.select(*[array_to_vector(c) if i in vectors else c for i, c in enumerate(columns)])
+        made_vectors = [F.when(c.isNotNull(), array_to_vector(c)) if i in vectors else c for i, c in enumerate(columns)]
+        found = found.select(*made_vectors)
     return found.toDF(*names)
 
 

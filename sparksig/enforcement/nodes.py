@@ -14,7 +14,17 @@ from typing import TypeAlias
 from sparksig.enforcement.columns import differs_by_case, find_name
 from sparksig.enforcement.policy import Policy
 from sparksig.errors import Code, Problem
-from sparksig.signature.casts import Between, Cast, Fixed, Guard, InNanoseconds, Source, find_cast, find_rounding
+from sparksig.signature.casts import (
+    Between,
+    Cast,
+    Fixed,
+    Guard,
+    InNanoseconds,
+    Source,
+    carrier,
+    find_cast,
+    find_rounding,
+)
 from sparksig.signature.dtypes import ELEMENTS, SPARK, Element, Kind
 from sparksig.signature.schema import ColSpec, TensorSpec
 from sparksig.signature.types import AnyType, Array, ColumnType, DataType, Map, Object, SparkMLVector
@@ -29,6 +39,14 @@ from sparksig.sources.observed import (
     StructType,
     VectorType,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Types:
+    """What was declared at a place and what the table has there, in words."""
+
+    declared: str
+    observed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +65,11 @@ class ScalarNode:
     nan: bool = True
     after: tuple[Guard, ...] = ()
 
+    @property
+    def types(self) -> Types:
+        """What was declared and what the table has, in words."""
+        return Types(self.cast.target.mlflow or self.cast.target.numpy, carrier(self.cast.source))
+
 
 @dataclass(frozen=True, slots=True)
 class AnyNode:
@@ -54,6 +77,11 @@ class AnyNode:
 
     observed: ObservedType
     nulls: bool
+
+    @property
+    def types(self) -> Types:
+        """What was declared and what the table has, in words."""
+        return Types("Any", str(self.observed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +93,11 @@ class AbsentNode:
 
 @dataclass(frozen=True, slots=True)
 class ArrayNode:
-    """An array whose elements are all treated alike."""
+    """An array whose elements are all treated alike; `types` says what is told of it."""
 
     element: Node
     nulls: bool
+    types: Types
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +106,7 @@ class MapNode:
 
     value: Node
     nulls: bool
+    types: Types
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +125,7 @@ class StructNode:
     members: tuple[Member, ...]
     nulls: bool
     same: bool
+    types: Types
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +135,7 @@ class VectorNode:
     from_vector: bool
     nulls: bool
     nan: bool
+    types: Types
 
 
 class Layout(StrEnum):
@@ -131,6 +163,7 @@ class TensorNode:
     shape: tuple[int, ...]
     layout: Layout
     nulls: bool
+    types: Types
 
     @property
     def length(self) -> int | None:
@@ -185,6 +218,7 @@ class NodeBuilder:
         return self._tensor(spec, fields[0].type, path, nulls)
 
     def _node(self, declared: ColumnType, kind: ObservedType, path: Path, nulls: bool) -> Node | None:
+        types = Types(words(declared), str(kind))
         match declared, kind:
             case DataType(), _:
                 return self._scalar(declared.element, kind, path, nulls, container=not path.inner)
@@ -192,17 +226,17 @@ class NodeBuilder:
                 return AnyNode(kind, nulls)
             case Array(dtype), ArrayType(element):
                 inner = self._node(dtype, element, path / ELEMENT, nulls)
-                return None if inner is None else ArrayNode(inner, nulls)
+                return None if inner is None else ArrayNode(inner, nulls, types)
             case Map(value_type), MapType(ScalarType(Element(numpy="str")), value):
                 inner = self._node(value_type, value, path / VALUE, nulls)
-                return None if inner is None else MapNode(inner, nulls)
+                return None if inner is None else MapNode(inner, nulls, types)
             case Object(), StructType():
                 return self._struct(declared, kind, path, nulls)
             case SparkMLVector(), _ if path.inner:
                 self._unsupported(path, "vectors inside other columns are not enforced")
                 return None
             case SparkMLVector(), VectorType() | ArrayType(ScalarType(Element(numpy="float64"))):
-                return VectorNode(isinstance(kind, VectorType), nulls, self.policy.allow_nan)
+                return VectorNode(isinstance(kind, VectorType), nulls, self.policy.allow_nan, types)
         self._refuse(path, words(declared), kind)
         return None
 
@@ -232,7 +266,7 @@ class NodeBuilder:
         if len(self.problems) > before:
             return None
         same = [m.name for m in members] == names
-        return StructNode(tuple(members), nulls, same)
+        return StructNode(tuple(members), nulls, same, Types(words(declared), str(kind)))
 
     def _unknown_fields(self, declared: Object, kind: StructType, path: Path) -> None:
         known = {p.name if self.policy.case_sensitive else p.name.lower() for p in declared.properties}
@@ -266,7 +300,7 @@ class NodeBuilder:
                 for problem in self.problems[before:]
             ]
             return None
-        return TensorNode(element, shape, layout, nulls)
+        return TensorNode(element, shape, layout, nulls, Types(words(spec), str(kind)))
 
     def _columns(self, spec: TensorSpec, fields: Sequence[Field]) -> ColumnsNode | None:
         entries = []

@@ -9,6 +9,7 @@ values.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from sparksig.enforcement.nodes import (
     ScalarNode,
     StructNode,
     TensorNode,
+    Types,
     VectorNode,
     entry_path,
 )
@@ -111,10 +113,10 @@ def assertion(plan: Plan) -> str | None:
 
 def _faults(plan: Plan) -> str:
     entries = [
-        f"named_struct('path', {text(path)}, 'code', {code},"
-        f" 'expected', {text(step.declared)}, 'observed', {text(step.observed)})"
+        f"named_struct('path', {text(found.path)}, 'code', {found.code},"
+        f" 'expected', {text(found.types.declared)}, 'observed', {text(found.types.observed)})"
         for step in plan.steps
-        for path, _, code in _codes(step.node, _x(step), step.name, 0)
+        for found in _codes(step.node, _x(step), step.name, 0)
     ]
     return f"filter(array({', '.join(entries)}), v -> v.code is not null)"
 
@@ -261,30 +263,39 @@ def _clean(node: Node, x: str, depth: int) -> str | None:
             return _nullable([*(condition for _, condition in _run(node, x)), *entries_clean], x, nulls)
 
 
-def _codes(node: Node, x: str, path: str, depth: int) -> Iterator[tuple[str, tuple[Code, ...], str]]:
-    """Each (path, codes that may be found there, expression of the code, null where nothing is wrong)."""
-    e = f"e{depth}"
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A place where something may be wrong: its path, its types, the codes, and the expression of the code found."""
+
+    path: str
+    types: Types
+    codes: tuple[Code, ...]
+    code: str
+
+
+def _codes(node: Node, x: str, path: str, depth: int) -> Iterator[_Found]:
+    """Each place in a value where something may be wrong."""
     match node:
         case AbsentNode():
             return
         case ScalarNode(nulls=nulls):
             if not nulls or judgements(node, x):
-                yield path, *_case(x, nulls, judgements(node, x))
-            return
+                yield _Found(path, node.types, *_case(x, nulls, judgements(node, x)))
         case ColumnsNode(entries):
             for (name, entry), c in zip(entries, x.split(","), strict=True):
                 yield from _codes(entry, c, name, depth)
-            return
-        case TensorNode(one, layout=Layout.SCALAR):
-            yield path, *_case(x, node.nulls, judgements(one, x))
-            return
-        case TensorNode(layout=Layout.FLAT | Layout.VECTOR | Layout.BINARY):
-            yield path, *_case(x, node.nulls, [j for j in _run(node, x) if j[0] is Code.WRONG_LENGTH])
         case TensorNode():
-            shaped = _shaped(node, x, None, nulls=True)
-            yield path, *_case(x, node.nulls, [(Code.WRONG_SHAPE, " and ".join(shaped) or "true")])
-        case _ if not node.nulls:
-            yield path, *_case(x, False, [])
+            yield from _tensor_codes(node, x, path, depth)
+        case _:
+            if not node.nulls:
+                yield _Found(path, node.types, *_case(x, False, []))
+            yield from _inner_codes(node, x, path, depth)
+
+
+def _inner_codes(
+    node: AnyNode | ArrayNode | MapNode | StructNode | VectorNode, x: str, path: str, depth: int
+) -> Iterator[_Found]:
+    e = f"e{depth}"
     match node:
         case ArrayNode(element):
             yield from _within(x, e, _codes(element, e, path + ELEMENT, depth + 1))
@@ -292,41 +303,49 @@ def _codes(node: Node, x: str, path: str, depth: int) -> Iterator[tuple[str, tup
             yield from _within(f"map_values({x})", e, _codes(value, e, path + VALUE, depth + 1))
         case StructNode(members):
             for m in members:
-                inner = _codes(m.node, f"{x}._{m.position}", f"{path}.{m.name}", depth)
-                yield from ((p, codes, f"case when {x} is not null then {code} end") for p, codes, code in inner)
+                for found in _codes(m.node, f"{x}._{m.position}", f"{path}.{m.name}", depth):
+                    yield replace(found, code=f"case when {x} is not null then {found.code} end")
         case VectorNode(nan=nan):
             judged = _case(e, False, [] if nan else [(Code.NAN, f"not isnan({e})")])
-            yield from _within(x, e, iter([(path + ELEMENT, *judged)]))
-        case TensorNode(layout=Layout.BINARY):
-            bits = [condition for code, condition in _run(node, x) if code is not Code.WRONG_LENGTH]
+            yield from _within(x, e, iter([_Found(path + ELEMENT, Types("double", "double"), *judged)]))
+
+
+def _tensor_codes(node: TensorNode, x: str, path: str, depth: int) -> Iterator[_Found]:
+    """A tensor as a whole: null, length or shape; then its entries."""
+    e, element = f"e{depth}", node.element
+    match node.layout:
+        case Layout.SCALAR:
+            yield _Found(path, element.types, *_case(x, node.nulls, judgements(element, x)))
+        case Layout.NESTED:
+            shaped = " and ".join(_shaped(node, x, None, nulls=True)) or "true"
+            yield _Found(path, node.types, *_case(x, node.nulls, [(Code.WRONG_SHAPE, shaped)]))
+            yield from _nested_codes(node, x, path, len(node.shape), 0)
+        case Layout.BINARY:
+            length, *bits = _run(node, x)
+            yield _Found(path, node.types, *_case(x, node.nulls, [length]))
             if bits:
-                yield path + ELEMENT, *_case(x, True, [(Code.OUT_OF_RANGE, bits[0])])
-        case TensorNode(entry, rows, Layout.NESTED):
-            yield from _nested_codes(entry, x, path, len(rows), 0)
-        case TensorNode(entry):
-            yield from _within(x, e, _codes(entry, e, path + entry_path(node), depth + 1))
+                yield _Found(path + ELEMENT, element.types, *_case(x, True, bits))
+        case _:
+            yield _Found(path, node.types, *_case(x, node.nulls, _run(node, x)))
+            yield from _within(x, e, _codes(element, e, path + entry_path(node), depth + 1))
 
 
-def _nested_codes(
-    element: ScalarNode, x: str, path: str, rank: int, depth: int
-) -> Iterator[tuple[str, tuple[Code, ...], str]]:
+def _nested_codes(node: TensorNode, x: str, path: str, rank: int, depth: int) -> Iterator[_Found]:
     e = f"e{depth}"
     if rank == 1:
-        yield from _within(x, e, _codes(element, e, path + ELEMENT, depth + 1))
+        yield from _within(x, e, _codes(node.element, e, path + ELEMENT, depth + 1))
         return
-    missing = (path + ELEMENT, (Code.NULL,), f"case when {e} is null then '{Code.NULL}' end")
+    missing = _Found(path + ELEMENT, node.types, (Code.NULL,), f"case when {e} is null then '{Code.NULL}' end")
     yield from _within(x, e, iter([missing]))
-    yield from _within(x, e, _nested_codes(element, e, path + ELEMENT, rank - 1, depth + 1))
+    yield from _within(x, e, _nested_codes(node, e, path + ELEMENT, rank - 1, depth + 1))
 
 
-def _within(
-    x: str, e: str, inner: Iterator[tuple[str, tuple[Code, ...], str]]
-) -> Iterator[tuple[str, tuple[Code, ...], str]]:
-    """The codes of an array's elements: one entry for each code that any element may have."""
-    for path, codes, code in inner:
-        for one in dict.fromkeys(codes):
-            found = f"exists({x}, {e} -> coalesce({code} = '{one}', false))"
-            yield path, (one,), f"case when coalesce({found}, false) then '{one}' end"
+def _within(x: str, e: str, inner: Iterator[_Found]) -> Iterator[_Found]:
+    """The places in an array's elements: one for each code that any element may have."""
+    for found in inner:
+        for code in dict.fromkeys(found.codes):
+            any_has = f"exists({x}, {e} -> coalesce({found.code} = '{code}', false))"
+            yield replace(found, codes=(code,), code=f"case when coalesce({any_has}, false) then '{code}' end")
 
 
 def _case(x: str, nulls: bool, judged: Sequence[tuple[Code, str]]) -> tuple[tuple[Code, ...], str]:

@@ -226,8 +226,12 @@ def _checks(node: Node, where: str) -> Iterator[str]:
         case VectorNode(nan=nan):
             yield f"{where}{ELEMENT} not null" + ("" if nan else " and not NaN")
         case TensorNode(element):
-            yield f"{where} {_size(node)}".strip()
-            yield from _checks(element, where + entry_path(node))
+            if node.layout is not Layout.SCALAR:
+                yield f"{where} {_size(node)}".strip()
+            if node.layout is Layout.NESTED:
+                yield from (f"{where}{ELEMENT * depth} not null" for depth in range(1, len(node.shape)))
+            if node.layout is not Layout.SCALAR or node.nulls:
+                yield from _checks(element, where + entry_path(node))
         case ColumnsNode(entries):
             for name, entry in entries:
                 yield from _checks(entry, name)
