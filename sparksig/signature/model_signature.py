@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from sparksig.errors import SignatureError
+from sparksig.signature.members import class_name
 from sparksig.signature.params import ParamSchema, read_params
-from sparksig.signature.schema import Schema, TensorSpec, read_schema
+from sparksig.signature.schema import ColSpec, Schema, TensorSpec, read_schema
 from sparksig.signature.types import (
+    AnyType,
     Array,
     ColumnType,
     DataType,
     Findings,
     Map,
     Object,
+    Property,
     json_kind,
     parse_json,
     presence,
@@ -32,14 +37,13 @@ class ModelSignature:
     """What a model declares.
 
     Args:
-        inputs: what it takes; None where nothing is declared.
-        outputs: what it returns.
+        inputs: what it takes: a Schema, or a dataclass with a column for each field; None where nothing is declared.
+        outputs: what it returns, in the same forms.
         params: what a caller may set.
 
     Raises:
-        SignatureError: nothing is given, or something of another class.
+        SignatureError: nothing is given, or something of another class, or a dataclass with a field that no column is.
 
-    >>> from sparksig.signature.schema import ColSpec
     >>> ModelSignature(inputs=Schema([ColSpec("double", "age")])).to_dict()["inputs"]
     '[{"type": "double", "name": "age", "required": true}]'
     """
@@ -49,14 +53,18 @@ class ModelSignature:
     params: ParamSchema | None
 
     def __init__(
-        self, inputs: Schema | None = None, outputs: Schema | None = None, params: ParamSchema | None = None
+        self,
+        inputs: Schema | type | None = None,
+        outputs: Schema | type | None = None,
+        params: ParamSchema | None = None,
     ) -> None:
         if inputs is None and outputs is None and params is None:
             raise SignatureError("a signature has inputs, outputs or params: at least one of them")
-        for part, value, kind in zip(PARTS, (inputs, outputs, params), (Schema, Schema, ParamSchema), strict=True):
-            if not isinstance(value, kind | None):
-                raise SignatureError(f"the {part} of a signature are a {kind.__name__}, not a {type(value).__name__}")
-            object.__setattr__(self, part, value)
+        object.__setattr__(self, "inputs", _as_schema(inputs, "inputs"))
+        object.__setattr__(self, "outputs", _as_schema(outputs, "outputs"))
+        if not isinstance(params, ParamSchema | None):
+            raise SignatureError(f"the params of a signature are a ParamSchema, not a {class_name(params)}")
+        object.__setattr__(self, "params", params)
 
     def __repr__(self) -> str:
         return "".join(f"{part}: \n  {getattr(self, part)!r}\n" for part in PARTS)
@@ -90,6 +98,65 @@ class ModelSignature:
     def from_json(cls, text: str) -> ModelSignature:
         """The signature that a JSON text describes. Raises SignatureError with every fault and its path."""
         return cls.from_dict(parse_json(text, "the signature"))
+
+
+def _as_schema(given: object, part: str) -> Schema | None:
+    if given is None or isinstance(given, Schema):
+        return given
+    model = given if isinstance(given, type) else type(given)
+    if is_dataclass(model) and not isinstance(given, ParamSchema | ColSpec | TensorSpec):
+        return schema_of(model)
+    raise SignatureError(f"the {part} of a signature are a Schema or a dataclass, not a {class_name(given)}")
+
+
+def schema_of(model: type) -> Schema:
+    """The schema with a column for each field of a dataclass; fields that may be None are optional.
+
+    Fields are bool, int (long), float (double), str, bytes, date and datetime, lists of these, dicts with text keys,
+    other dataclasses, and Any.
+
+    Raises:
+        SignatureError: with every field that is none of these.
+
+    >>> from dataclasses import make_dataclass
+    >>> schema_of(make_dataclass("Flight", [("delay", float), ("gate", str | None)]))
+    ['delay': double (required), 'gate': string (optional)]
+    """
+    findings = Findings()
+    members = _members(model, model.__name__, findings)
+    if findings.problems:
+        raise SignatureError(f"the dataclass {model.__name__} has fields that no column is", findings.problems)
+    return Schema([ColSpec(p.dtype, p.name, p.required) for p in members])
+
+
+_BY_CLASS: dict[Any, ColumnType] = {
+    **{scalar.to_python(): scalar for scalar in DataType},  # the widest of a class comes last: int is long
+    datetime: DataType.datetime,
+    Any: AnyType(),
+}
+
+
+def _members(model: type, path: str, findings: Findings) -> list[Property]:
+    hints = get_type_hints(model)
+    found = ((field.name, *_of_hint(hints[field.name], f"{path}.{field.name}", findings)) for field in fields(model))
+    return [Property(name, kind, not optional) for name, kind, optional in found]
+
+
+def _of_hint(hint: Any, path: str, findings: Findings) -> tuple[ColumnType, bool]:
+    """The type that a hint says, and whether None is one of its values."""
+    arguments = get_args(hint)
+    if get_origin(hint) in (Union, UnionType) and len(arguments) == 2 and NoneType in arguments:
+        [inner] = (argument for argument in arguments if argument is not NoneType)
+        return _of_hint(inner, path, findings)[0], True
+    if get_origin(hint) is list:
+        return Array(_of_hint(arguments[0], f"{path}[]", findings)[0]), False
+    if get_origin(hint) is dict and arguments[0] is str:
+        return Map(_of_hint(arguments[1], f"{path}{{}}", findings)[0]), False
+    if isinstance(hint, type) and is_dataclass(hint):
+        return Object(_members(hint, path, findings)), False
+    if hint not in _BY_CLASS:
+        findings.wrong(path, f"{hint} is no type of a column")
+    return _BY_CLASS.get(hint, AnyType()), False
 
 
 def _read_signature(data: object, findings: Findings) -> ModelSignature | None:
@@ -127,7 +194,6 @@ def _part(data: Mapping[str, Any], name: str, findings: Findings) -> Any:
 def signature_tree(signature: ModelSignature) -> str:
     """The signature as indented text, one line a column, an element, a member or a param.
 
-    >>> from sparksig.signature.schema import ColSpec
     >>> print(signature_tree(ModelSignature(Schema([ColSpec(Array("double"), "scores")]))))
     inputs
       scores: array (required)

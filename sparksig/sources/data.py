@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from functools import reduce
 from itertools import chain, compress, repeat
 from operator import attrgetter, is_not
@@ -28,13 +28,8 @@ from sparksig.signature.types import AnyType, Array, ColumnType, DataType, Objec
 
 _SCALARS: dict[type, DataType] = {
     **{np.dtype(scalar.element.numpy).type: scalar for scalar in DataType},
-    bool: DataType.boolean,
-    int: DataType.long,
-    float: DataType.double,
-    str: DataType.string,
-    bytes: DataType.binary,
+    **{scalar.to_python(): scalar for scalar in DataType},  # the widest of a class comes last: int is long
     bytearray: DataType.binary,
-    date: DataType.datetime,
     datetime: DataType.datetime,
 }
 """The type of a scalar by its exact class, as in MLflow: numpy's narrower scalars and pandas' Timestamp have none."""

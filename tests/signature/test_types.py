@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import dataclass, make_dataclass
+from datetime import date
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,3 +83,34 @@ def test_a_tree_shows_nested_types() -> None:
         "    tags: array (optional)",
         "      []: string",
     ]
+
+
+@dataclass
+class Leg:
+    gate: str | None
+    minutes: list[int]
+
+
+@dataclass
+class Flight:
+    delay: float
+    legs: list[Leg]
+    day: date
+    extras: dict[str, Any] | None = None
+
+
+def test_a_dataclass_is_a_schema() -> None:
+    signature = ModelSignature(inputs=Flight, outputs=Leg(None, []))  # type: ignore[arg-type]
+    assert repr(signature.inputs) == (
+        "['delay': double (required),"
+        " 'legs': Array({gate: string (optional), minutes: Array(long) (required)}) (required),"
+        " 'day': datetime (required), 'extras': Map(str -> Any) (optional)]"
+    )
+    assert repr(signature.outputs) == "['gate': string (optional), 'minutes': Array(long) (required)]"
+
+
+def test_fields_that_no_column_is_are_all_named() -> None:
+    bad = make_dataclass("Bad", [("a", complex), ("b", list[set[int]]), ("c", int | str), ("d", int)])
+    with pytest.raises(SignatureError) as caught:
+        ModelSignature(inputs=bad)
+    assert [p.path for p in caught.value.problems] == ["Bad.a", "Bad.b[]", "Bad.c"]
