@@ -93,3 +93,9 @@ def test_each_rule_explains_its_example(reason: str, example: dict[str, Any]) ->
 def test_each_reason_has_an_example() -> None:
     reasons = {text for name, text in vars(differences).items() if name.isupper() and isinstance(text, str)}
     assert reasons == {reason for reason, _ in RULES}
+
+
+def test_each_reason_is_a_line_of_the_documentation() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "differences.md").read_text("utf-8")
+    lines = " ".join(page.split())
+    assert not [reason for reason, _ in RULES if f"- {' '.join(reason.split())}" not in lines]
