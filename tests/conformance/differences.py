@@ -22,9 +22,7 @@ import golden_rebuild as g
 BARE = "struct_type always makes a StructType; a single unnamed column is its column 0"
 VECTOR = "a SparkMLVector inside a Map or an Object is read from JSON as it was written"
 MERGED = "an Array and a SparkMLVector have no type in common, in either order"
-MALFORMED = (
-    "malformed JSON is refused: unknown keys of tensors and params, shapes without numbers, odd names, `required`"
-)
+MALFORMED = "malformed JSON is refused: unknown keys of tensors and params, odd shapes, names and values of `required`"
 RANGE = "an integer that its type does not hold exactly is refused, as param, default and example"
 NO_PARAMS = "without a param schema the resolved params are {}, also where None was given"
 EMPTY_LIST = "an empty list as a param is a list of strings, not of datetimes"
@@ -33,7 +31,7 @@ MOMENT = "a text is a datetime when it says one: not '', 'NaT', 'now', 'today'; 
 MISSING = "a missing value in a list of dicts makes its column optional, however it is spelled"
 ONE_COLUMN = "only the column that cannot be inferred becomes Any; the others keep their names and types"
 SPARK = (
-    "of a Spark schema, maps are Map, timestamp_ntz is datetime, variant Any, decimals the type that holds them exactly"
+    "of a Spark schema, maps are Map, timestamp_ntz datetime, variant Any, decimals the type that holds them exactly"
 )
 
 
