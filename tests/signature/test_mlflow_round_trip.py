@@ -6,9 +6,10 @@ import warnings
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from sparksig.signature.model_signature import ModelSignature
+from sparksig.sources.mlmodel import load_signature, set_signature
 from tests.signature.strategies import signatures
 
 with warnings.catch_warnings():
@@ -32,3 +33,22 @@ def test_mlflow_reads_what_is_written_here(signature: ModelSignature) -> None:
 @given(signatures())
 def test_what_mlflow_writes_is_read_here(signature: ModelSignature) -> None:
     assert ModelSignature.from_dict(as_mlflow(signature).to_dict()) == signature
+
+
+@settings(max_examples=25)
+@given(signatures(), signatures())
+def test_a_signature_set_here_is_the_one_that_mlflow_loads(
+    tmp_path_factory: pytest.TempPathFactory, before: ModelSignature, after: ModelSignature
+) -> None:
+    folder = tmp_path_factory.mktemp("model")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = mlflow_models.Model(
+            flavors={"python_function": {"python_version": "3.10"}}, signature=as_mlflow(before)
+        )
+        model.save(str(folder / "MLmodel"))
+        assert load_signature(folder) == before
+        set_signature(folder, after)
+        loaded = mlflow_models.Model.load(str(folder))
+    assert loaded.signature.to_dict() == after.to_dict()
+    assert {**loaded.to_dict(), "signature": None} == {**model.to_dict(), "signature": None}
