@@ -202,3 +202,72 @@ def _parse_moment(text: str) -> dt.datetime:
         except OverflowError as error:
             raise Refused("OUT_OF_RANGE") from error
     return _moment(moment)
+
+
+# ---- what nests
+
+Faults = set[tuple[str, str]]
+
+
+def observed_type(kind: Any) -> str:
+    """The name of an observed scalar type, `struct`, `array` or `map`."""
+    return kind if isinstance(kind, str) else kind["type"]
+
+
+def judge(value: Any, kind: Any, declared: dict[str, Any], path: str, nulls: bool, options: dict[str, Any]) -> Any:
+    """The declared form of a value and its faults.
+
+    Args:
+        value: a Python value as Spark collects it: dicts for structs and maps, lists for arrays.
+        kind: Spark's JSON of the observed type.
+        declared: MLflow's JSON of the declared type.
+        path: where the value is.
+        nulls: whether a null is admitted here.
+        options: `rounding` and `column`, whether the value is a column of its own.
+
+    Returns:
+        (value, set of (path, code)).
+    """
+    if value is None:
+        return None, set() if nulls else {(path, "NULL")}
+    inner = {**options, "column": False}
+    match declared["type"]:
+        case "array":
+            cells = [judge(v, kind["elementType"], declared["items"], f"{path}[]", nulls, inner) for v in value]
+            return [cell for cell, _ in cells], set().union(*(faults for _, faults in cells))
+        case "map":
+            found = {
+                k: judge(v, kind["valueType"], declared["values"], path + "{}", nulls, inner) for k, v in value.items()
+            }
+            return {k: v for k, (v, _) in found.items()}, set().union(*(faults for _, faults in found.values()))
+        case "object":
+            return _judge_object(value, kind, declared, path, nulls, inner)
+        case "any":
+            return value, set()
+        case name:
+            return _judge_scalar(value, kind, name, path, nulls, options)
+
+
+def _judge_object(
+    value: dict[str, Any], kind: Any, declared: dict[str, Any], path: str, nulls: bool, options: dict[str, Any]
+) -> Any:
+    kinds = {field["name"]: field["type"] for field in kind["fields"]}
+    result, faults = {}, set()
+    for name, prop in sorted(declared["properties"].items()):  # as MLflow orders them
+        if name not in kinds:
+            result[name] = None
+            continue
+        admits = nulls or not prop["required"]
+        result[name], found = judge(value[name], kinds[name], prop, f"{path}.{name}", admits, options)
+        faults |= found
+    return result, faults
+
+
+def _judge_scalar(value: Any, kind: str, name: str, path: str, nulls: bool, options: dict[str, Any]) -> Any:
+    try:
+        result = cast(value, kind, name, options.get("rounding", False))
+        if name == "long" and nulls and options["column"] and abs(result) > 2**53:
+            raise Refused("NOT_EXACT")  # beside nulls, integers reach the model as doubles
+    except Refused as refused:
+        return None, {(path, str(refused))}
+    return result, set()
