@@ -9,6 +9,7 @@ from typing import Any
 from sparksig.errors import Problem, SignatureError
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import Schema
+from sparksig.signature.types import AnyType
 from sparksig.tables import printable
 
 
@@ -49,6 +50,7 @@ def infer_signature(
         if data is None:
             continue
         schema, problems = _infer(data, nullable_as_optional)
+        problems += _unsaid(schema, data, [problem.path for problem in problems])
         if problems and strict:
             raise SignatureError(f"the {part} cannot be inferred", problems)
         if problems:
@@ -70,13 +72,27 @@ def infer_schema(data: Any, *, nullable_as_optional: bool = False) -> Schema:
 
 
 def _infer(data: Any, nullable_as_optional: bool) -> tuple[Schema, list[Problem]]:
-    if type(data).__name__ == "DataFrame" and type(data).__module__.startswith("pyspark.sql"):
+    if _is_spark(data):
         from sparksig.sources.spark_schema import schema_from_struct
 
         return schema_from_struct(data.schema, nullable_as_optional=nullable_as_optional)
     from sparksig.sources.data import infer_schema
 
     return infer_schema(data)
+
+
+def _is_spark(data: Any) -> bool:
+    return type(data).__name__ == "DataFrame" and type(data).__module__.startswith("pyspark.sql")
+
+
+def _unsaid(schema: Schema, data: Any, known: list[str]) -> list[Problem]:
+    """The columns whose examples are all missing or empty. In a Spark schema Any is what a variant is."""
+    if _is_spark(data) or (known and not schema.has_input_names()):
+        return []
+    silent = [x for x in schema.columns if isinstance(x.type, AnyType)]
+    names = ["" if x.name is None else str(x.name) for x in silent]
+    told = [name for name in names if any(path == name or path.startswith((f"{name}.", f"{name}[")) for path in known)]
+    return [Problem(name, "no value says what it is") for name in names if name not in told]
 
 
 def _warn(part: str, problems: list[Problem]) -> None:

@@ -192,3 +192,11 @@ def test_a_column_of_many_values_takes_no_python_step_for_each() -> None:
         assert (
             shown(pd.DataFrame({"s": texts, "v": numbers})) == "['s': string (required), 'v': Array(double) (required)]"
         )
+
+
+def test_a_column_without_a_value_is_any_and_named_too() -> None:
+    data = cells(None, None)
+    with pytest.warns(UserWarning, match="a: no value says what it is"):
+        assert repr(infer_signature(data).inputs) == "['a': Any (optional)]"
+    with pytest.raises(SignatureError, match="no value says"):
+        infer_signature(data, strict=True)
