@@ -259,13 +259,13 @@ def as_type(given: object, where: str) -> ColumnType:
     if isinstance(given, str) and given in DataType.__members__:
         return DataType[given]
     shown = repr(given) if isinstance(given, str) else f"a {type(given).__name__}"
-    raise SignatureError(f"{where}: {shown} is no type", [Problem("type", f"{shown} is no type", hint=_suggest(given))])
+    raise SignatureError(f"{where}: {shown} is no type: {_suggest(given)}")
 
 
 def _suggest(given: object) -> str:
     near = get_close_matches(given.lower(), DataType.__members__, n=1, cutoff=0.5) if isinstance(given, str) else []
-    known = f"one of {', '.join(DataType.__members__)}"
-    return f"did you mean {near[0]!r}? It must be {known}" if near else known
+    known = f"a scalar is one of {', '.join(DataType.__members__)}"
+    return f"did you mean {near[0]!r}? {known}" if near else known
 
 
 @dataclass(slots=True)
@@ -281,8 +281,8 @@ class Findings:
 
     def adopt(self, path: str, error: SignatureError) -> None:
         """Notes the fault that a constructor found."""
-        hint = error.problems[0].hint if len(error.problems) == 1 else None
-        self.wrong(path, error.message, hint)
+        detail = "".join(f": {problem.fact}" for problem in error.problems)
+        self.wrong(path, f"{error.message}{detail}")
 
     def only(self, data: Mapping[str, Any], known: Collection[str], path: str, *, fatal: bool = False) -> None:
         """Notes keys beyond the known ones: faults where they are fatal, otherwise something to warn about."""

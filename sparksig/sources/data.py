@@ -263,7 +263,7 @@ def common(values: Sequence[object] | np.ndarray[Any, Any], path: str, *, silent
     if all(issubclass(kind, dict) for kind in kinds):
         return _object(kept, some, silent, path)
     if kinds <= {list, np.ndarray}:
-        return _array(kept, some, path)
+        return _array(kept, kinds, some, path)
     raise _stranger(kinds, path)
 
 
@@ -302,10 +302,8 @@ def _object(rows: np.ndarray[Any, Any], nulls: bool, silent: bool, path: str) ->
     return Common(Object(members), nulls, nulls, empty)
 
 
-def _array(values: np.ndarray[Any, Any], nulls: bool, path: str) -> Common:
-    arrays = (
-        [value for value in values if isinstance(value, np.ndarray)] if np.ndarray in set(map(type, values)) else []
-    )
+def _array(values: np.ndarray[Any, Any], kinds: set[type], nulls: bool, path: str) -> Common:
+    arrays = [value for value in values if isinstance(value, np.ndarray)] if np.ndarray in kinds else []
     lists = [value for value in values if isinstance(value, list)] if arrays else values
     objects = [array.tolist() for array in arrays if array.dtype == _OBJECT]
     elements = list(chain(chain.from_iterable(lists), *objects))
