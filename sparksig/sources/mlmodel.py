@@ -150,19 +150,18 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
 
 def _parse_yaml(text: str, path: Path) -> Any:
     with _yaml_errors(path):
-        _check_nesting(text)
+        if _is_too_deep(text):
+            raise SignatureError(f"{path} is no MLmodel: it is nested too deeply")
         return yaml.load(text, _LOADER)  # one of the two safe loaders
 
 
-def _check_nesting(text: str) -> None:
+def _is_too_deep(text: str) -> bool:
     depth = 0
     for event in yaml.parse(text, _LOADER):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _NESTING:
-            raise ValueError("it is nested too deeply")
+            return True
+    return False
 
 
 @contextmanager
@@ -170,14 +169,16 @@ def _yaml_errors(path: Path) -> Iterator[None]:
     """YAML's errors as ours: the fact and the place, without the text or a trace."""
     try:
         yield
+    except SignatureError:
+        raise
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise SignatureError(f"{path} is no MLmodel: it is not YAML: {error.problem}{place}") from None
     except yaml.YAMLError:
         raise SignatureError(f"{path} is no MLmodel: it holds characters that YAML does not admit") from None
-    except ValueError as error:  # a date that no calendar has, or a nesting beyond ours
-        raise SignatureError(f"{path} is no MLmodel: {error}") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):  # `!!bool x`, 2024-99-99
+        raise SignatureError(f"{path} is no MLmodel: it holds a value that is not what its form says") from None
 
 
 def _from_content(content: Mapping[str, Any], where: str) -> ModelSignature:
