@@ -139,26 +139,31 @@ def signature_from_struct(struct: StructType) -> ModelSignature:
 
 
 def schema_from_struct(struct: StructType, *, nullable_as_optional: bool) -> tuple[Schema, list[Problem]]:
-    """The schema that a Spark schema shows, and the columns that became Any because nothing else can be declared.
+    """What `schema_from_table` says of a Spark schema."""
+    return schema_from_table(table_from_spark(struct.jsonValue()), nullable_as_optional=nullable_as_optional)
+
+
+def schema_from_table(table: Observed, *, nullable_as_optional: bool) -> tuple[Schema, list[Problem]]:
+    """The schema that an observed table shows, and the columns that became Any because nothing else can be declared.
 
     Narrow integers become integer, dates and timestamps of both kinds datetime, decimals the type that holds them
     exactly, structs Object, maps Map, ML vectors SparkMLVector, variants Any.
 
     Args:
-        struct: the Spark schema.
+        table: the table, as Spark or a Parquet file shows it.
         nullable_as_optional: whether nullable columns are optional; all are required otherwise.
 
     Raises:
         SignatureError: there are no columns, or two have one name.
     """
-    columns: list[ColSpec] = []
     problems: list[Problem] = []
-    for field in table_from_spark(struct.jsonValue()).fields:
-        kind = _declared(field.type, field.name, problems)
-        columns.append(ColSpec(kind, field.name, not (nullable_as_optional and field.nullable)))
-    if repeated := duplicates(field.name for field in struct.fields):
+    columns = [
+        ColSpec(_declared(f.type, f.name, problems), f.name, not (nullable_as_optional and f.nullable))
+        for f in table.fields
+    ]
+    if repeated := duplicates(f.name for f in table.fields):
         raise SignatureError(f"several columns have one name: {', '.join(map(repr, repeated))}")
-    return Schema(list(columns)), problems
+    return Schema(columns), problems
 
 
 def _declared(observed: ObservedType, path: str, problems: list[Problem]) -> ColumnType:

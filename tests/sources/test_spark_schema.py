@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,14 @@ from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
 from sparksig.signature.types import AnyType, Array, DataType, Map, Object, Property, SparkMLVector
 from sparksig.sources.inference import infer_signature
-from sparksig.sources.spark_schema import schema_from_struct, signature_from_struct, spark_json, struct_type
+from sparksig.sources.observed import table_from_arrow
+from sparksig.sources.spark_schema import (
+    schema_from_struct,
+    schema_from_table,
+    signature_from_struct,
+    spark_json,
+    struct_type,
+)
 from tests.signature.strategies import NAMES, SCALARS, nest
 
 
@@ -140,3 +148,12 @@ def test_spark_makes_what_is_declared(spark: Any) -> None:
     kinds = [Array("integer"), Map(Array("string")), Object([Property("a b", "long")]), SparkMLVector(), AnyType()]
     struct = struct_type(Schema([ColSpec(kind, f"c.{i}") for i, kind in enumerate(kinds)]))
     assert spark.createDataFrame([], struct).schema == struct
+
+
+def test_a_parquet_schema_is_declared_without_spark() -> None:
+    fields = [("id", pa.int32()), ("at", pa.timestamp("us")), ("m", pa.map_(pa.string(), pa.list_(pa.float32())))]
+    schema, problems = schema_from_table(table_from_arrow(pa.schema(fields)), nullable_as_optional=True)
+    assert repr(schema) == (
+        "['id': integer (optional), 'at': datetime (optional), 'm': Map(str -> Array(float)) (optional)]"
+    )
+    assert not problems
