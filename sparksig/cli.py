@@ -1,30 +1,43 @@
 """The command line: `sparksig show | plan | score | doctor`. Words in, words and exit codes out; the work is elsewhere.
 
 Exit codes: 0 committed, 2 usage or configuration, 3 schema incompatible, 4 over threshold, 5 runtime or accounting.
+Results go to stdout; errors, warnings and progress to stderr.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
+import signal
 import sys
+import threading
+import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from sparksig import _version
+from sparksig import _version, runtime, tables
 from sparksig.errors import ConfigError, Problem, SparksigError
 
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-_LEVELS = ["strict", "safe", "checked", "parse"]
+_PACKAGE = Path(__file__).parent
+
+_level = click.option(
+    "--level",
+    type=click.Choice(["strict", "safe", "checked", "parse"]),
+    default="safe",
+    show_default=True,
+    help="How far casts may go: strict not at all, safe without loss whatever the row, checked where the row's value"
+    " fits exactly, parse also from text.",
+)
+_rounding = click.option("--allow-rounding", is_flag=True, help="Let numbers be rounded to the nearest float.")
+_nulls = click.option("--allow-nulls", is_flag=True, help="Let required columns hold nulls.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of words.")
 
 
 @click.group(context_settings=_CONTEXT)
@@ -46,42 +59,47 @@ def app() -> None:
 
 @app.command()
 @click.argument("signature", metavar="SIGNATURE")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of words.")
+@_json
 def show(signature: str, as_json: bool) -> None:
-    """Print a signature. SIGNATURE is an MLmodel file, its directory, or a JSON file; nothing of the model is run."""
+    """Print a signature: one line a column, a member or a param.
+
+    SIGNATURE is an MLmodel file, its directory, or a JSON file; nothing of the model is run.
+
+    \b
+    sparksig show model/
+    sparksig show model/MLmodel --json > signature.json     for score --signature
+    """  # noqa: D301 - click reads the character
+    from sparksig.signature.model_signature import signature_tree
     from sparksig.sources.mlmodel import load_signature
 
-    with _told(as_json):
-        found = load_signature(signature)
-        click.echo(json.dumps(found.to_dict(), indent=2) if as_json else repr(found).rstrip())
+    found = load_signature(signature)
+    _say(json.dumps(found.to_dict(), indent=2) if as_json else signature_tree(found))
 
 
 @app.command()
 @click.argument("signature", metavar="SIGNATURE")
 @click.argument("table", metavar="TABLE")
-@click.option("--level", type=click.Choice(_LEVELS), default="safe", show_default=True, help="How far casts may go.")
-@click.option("--allow-rounding", is_flag=True, help="Let numbers be rounded to the nearest float.")
-@click.option("--allow-nulls", is_flag=True, help="Let required columns hold nulls.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of words.")
-def plan(signature: str, table: str, level: str, allow_rounding: bool, allow_nulls: bool, as_json: bool) -> None:
+@_level
+@_rounding
+@_nulls
+@_json
+def plan(signature: str, table: str, level: str, allow_rounding: bool, allow_nulls: bool, as_json: bool) -> int:
     """Say what enforcing SIGNATURE on TABLE would do to each column. TABLE is a Parquet file or directory.
 
     Only schemas are read, without a JVM. Exits 3 if the schema does not fit.
-    """
+
+    \b
+    sparksig plan model/ table/
+    sparksig plan model/ table/ --level checked     and if values that fit exactly were cast?
+    """  # noqa: D301 - click reads the character
     from sparksig.enforcement.frames import plan as make_plan
-    from sparksig.pipeline.io import parquet_schema
+    from sparksig.pipeline.io import parquet_table
     from sparksig.sources.mlmodel import load_signature
 
-    with _told(as_json):
-        made = make_plan(
-            parquet_schema(table),
-            load_signature(signature),
-            level=level,
-            allow_rounding=allow_rounding,
-            allow_nulls=allow_nulls,
-        )
-        click.echo(json.dumps(made.to_dict(), indent=2) if as_json else str(made))
-        sys.exit(0 if made.ok else 3)
+    options: dict[str, Any] = {"level": level, "allow_rounding": allow_rounding, "allow_nulls": allow_nulls}
+    made = make_plan(parquet_table("TABLE", table), load_signature(signature), **options)
+    _say(json.dumps(made.to_dict(), indent=2) if as_json else str(made))
+    return 0 if made.ok else 3
 
 
 @app.command()
@@ -93,114 +111,182 @@ def plan(signature: str, table: str, level: str, allow_rounding: bool, allow_nul
 @click.option("--quarantine", required=True, metavar="DIR", help="Dirty rows go to DIR/run_id=<id>/.")
 @click.option("--summary", required=True, metavar="FILE", help="The summary, as JSON.")
 @click.option("--param", "params", multiple=True, metavar="K=V", help="Override a param of the model. Repeatable.")
-@click.option("--level", type=click.Choice(_LEVELS), default="safe", show_default=True, help="How far casts may go.")
-@click.option("--allow-rounding", is_flag=True, help="Let numbers be rounded to the nearest float.")
-@click.option("--allow-nulls", is_flag=True, help="Let required columns hold nulls.")
+@_level
+@_rounding
+@_nulls
 @click.option("--trust", metavar="sha256:..", help="Vouch for a model that runs code when loaded (a pickle).")
 @click.option("--run-id", default="", metavar="ID", help="The run's name; the same name replaces its own output only.")
 @click.option("--fail-on-quarantine", is_flag=True, help="Exit 4 and commit nothing if a row is dirty.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON instead of tables.")
-@click.option("--verbose", is_flag=True, help="Leave Spark's own output on the terminal.")
+@_json
+@click.option("--verbose", is_flag=True, help="Leave Spark's own output on the terminal, and show tracebacks.")
 def score(params: Sequence[str], as_json: bool, verbose: bool, **options: Any) -> None:
     """Score a table: enforce the signature, run the model on clean rows, set dirty rows apart, account for every row.
 
     \b
     sparksig score --input table/ --model model/ --trust sha256:... \\
-        --output scored/ --quarantine quarantine/ --summary summary.json --param threshold=0.4
+        --output scored/ --quarantine quarantine/ --summary summary.json
+    ... --param threshold=0.4 --param 'stops=["a", "b"]'     params as JSON; texts as they are
+    ... --level checked --allow-rounding                     further casts
+    ... --run-id 2026-01-31                                  again: replaces that run, and no other
 
     The same command runs on a cluster as: spark-submit jobs/batch_score.py, with the same options.
+
+    \b
+    0  committed; the summary's verdict is clean or quarantined
+    2  nothing was tried: a path, a param, the signature, trust in the model, a foreign folder in the way
+    3  the table's schema does not fit the signature: no row was read
+    4  no row is clean, or one is dirty and --fail-on-quarantine was given: nothing was committed
+    5  the model, Spark or the accounting failed: nothing was committed
     """  # noqa: D301 - click reads the character
     from sparksig.pipeline.config import JobConfig
     from sparksig.pipeline.run import run
+    from sparksig.report.live import Silent, live
     from sparksig.report.text import summary_text
 
-    with _told(as_json):
-        config = JobConfig(params=_pairs(params), **options)
-        with _progress(as_json or verbose) as tell:
-            summary = run(config, lambda: _session(verbose), tell)
-        click.echo(json.dumps(summary.to_dict(), indent=2) if as_json else summary_text(summary))
+    config = JobConfig(params=_pairs(params), **options)
+    if not verbose:
+        logging.getLogger("py4j").setLevel(logging.CRITICAL + 1)  # it tells of connections that a signal cuts
+    with _terminable():
+        if as_json or verbose:
+            summary = run(config, lambda: runtime.session("sparksig score", verbose=verbose), Silent())
+        else:
+            with live() as progress:
+                summary = run(config, lambda: runtime.session("sparksig score"), progress)
+    _say(json.dumps(summary.to_dict(), indent=2) if as_json else summary_text(summary))
 
 
 @app.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def doctor(as_json: bool) -> None:
-    """Look at Java, the workers' Python, versions and memory; say what is missing and how to get it."""
-    from sparksig import runtime, tables
+@_json
+def doctor(as_json: bool) -> int:
+    """Look at Java, the workers' Python, versions and memory; say what is missing and how to get it.
 
+    Exits 5 if something is missing that a batch job needs.
+    """
     facts = runtime.doctor()
     if as_json:
-        click.echo(json.dumps([{"name": f.name, "value": f.value, "ok": f.ok, "hint": f.hint} for f in facts]))
+        found = [{"name": f.name, "value": f.value, "ok": f.ok, "hint": f.hint} for f in facts]
+        _say(json.dumps(found, indent=2))
     else:
         words = {True: "ok", False: "MISSING", None: "optional"}
         rows = [(f.name, words[f.ok], f.value, f.hint or "") for f in facts]
-        click.echo(tables.text(("what", "state", "found", "how to get it"), rows))
-    sys.exit(5 if any(fact.ok is False for fact in facts) else 0)
+        _say(tables.text(("what", "state", "found", "how to get it"), rows))
+    return 5 if any(fact.ok is False for fact in facts) else 0
+
+
+# ---- from exceptions to words and exit codes
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run the command line.
+    """Run the command line, and leave with one of its exit codes.
 
     Args:
         args: the arguments after the program's name; None takes those of the process.
     """
-    app.main(args=None if args is None else list(args), prog_name="sparksig")
+    given = list(sys.argv[1:] if args is None else args)
+    # spark-submit puts the stderr of the program that it runs into its own stdout: there, a document stands alone
+    mute = "--json" in given and "PYSPARK_GATEWAY_PORT" in os.environ
+    with _warnings_as_lines(mute):
+        try:
+            result = app.main(args=given, prog_name="sparksig", standalone_mode=False)
+            code = result if isinstance(result, int) else 0
+        except (Exception, click.Abort, KeyboardInterrupt) as error:
+            code = _told(error, "--json" in given, "--verbose" in given, mute)
+    if code != 5:
+        runtime.forget_log()
+    _flush()
+    sys.exit(code)
+
+
+def _told(error: BaseException, as_json: bool, verbose: bool, mute: bool) -> int:
+    """Say what is wrong, on stderr and, if asked for, as a document on stdout; the exit code."""
+    from sparksig.pipeline.faults import RunError, exit_code, told
+    from sparksig.report.summary import problem_dicts
+    from sparksig.report.text import error_text, summary_text
+
+    if isinstance(error, click.ClickException):
+        ours: SparksigError = ConfigError(error.format_message())
+        if not mute:
+            error.show()
+    else:
+        ours = told(KeyboardInterrupt() if isinstance(error, click.Abort) else error)
+        log = runtime.spark_log() if exit_code(ours) == 5 else None
+        hint = f"\n  Spark's log: {log}" if log else ""
+        if not mute:
+            click.echo(f"sparksig: {error_text(ours)}{hint}", err=True)
+    code = exit_code(ours)
+    summary = ours.summary if isinstance(ours, RunError) else None
+    if as_json:
+        verdict = {2: "usage", 3: "incompatible"}.get(code, "failed")
+        failure = {"verdict": verdict, "error": ours.message, "problems": problem_dicts(ours.problems)}
+        _say(json.dumps(summary.to_dict() if summary else failure, indent=2))
+    elif summary is not None and summary.rows_in is not None:
+        _say(summary_text(summary))
+    if verbose and not mute:
+        # what Spark or a bug said in full; with --verbose Spark prints it anyway
+        traceback.print_exception(error.__context__ if isinstance(error, RunError) else error)
+    return code
+
+
+def _say(text: str) -> None:
+    """Print a result. Who closed the pipe does not want it, and that changes no exit code."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        _close_stdout()
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _close_stdout()
+
+
+def _close_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
-def _told(as_json: bool) -> Iterator[None]:
-    """Turn an error into words on stderr (or JSON on stdout) and an exit code, and warnings into one line each."""
-    from sparksig.pipeline.run import EXIT, exit_code
+def _warnings_as_lines(mute: bool) -> Iterator[None]:
+    """Our own warnings as a line each on stderr; those of libraries are not for who scores a table."""
 
-    def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-        click.echo(f"warning: {message}", err=True)
+    def show_warning(message: Warning | str, category: type[Warning], filename: str, *_: Any, **__: Any) -> None:
+        if not mute and Path(filename).is_relative_to(_PACKAGE):
+            click.echo(f"warning: {tables.printable(message)}", err=True)
 
     with warnings.catch_warnings():
+        warnings.filterwarnings("default", category=UserWarning, module="sparksig")
         warnings.showwarning = show_warning
-        try:
-            yield
-        except SparksigError as error:
-            code = exit_code(error)
-            if as_json:
-                verdict = next((verdict for verdict, number in EXIT.items() if number == code), "usage")
-                problems = [{"path": p.path, "code": p.code, "fact": p.fact, "hint": p.hint} for p in error.problems]
-                click.echo(json.dumps({"verdict": verdict, "error": error.message, "problems": problems}, indent=2))
-            click.echo(f"sparksig: {error}", err=True)
-            sys.exit(code)
+        yield
 
 
 @contextmanager
-def _progress(silent: bool) -> Iterator[Any]:
-    """Live progress on stderr: a spinner on a terminal, a line a phase elsewhere."""
-    console = Console(stderr=not os.environ.get("TTY_COMPATIBLE"))
-    if silent:
-        yield lambda phase: None
-    elif not console.is_terminal:
-        yield lambda phase: click.echo(f"{phase} ...", err=True)
-    else:
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        with Progress(*columns, console=console, transient=False) as progress:
-
-            def tell(phase: str) -> None:
-                for task in progress.tasks:
-                    progress.update(task.id, total=1, completed=1)
-                    progress.stop_task(task.id)
-                progress.add_task(phase, total=None)
-
-            yield tell
-            for task in progress.tasks:
-                progress.update(task.id, total=1, completed=1)
-
-
-def _session(verbose: bool) -> SparkSession:
-    from sparksig import runtime
-
-    return runtime.session("sparksig score", verbose=verbose)
+def _terminable() -> Iterator[None]:
+    """Take a request to terminate, or a closed terminal, like an interrupt from the keyboard."""
+    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in numbers}
+    ours = [number for number, handler in before.items() if handler is signal.SIG_DFL]  # nohup ignores one of them
+    for number in ours:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _pairs(params: Sequence[str]) -> dict[str, str]:
     pairs = [param.partition("=") for param in params]
-    if wrong := [name for name, equals, _ in pairs if not equals or not name]:
-        # what stands without a '=' may be a value, so only its position is told
-        problems = [Problem("--param", "not of the form K=V") for _ in wrong]
+    problems = []
+    for place, (name, equals, _) in enumerate(pairs, 1):
+        if not equals or not name:
+            # what stands without a '=' may be a value, so only its place is told
+            problems.append(Problem("--param", f"number {place} is not of the form K=V"))
+        elif name in [other for other, *_ in pairs[: place - 1]]:
+            problems.append(Problem("--param", f"{name} is given twice"))
+    if problems:
         raise ConfigError("the job cannot be run as configured", problems)
     return {name: value for name, _, value in pairs}

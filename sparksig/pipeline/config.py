@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from sparksig.errors import ConfigError, ParamError, Problem
+from sparksig.errors import Code, ConfigError, ParamError, Problem
 from sparksig.signature.casts import Level
-from sparksig.signature.params import ParamSchema
+from sparksig.signature.params import ParamSchema, ParamSpec
 from sparksig.signature.types import DataType
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -84,12 +86,58 @@ class JobConfig:
             yield Problem("--run-id", "not a name", hint="letters, digits, '.', '_' and '-', not starting with a mark")
         if self.trust is not None and self.trust != "true" and not re.fullmatch("sha256:[0-9a-f]{64}", self.trust):
             yield Problem("--trust", "neither 'true' nor a digest", hint="sha256: and 64 hexadecimal digits")
-        folders = {"--input": self.input, "--output": self.output, "--quarantine": self.quarantine}
-        seen: dict[str, str] = {}
-        for flag, folder in folders.items():
-            other = seen.setdefault(folder.rstrip("/"), flag)
-            if other != flag:
-                yield Problem(flag, f"the same folder as {other}")
+        yield from self._overlaps()
+
+    def _overlaps(self) -> Iterator[Problem]:
+        """Places that are one another or lie in one another: one would be read, or replaced, as part of the other."""
+        sinks = {"--output": self.output, "--quarantine": self.quarantine}
+        others = {"--input": self.input, "--model": self.model}
+        if self.output and self.quarantine:
+            if is_inside(self.quarantine, self.output):
+                yield _overlap("--quarantine", "--output", self.quarantine, self.output)
+            elif is_inside(self.output, self.quarantine):
+                yield _overlap("--output", "--quarantine", self.output, self.quarantine)
+        for flag, place in {**sinks, "--summary": self.summary}.items():
+            for other, taken in {**others, **(sinks if flag == "--summary" else {})}.items():
+                if place and taken and is_inside(place, taken):
+                    yield _overlap(flag, other, place, taken)
+        for flag, place in others.items():
+            for other, folder in sinks.items():
+                if place and folder and not is_inside(folder, place):
+                    run = f"{folder.rstrip('/')}/run_id={self.run_id}"
+                    if is_inside(place, run):
+                        yield Problem(flag, f"lies where {other} would be written: {run}", hint="take another run id")
+
+
+def is_inside(path: str, folder: str) -> bool:
+    """Whether a path is a folder or lies in it, however both are written.
+
+    >>> is_inside("out/scored/../rows", "./out"), is_inside("output", "out"), is_inside("s3://b/a", "s3://b/a/")
+    (True, False, True)
+    """
+    inner, outer = plain_path(path), plain_path(folder)
+    return inner == outer or inner.startswith(outer.rstrip("/") + "/")
+
+
+def plain_path(path: str) -> str:
+    """A path in the one form in which it can be compared: absolute and without links, or a URI without detours.
+
+    >>> plain_path("file:///tmp/../etc"), plain_path("s3://bucket/a//b/"), plain_path("/")
+    ('/etc', 's3://bucket/a/b', '/')
+    """
+    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):(//[^/]*)?(/.*)?$", path, re.DOTALL)
+    if found is None or (found[2] is None and found[3] is None):
+        return os.path.realpath(path)
+    scheme, host, tail = found[1].lower(), found[2] or "//", found[3] or "/"
+    if scheme == "file":
+        return os.path.realpath(tail)
+    return f"{scheme}:{host}{posixpath.normpath(tail)}"
+
+
+def _overlap(flag: str, other: str, place: str, taken: str) -> Problem:
+    same = is_inside(taken, place)
+    hint = "put it beside that folder" if not same else "name two places"
+    return Problem(flag, f"{'the same as' if same else 'lies inside'} {other}", hint=hint)
 
 
 def typed_params(texts: Mapping[str, str], schema: ParamSchema | None) -> dict[str, Any]:
@@ -114,9 +162,18 @@ def typed_params(texts: Mapping[str, str], schema: ParamSchema | None) -> dict[s
         plain = spec is None or (spec.dtype in (DataType.string, DataType.datetime) and spec.shape is None)
         try:
             values[name] = text if plain else json.loads(text)
-        except ValueError:
-            told = "a list" if spec is not None and spec.shape is not None else str(getattr(spec, "dtype", ""))
-            problems.append(Problem(name, "the given text is no JSON value", hint=f"declared {told!r}"))
+        except (ValueError, RecursionError):
+            assert spec is not None  # any text will do where nothing is declared
+            problems.append(Problem(name, "the given text is no JSON value", Code.INVALID_PARAM, _param_hint(spec)))
     if problems:
-        raise ParamError("params cannot be read", problems)
+        raise ParamError("params that do not fit the signature", problems)
     return values
+
+
+def _param_hint(spec: ParamSpec) -> str:
+    """How a value of a declared type is written."""
+    if spec.shape is not None:
+        return f'declared list of {spec.dtype!r}: write [1, 2], or ["a", "b"] for texts'
+    forms = {DataType.boolean: "true or false", DataType.integer: "3", DataType.long: "3"}
+    form = forms.get(spec.dtype, "0.5") if isinstance(spec.dtype, DataType) else "an object: {...}"
+    return f"declared {spec.dtype!r}: write {form}"

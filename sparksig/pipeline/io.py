@@ -1,8 +1,11 @@
-"""Sinks on a file system: `<folder>/run_id=<id>/`, staged beside it, marked as ours, replaced as a whole."""
+"""Sinks on a file system: `<folder>/run_id=<id>/`, staged beside it, marked as ours, replaced whole or not at all."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +14,8 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from sparksig.errors import ConfigError, Problem, SinkError
+from sparksig.pipeline.config import plain_path
+from sparksig.sources.observed import Field, StructType, from_arrow, table_from_arrow
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -18,20 +23,31 @@ if TYPE_CHECKING:
 MARKER = "_sparksig.json"
 """The file that says that a run's folder is ours; a name with an underscore is no data to Spark."""
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+_GLOB = re.compile(r"([\[\]{}*?\\])")
+_MISSING = pafs.FileType.NotFound
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Sink:
     """One run's folder under an output folder.
+
+    Rows are staged, then put in the run's place; what an earlier attempt left there is kept until `settle`, and
+    `undo` puts it back.
 
     Attributes:
         folder: the output folder.
         run_id: the run.
         kind: what lies there: `scored` or `quarantine`.
+        committed: whether the staged rows have taken their place.
+        made_folder: whether the output folder was not there before.
     """
 
     folder: str
     run_id: str
     kind: str
+    committed: bool = False
+    made_folder: bool = False
 
     @property
     def final(self) -> str:
@@ -43,44 +59,82 @@ class Sink:
         """Where they are written first; hidden from readers of the folder."""
         return f"{self.folder.rstrip('/')}/_staging-{self.run_id}"
 
-    def require_ours(self) -> None:
-        """Refuse a folder that this run must not replace.
+    @property
+    def former(self) -> str:
+        """Where an earlier attempt's rows wait while they are being replaced."""
+        return f"{self.folder.rstrip('/')}/_former-{self.run_id}"
 
-        Raises:
-            SinkError: the run's folder exists and was not written by a run of this id.
-        """
-        files, path = _at(self.final)
-        if files.get_file_info(path).type == pafs.FileType.NotFound or self._marked(files, path):
-            return
-        hint = "name another folder or run id, or move what lies there"
-        fact = f"exists and has no {MARKER} of this run"
-        raise SinkError("the output would replace what is not ours", [Problem(self.final, fact, hint=hint)])
+    def faults(self) -> Iterator[Problem]:
+        """What keeps this run from writing here: what is not ours, what is no folder, what may not be written."""
+        yield from unwritable(self.folder, folder=True)
+        for place in (self.final, self.staging, self.former):
+            files, path = _at(place)
+            if files.get_file_info(path).type != _MISSING and not self._marked(files, path):
+                hint = "name another folder or run id, or move what lies there"
+                yield Problem(place, f"exists and has no {MARKER} of this run", hint=hint)
 
     def write(self, rows: DataFrame) -> None:
         """Write rows to the staging folder."""
-        self.discard()
-        rows.write.mode("errorifexists").parquet(self.staging)
-        files, path = _at(f"{self.staging}/{MARKER}")
-        with files.open_output_stream(path) as out:
+        files, folder = _at(self.folder)
+        self.made_folder = files.get_file_info(folder).type == _MISSING
+        self._recover()
+        self._remove(self.staging)
+        _, path = _at(self.staging)
+        files.create_dir(path, recursive=True)
+        with files.open_output_stream(f"{path}/{MARKER}") as out:  # first: what a killed run leaves is known as ours
             out.write(json.dumps({"run_id": self.run_id, "kind": self.kind, "version": 1}).encode())
+        rows.write.mode("append").parquet(spark_path(self.staging))
 
     def read_back(self, spark: SparkSession, rows: DataFrame) -> DataFrame:
         """What was written, read with the schema that was written."""
-        return spark.read.schema(rows.schema).parquet(self.staging)
+        return spark.read.schema(rows.schema).parquet(literal_path(self.staging))
 
     def commit(self) -> None:
-        """Make the staged rows the run's rows, in place of an earlier attempt's."""
-        self.require_ours()
-        files, final = _at(self.final)
-        _, staging = _at(self.staging)
-        if files.get_file_info(final).type != pafs.FileType.NotFound:
-            files.delete_dir(final)
-        files.move(staging, final)
+        """Make the staged rows the run's rows; an earlier attempt's are set aside.
 
-    def discard(self) -> None:
-        """Remove what was staged."""
-        files, path = _at(self.staging)
-        if files.get_file_info(path).type != pafs.FileType.NotFound:
+        Raises:
+            SinkError: what lies there by now is not ours.
+        """
+        files, final = _at(self.final)
+        if files.get_file_info(final).type != _MISSING:
+            if not self._marked(files, final):
+                appeared = Problem(self.final, "appeared while the run was under way")
+                raise SinkError("the output would replace what is not ours", [appeared])
+            files.move(final, _at(self.former)[1])
+        files.move(_at(self.staging)[1], final)
+        self.committed = True
+
+    def settle(self) -> None:
+        """Remove what an earlier attempt of the run had written: there is no way back from here."""
+        self._remove(self.former)
+
+    def undo(self) -> None:
+        """Leave everything as it was before the run."""
+        if self.committed:
+            self._remove(self.final)
+            self.committed = False
+        self._remove(self.staging)
+        self._recover()
+        files, folder = _at(self.folder)
+        if self.made_folder and isinstance(files, pafs.LocalFileSystem):
+            try:
+                os.rmdir(folder)
+            except OSError:  # another run's rows lie there by now
+                return
+
+    def _recover(self) -> None:
+        """Put rows back that were being replaced when a run died, unless it had got so far as to replace them."""
+        files, former = _at(self.former)
+        final = _at(self.final)[1]
+        if files.get_file_info(former).type != _MISSING:
+            if files.get_file_info(final).type == _MISSING:
+                files.move(former, final)
+            else:
+                self._remove(self.former)
+
+    def _remove(self, place: str) -> None:
+        files, path = _at(place)
+        if files.get_file_info(path).type != _MISSING and self._marked(files, path):
             files.delete_dir(path)
 
     def _marked(self, files: pafs.FileSystem, path: str) -> bool:
@@ -92,54 +146,132 @@ class Sink:
         return isinstance(found, dict) and (found.get("run_id"), found.get("kind")) == (self.run_id, self.kind)
 
 
-def require_path(flag: str, path: str) -> None:
-    """Refuse a path at which there is nothing.
-
-    Raises:
-        ConfigError: nothing is there.
-    """
-    files, inner = _at(path)
-    if files.get_file_info(inner).type == pafs.FileType.NotFound:
-        raise ConfigError("the job cannot be run as configured", [Problem(flag, f"nothing lies at {path}")])
+# ---- what a run reads
 
 
-def parquet_schema(path: str) -> pa.Schema:
-    """The schema of a Parquet file or directory, read from its footers without a JVM.
+def missing(flag: str, path: str) -> Iterator[Problem]:
+    """Say so if there is nothing at a path. A file system that only Spark knows is left to Spark."""
+    try:
+        files, inner = _at(path)
+        absent = files.get_file_info(inner).type == _MISSING
+    except SinkError:
+        return
+    except OSError as error:
+        yield Problem(flag, f"{path} cannot be read: {error.strerror or type(error).__name__}")
+        return
+    if absent:
+        hint = None if _is_uri(path) else f"that is {plain_path(path)} on this machine"
+        yield Problem(flag, f"nothing lies at {path}", hint=hint)
+
+
+def parquet_table(flag: str, path: str) -> StructType:
+    """The schema that Spark shows for a Parquet file or directory, read from a footer without a JVM.
 
     Raises:
         ConfigError: nothing is there, or what is there is no Parquet.
     """
     import pyarrow.dataset as ds
 
-    require_path("TABLE", path)
+    if problems := list(missing(flag, path)):
+        raise ConfigError("the table cannot be read", problems)
     files, inner = _at(path)
     try:
         found = ds.dataset(inner, filesystem=files, format="parquet", partitioning="hive")
     except (pa.ArrowException, OSError) as error:
-        problem = Problem("TABLE", f"no Parquet file or directory lies at {path} ({type(error).__name__})")
-        raise ConfigError("the table's schema cannot be read", [problem]) from None
+        problem = Problem(flag, f"no Parquet file or directory lies at {path} ({type(error).__name__})")
+        raise ConfigError("the table cannot be read", [problem]) from None
     if not found.files:
-        raise ConfigError("the table's schema cannot be read", [Problem("TABLE", f"no Parquet file lies in {path}")])
-    return found.schema
+        raise ConfigError("the table cannot be read", [Problem(flag, f"no Parquet file lies in {path}")])
+    # a footer of Spark's knows its types, but not the columns that are folders
+    table, folders = table_from_arrow(found.schema), found.partitioning.schema
+    known = {field.name for field in table.fields}
+    added = [Field(f.name, from_arrow(f.type)) for f in folders if f.name not in known]
+    return StructType((*table.fields, *added))
+
+
+def has_file_system(path: str) -> bool:
+    """Whether a path can be looked at without Spark."""
+    try:
+        _at(path)
+    except SinkError:
+        return False
+    return True
+
+
+# ---- what a run writes
+
+
+def unwritable(path: str, folder: bool = False) -> Iterator[Problem]:
+    """Say so if a file or folder cannot come to lie at a path, as far as that can be told without writing."""
+    files, inner = _at(path)
+    if not isinstance(files, pafs.LocalFileSystem):
+        return
+    place = Path(inner)
+    if not folder and place.is_dir():
+        yield Problem(path, "is a folder; a file is to be written")
+        return
+    ancestor = place if folder else place.parent
+    while not os.path.lexists(ancestor) and ancestor != ancestor.parent:
+        ancestor = ancestor.parent
+    if not ancestor.is_dir():
+        yield Problem(path, f"cannot be written: {ancestor} is no folder")
+    elif not os.access(ancestor, os.W_OK | os.X_OK):
+        yield Problem(path, f"cannot be written: no permission to write in {ancestor}")
 
 
 def write_text(path: str, text: str) -> None:
-    """Write a small file so that a reader sees the old one or the new one, never half."""
+    """Write a small file so that a reader sees the old one or the new one, never half.
+
+    Raises:
+        SinkError: it cannot be written.
+    """
     files, inner = _at(path)
-    files.create_dir(str(Path(inner).parent), recursive=True)
-    with files.open_output_stream(f"{inner}.part") as out:
-        out.write(text.encode("utf-8"))
-    files.move(f"{inner}.part", inner)
+    part = f"{inner}.part"
+    try:
+        files.create_dir(os.path.dirname(inner), recursive=True)
+        with files.open_output_stream(part) as out:
+            out.write(text.encode("utf-8"))
+        files.move(part, inner)
+    except OSError as error:
+        raise SinkError("a file cannot be written", [Problem(path, error.strerror or type(error).__name__)]) from None
+
+
+# ---- paths
 
 
 def spark_path(path: str) -> str:
-    """A path as Spark must be given it: absolute, so that it does not depend on where the JVM was started."""
-    return path if "://" in path else str(Path(path).absolute())
+    """A path as Spark must be given it: absolute, so that it does not depend on where the JVM was started.
+
+    >>> spark_path("s3://bucket/table"), spark_path("/data/table/")
+    ('s3://bucket/table', '/data/table')
+    """
+    return path if _is_uri(path) else str(Path(path).absolute())
+
+
+def literal_path(path: str) -> str:
+    r"""The same for reading, where Spark would take brackets, braces and stars for a pattern.
+
+    >>> print(literal_path("/data/run[1]"))
+    /data/run\[1\]
+    """
+    return _GLOB.sub(r"\\\1", spark_path(path))
+
+
+def _is_uri(path: str) -> bool:
+    return _SCHEME.match(path) is not None
 
 
 def _at(path: str) -> tuple[pafs.FileSystem, str]:
+    """The file system of a path, and the path in it.
+
+    Raises:
+        SinkError: none is known for it.
+    """
+    if not _is_uri(path) or path.lower().startswith("file:"):
+        return pafs.LocalFileSystem(), plain_path(path)
     try:
-        files, inner = pafs.FileSystem.from_uri(spark_path(path))
+        files, inner = pafs.FileSystem.from_uri(path)
     except (ValueError, OSError) as error:
-        raise SinkError("no file system for this path", [Problem(path, type(error).__name__)]) from error
+        hint = "a path on this machine, file://, hdfs://, s3:// or gs://"
+        raise SinkError("no file system for this path", [Problem(path, type(error).__name__, hint=hint)]) from None
     return files, inner

@@ -3,50 +3,35 @@
 from __future__ import annotations
 
 import json
-import re
+import signal
+import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sparksig import errors
+import pyarrow as pa
+
 from sparksig._version import __version__
 from sparksig.enforcement.frames import count_violations, plan, split
 from sparksig.enforcement.policy import Policy
-from sparksig.errors import AccountingError, SparksigError
-from sparksig.models.artifact import Artifact
-from sparksig.models.loading import require_trust
+from sparksig.enforcement.steps import Plan
+from sparksig.errors import AccountingError, ConfigError, Problem, SinkError, SparksigError
 from sparksig.pipeline.config import JobConfig, typed_params
-from sparksig.pipeline.io import Sink, require_path, spark_path, write_text
+from sparksig.pipeline.faults import OverThreshold, RunError, from_spark, spark_words, told, verdict_of
+from sparksig.pipeline.io import Sink, has_file_system, literal_path, missing, parquet_table, unwritable, write_text
+from sparksig.pipeline.progress import watched
+from sparksig.report.live import Progress, Silent
 from sparksig.report.summary import Summary
+from sparksig.scoring.calls import ModelCall
 from sparksig.scoring.frames import score
-from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.params import resolve_params
 from sparksig.sources.mlmodel import load_signature
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-Tell = Callable[[str], None]
-"""Called with the name of each phase when it begins."""
-
-EXIT = {"clean": 0, "quarantined": 0, "incompatible": 3, "over_threshold": 4, "failed": 5}
-"""Exit codes by verdict; 2 is a configuration that cannot be run."""
-
-_USAGE = (
-    errors.ConfigError,
-    errors.PolicyError,
-    errors.SignatureError,
-    errors.ParamError,
-    errors.ModelLoadError,
-    errors.SinkError,
-    errors.NotSupportedError,
-)
-
-
-class OverThreshold(SparksigError):
-    """Too many rows are dirty; nothing has been committed."""
 
 
 @dataclass(slots=True)
@@ -54,113 +39,131 @@ class _Run:
     """What a run has found so far."""
 
     config: JobConfig
-    tell: Tell
+    policy: Policy
+    sinks: dict[str, Sink]
+    progress: Progress
     summary: Summary
-    began: float = field(default_factory=time.monotonic)
+    reading: bool = False  # whether rows are being read: from then on a fault is no longer one of usage
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        self.tell(name)
+        """Time a phase and tell of it."""
+        with suppress(Exception):
+            self.progress.begin(name)
         start = time.monotonic()
         try:
             yield
         finally:
-            self.summary.seconds[name] = self.summary.seconds.get(name, 0.0) + time.monotonic() - start
+            self.summary.seconds[name] = seconds = time.monotonic() - start
+            with suppress(Exception):
+                self.progress.end(name, seconds)
+
+    @contextmanager
+    def spark_phase(self, name: str, spark: SparkSession) -> Iterator[None]:
+        """The same for a phase of Spark jobs, whose tasks are told."""
+        self.reading = True
+        with self.phase(name), watched(spark, f"sparksig {self.config.run_id}: {name}", self.progress):
+            yield
 
 
-def exit_code(error: BaseException) -> int:
-    """The exit code for an error: 2 usage or configuration, 3 schema, 4 threshold, 5 everything else."""
-    if isinstance(error, _USAGE):
-        return 2
-    if isinstance(error, errors.SchemaError):
-        return 3
-    return 4 if isinstance(error, OverThreshold) else 5
-
-
-def run(config: JobConfig, session: Callable[[], SparkSession], tell: Tell = lambda phase: None) -> Summary:
+def run(config: JobConfig, session: Callable[[], SparkSession], progress: Progress | None = None) -> Summary:
     """Run the batch job.
 
     Args:
         config: what to do.
         session: makes the Spark session; called after everything that can be checked without one has been checked.
-        tell: called with the name of each phase when it begins.
+        progress: is told each phase and the Spark tasks within it.
 
     Returns:
         The summary, as it was written to `config.summary`.
 
     Raises:
-        SparksigError: the run ended without committing anything; `exit_code` says with which code. The summary has
-            been written for every code but 2.
+        RunError: the run ended without committing anything, and says with which verdict and exit code. Its summary has
+            been written for every verdict but `usage`. An interrupt ends a run in the same way.
     """
-    sinks = {kind: Sink(folder, config.run_id, kind) for kind, folder in _folders(config).items()}
-    work = _Run(config, tell, Summary(config.run_id, "failed", outputs={"summary": config.summary}))
+    sinks = {"scored": Sink(config.output, config.run_id, "scored")}
+    sinks["quarantine"] = Sink(config.quarantine, config.run_id, "quarantine")
+    policy = Policy(level=config.level, allow_rounding=config.allow_rounding, allow_nulls=config.allow_nulls)
+    summary = Summary(config.run_id, "failed", outputs={"summary": config.summary})
+    work = _Run(config, policy, sinks, progress or Silent(), summary)
     try:
         with work.phase("check"):
-            signature, params = _check(config, sinks)
-        _score(work, signature, params, sinks, session)
-    except Exception as error:
-        told = told_error(error)
-        _discard(sinks)
-        code = exit_code(told)
-        if code != 2:
-            verdict = next(verdict for verdict, number in EXIT.items() if number == code)
-            _write(replace(work.summary, verdict=verdict, problems=tuple(str(told).splitlines())), config)
-        if told is error:
-            raise
-        raise told from None  # Spark's own message may hold a row
+            call, params = _check(work)
+        _work(work, call, params, session)
+    except (Exception, KeyboardInterrupt) as error:
+        cause = told(error)  # nothing else of `error` may be told: Spark's own message may hold a row
+        with _undisturbed():
+            ended = _ended(work, cause)
+        raise ended from cause
+    for sink in sinks.values():
+        with suppress(OSError, SparksigError):  # the run stands; what is left behind is removed by the next one
+            sink.settle()
     return work.summary
 
 
-def _folders(config: JobConfig) -> dict[str, str]:
-    return {"scored": config.output, "quarantine": config.quarantine}
-
-
-def _check(config: JobConfig, sinks: dict[str, Sink]) -> tuple[ModelSignature, dict[str, Any]]:
-    """Everything that can be wrong without a Spark session."""
-    require_path("--input", config.input)
-    require_path("--model", config.model)
-    signature = load_signature(config.signature or config.model)
-    params = typed_params(config.params, signature.params)
-    resolve_params(signature.params, params)
-    require_trust(Artifact.read(config.model), config.trusted)
-    for sink in sinks.values():
-        sink.require_ours()
-    return signature, params
-
-
-def _score(
-    work: _Run,
-    signature: ModelSignature,
-    params: dict[str, Any],
-    sinks: dict[str, Sink],
-    session: Callable[[], SparkSession],
-) -> None:
+def _check(work: _Run) -> tuple[ModelCall, dict[str, Any]]:
+    """Everything that can be wrong without a Spark session: the call of the model, and the params that were given."""
     config = work.config
-    policy = Policy(level=config.level, allow_rounding=config.allow_rounding, allow_nulls=config.allow_nulls)
+    problems = [*missing("--input", config.input), *missing("--model", config.model)]
+    if config.signature is not None:
+        problems += missing("--signature", config.signature)
+    if problems:
+        raise ConfigError("the job cannot be run as configured", problems)
+    faults = [*unwritable(config.summary), *(fault for sink in work.sinks.values() for fault in sink.faults())]
+    if faults:
+        raise SinkError("the job must not or cannot write where it was told to", faults)
+    signature = load_signature(config.signature or config.model)
+    typed = typed_params(config.params, signature.params)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        resolve_params(signature.params, typed)
+    unknown = tuple(str(each.message) for each in caught)
+    for text in unknown:
+        warnings.warn(text, stacklevel=2)
+    known = {spec.name for spec in signature.params or ()}
+    params = {name: value for name, value in typed.items() if name in known}
+    work.summary = replace(work.summary, params=tuple(params), warnings=unknown)
+    call = ModelCall.of(config.model, signature, params, config.trusted)
+    plan(pa.schema([]), signature, work.policy)  # what is not built yet is refused by name, whatever the table is
+    if config.format == "parquet" and has_file_system(config.input):
+        parquet_table("--input", config.input)
+    return call, params
+
+
+def _work(work: _Run, call: ModelCall, params: dict[str, Any], session: Callable[[], SparkSession]) -> None:
+    config, sinks, signature = work.config, work.sinks, call.signature
     with work.phase("start Spark"):
         spark = session()
     with work.phase("plan"):
-        table = spark.read.format(config.format).load(spark_path(config.input))
-        made = plan(table, signature, policy).require_ok()
-        scored = score(table, config.model, signature, params, on_violation="drop", trust=config.trusted, policy=policy)
-        dirty = split(table, signature, policy).quarantined
-    work.summary = replace(work.summary, params=tuple(params), facts=_facts(config, signature, made.to_dict(), spark))
-    with work.phase("score"):
+        table = _table(spark, config)
+        made = plan(table, signature, work.policy).require_ok()
+        options: dict[str, Any] = {"trust": call.trust or False, "policy": work.policy}
+        scored = score(table, config.model, signature, params, on_violation="drop", **options)
+        dirty = split(table, signature, work.policy).quarantined
+        work.summary = replace(work.summary, facts=_facts(work, call, made, spark))
+    with work.spark_phase("score", spark):
         sinks["scored"].write(scored)
-    with work.phase("quarantine"):
+    with work.spark_phase("quarantine", spark):
         sinks["quarantine"].write(dirty)
-    with work.phase("reconcile"):
-        _reconcile(work, spark, table, (scored, dirty), sinks)
-    with work.phase("commit"):
-        _commit(work, sinks)
-    _write(work.summary, config)
+    with work.spark_phase("reconcile", spark):
+        _reconcile(work, spark, table, (scored, dirty))
+    with work.phase("commit"), _undisturbed():
+        _commit(work)
 
 
-def _reconcile(
-    work: _Run, spark: SparkSession, table: DataFrame, written: tuple[DataFrame, DataFrame], sinks: dict[str, Sink]
-) -> None:
+def _table(spark: SparkSession, config: JobConfig) -> DataFrame:
+    try:
+        return spark.read.format(config.format).load(literal_path(config.input))
+    except Exception as error:
+        if not from_spark(error):
+            raise
+        fact = f"Spark cannot read {config.input} as {config.format}: {spark_words(error)}"
+        raise ConfigError("the table cannot be read", [Problem("--input", fact)]) from None
+
+
+def _reconcile(work: _Run, spark: SparkSession, table: DataFrame, written: tuple[DataFrame, DataFrame]) -> None:
     """Count what was written, and hold it against the source."""
-    scored, dirty = (sink.read_back(spark, rows) for sink, rows in zip(sinks.values(), written, strict=True))
+    scored, dirty = (sink.read_back(spark, rows) for sink, rows in zip(work.sinks.values(), written, strict=True))
     rows_in, rows_scored = table.count(), scored.count()
     report = count_violations(dirty, dirty.columns[-1])
     work.summary = replace(
@@ -182,47 +185,61 @@ def _reconcile(
         raise OverThreshold(f"{report.rows_in} of {rows_in} rows are dirty; nothing was committed")
 
 
-def _commit(work: _Run, sinks: dict[str, Sink]) -> None:
-    for sink in sinks.values():
+def _commit(work: _Run) -> None:
+    """Both sinks and the summary, or none of them."""
+    start = time.monotonic()
+    for sink in work.sinks.values():
         sink.commit()
-    outputs = {kind: sink.final for kind, sink in sinks.items()}
+    outputs = {kind: sink.final for kind, sink in work.sinks.items()}
     work.summary = replace(work.summary, outputs={**outputs, **work.summary.outputs})
+    work.summary.seconds["commit"] = time.monotonic() - start
+    _write(work)
 
 
-def _discard(sinks: dict[str, Sink]) -> None:
-    for sink in sinks.values():
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let no signal in between the commits: one that comes now is too late."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals arrive in the main thread only
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _ended(work: _Run, error: SparksigError) -> RunError:
+    """Leave nothing behind but the summary, and make the error that says so."""
+    problems = list(error.problems)
+    for sink in work.sinks.values():
         try:
-            sink.discard()
-        except (OSError, SparksigError):  # the error that brought us here is the one to tell
-            continue
+            sink.undo()
+        except (OSError, SparksigError):
+            problems.append(Problem(sink.staging, "could not be removed"))
+    verdict = verdict_of(error, work.reading)
+    if verdict == "usage":
+        return RunError(error, verdict)
+    outputs = {"summary": work.config.summary}
+    work.summary = replace(work.summary, verdict=verdict, outputs=outputs, error=error.message)
+    work.summary = replace(work.summary, problems=tuple(problems))
+    try:
+        _write(work)
+    except SparksigError as second:
+        problems += second.problems
+    return RunError(type(error)(error.message, problems), verdict, work.summary)
 
 
-def _facts(
-    config: JobConfig, signature: ModelSignature, plan_dict: dict[str, Any], spark: SparkSession
-) -> dict[str, Any]:
+def _facts(work: _Run, call: ModelCall, made: Plan, spark: SparkSession) -> dict[str, Any]:
     return {
         "versions": {"sparksig": __version__, "spark": spark.version},
-        "config_digest": f"sha256:{config.digest}",
-        "model_digest": Artifact.read(config.model).digest,
-        "signature": signature.to_dict(),
-        "plan": plan_dict,
+        "config_digest": f"sha256:{work.config.digest}",
+        "model_digest": call.trust,
+        "signature": call.signature.to_dict(),
+        "plan": made.to_dict(),
     }
 
 
-def _write(summary: Summary, config: JobConfig) -> None:
-    write_text(config.summary, json.dumps(summary.to_dict(), indent=2, allow_nan=False) + "\n")
-
-
-def told_error(error: Exception) -> Exception:
-    """An error as it may be told: ours, one of ours that Spark carried out of a worker, or one without data."""
-    if isinstance(error, SparksigError):
-        return error
-    text = str(error)
-    found = re.findall(r"sparksig\.errors\.(\w+): (.*(?:\n  .*)*)", text)
-    if found:
-        name, message = found[-1]
-        kind = getattr(errors, name, errors.ModelError)
-        return kind(message) if issubclass(kind, SparksigError) else errors.ModelError(message)
-    if raised := re.search(r"sparksig: a row breaks the signature: [^\n]*", text):
-        return errors.ViolationError(raised.group())
-    return errors.ModelError(f"Spark ended with {type(error).__name__}; its log has the details")
+def _write(work: _Run) -> None:
+    write_text(work.config.summary, json.dumps(work.summary.to_dict(), indent=2, allow_nan=False) + "\n")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sparksig import tables
+from sparksig.errors import Problem
 
 SCHEMA_VERSION = 1
 """The version of the summary's JSON form; it changes when a reader of the last one would misread the new one."""
@@ -109,28 +110,32 @@ class Summary:
     Attributes:
         run_id: the run.
         verdict: `clean`, `quarantined`, `over_threshold`, `incompatible` or `failed`.
-        rows_in: rows of the source.
-        rows_scored: rows in the scored output.
-        rows_quarantined: rows in the quarantine.
+        rows_in: rows of the source; None where the run ended before they were counted.
+        rows_scored: rows in the scored output; None likewise.
+        rows_quarantined: rows in the quarantine; None likewise.
         violations: counts by path and code.
         seconds: seconds by phase.
         outputs: where the outputs lie, by name.
         params: names of the parameters that were overridden; their values are not told.
+        warnings: what did not stop the run, in words.
         facts: versions, digests and the plan.
-        problems: what stopped the run, as text without data.
+        error: what stopped the run, in words without data; empty where nothing did.
+        problems: the single faults behind the error.
     """
 
     run_id: str
     verdict: str
-    rows_in: int = 0
-    rows_scored: int = 0
-    rows_quarantined: int = 0
+    rows_in: int | None = None
+    rows_scored: int | None = None
+    rows_quarantined: int | None = None
     violations: tuple[Count, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     params: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
-    problems: tuple[str, ...] = ()
+    error: str = ""
+    problems: tuple[Problem, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The summary as JSON values."""
@@ -145,6 +150,17 @@ class Summary:
             "seconds": {phase: round(seconds, 3) for phase, seconds in self.seconds.items()},
             "outputs": dict(self.outputs),
             "params_overridden": list(self.params),
-            "problems": list(self.problems),
+            "warnings": list(self.warnings),
+            "error": self.error or None,
+            "problems": problem_dicts(self.problems),
             **self.facts,
         }
+
+
+def problem_dicts(problems: Iterable[Problem]) -> list[dict[str, str | None]]:
+    """Faults as JSON values.
+
+    >>> problem_dicts([Problem("age", "is missing")])
+    [{'path': 'age', 'code': None, 'fact': 'is missing', 'hint': None}]
+    """
+    return [{"path": p.path, "code": p.code and p.code.value, "fact": p.fact, "hint": p.hint} for p in problems]

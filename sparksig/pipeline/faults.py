@@ -1,0 +1,125 @@
+"""How a run ends that does not go well: which verdict, which exit code, and which words may be told.
+
+An error of Spark's may hold values of rows, in its message or in Java's stack. What is told of it is its class and its
+error condition, which are words of Spark's own; the rest stays in Spark's log.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sparksig import errors
+from sparksig.errors import SparksigError
+from sparksig.report.summary import Summary
+
+EXIT = {"clean": 0, "quarantined": 0, "usage": 2, "incompatible": 3, "over_threshold": 4, "failed": 5}
+"""Exit codes by verdict."""
+
+_USAGE = (
+    errors.ConfigError,
+    errors.PolicyError,
+    errors.SignatureError,
+    errors.ParamError,
+    errors.ModelLoadError,
+    errors.SinkError,
+    errors.NotSupportedError,
+)
+_CONDITION = re.compile(r"[A-Z][A-Z0-9_]*(\.[A-Z][A-Z0-9_]*)*")
+_WORKERS = re.compile(r"sparksig\.errors\.(\w+): (.*(?:\n  .*)*)")
+
+
+class OverThreshold(SparksigError):
+    """Too many rows are dirty; nothing has been committed."""
+
+
+class Stopped(SparksigError):
+    """Somebody stopped the run; nothing has been committed."""
+
+
+class RunError(SparksigError):
+    """A run that ended without committing anything. What stopped it is its `__cause__`.
+
+    Attributes:
+        verdict: how it ended; `usage` where it never really began.
+        summary: what the run had found by then, as it was written; None where nothing was written (`usage`).
+    """
+
+    def __init__(self, cause: SparksigError, verdict: str, summary: Summary | None = None) -> None:
+        super().__init__(cause.message, cause.problems)
+        self.verdict = verdict
+        self.summary = summary
+
+    def __reduce__(self) -> tuple[type[RunError], tuple[SparksigError, str, Summary | None]]:  # type: ignore[override]
+        return type(self), (SparksigError(self.message, self.problems), self.verdict, self.summary)
+
+    @property
+    def code(self) -> int:
+        """The exit code."""
+        return EXIT[self.verdict]
+
+
+def verdict_of(error: SparksigError, reading: bool = False) -> str:
+    """How a run ends that was stopped by an error.
+
+    Args:
+        error: what stopped it.
+        reading: whether rows were being read by then: what was asked for had been found possible, so a fault of the
+            model, a sink or a worker is no longer one of usage.
+
+    >>> verdict_of(errors.SinkError("a foreign folder")), verdict_of(errors.SinkError("the disk is full"), reading=True)
+    ('usage', 'failed')
+    """
+    if isinstance(error, OverThreshold):
+        return "over_threshold"
+    if not reading and isinstance(error, _USAGE):
+        return "usage"
+    return "incompatible" if not reading and isinstance(error, errors.SchemaError) else "failed"
+
+
+def exit_code(error: SparksigError) -> int:
+    """The exit code of an error that no run has caught."""
+    return error.code if isinstance(error, RunError) else EXIT[verdict_of(error)]
+
+
+def told(error: BaseException) -> SparksigError:
+    """An error as it may be told: ours, one of ours that Spark carried out of a worker, or one without any text.
+
+    >>> told(KeyError("4711"))
+    SparksigError('unexpected KeyError: this is a fault of sparksig itself')
+    """
+    if isinstance(error, SparksigError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Stopped("stopped by a signal; nothing was committed")
+    if from_spark(error):
+        return _from_worker(str(error)) or SparksigError(f"Spark ended with {spark_words(error)}")
+    if isinstance(error, OSError):
+        return errors.SinkError(f"unexpected {type(error).__name__}: {error.strerror or 'no reason given'}")
+    return SparksigError(f"unexpected {type(error).__name__}: this is a fault of sparksig itself")
+
+
+def from_spark(error: BaseException) -> bool:
+    """Whether Spark, or the connection to it, raised it."""
+    return type(error).__module__.partition(".")[0] in ("pyspark", "py4j", "grpc")
+
+
+def spark_words(error: BaseException) -> str:
+    """Spark's error in words that are never a row's: its class and its condition, such as DIVIDE_BY_ZERO."""
+    for name in ("getCondition", "getErrorClass"):  # the latter is 3.5's
+        try:
+            condition = getattr(error, name)()
+        except Exception:  # an error without a JVM behind it
+            continue
+        if isinstance(condition, str) and _CONDITION.fullmatch(condition):
+            return f"{type(error).__name__} [{condition}]"
+    return type(error).__name__
+
+
+def _from_worker(text: str) -> SparksigError | None:
+    """The error of ours that a Python worker raised, out of the traceback that Spark made of it."""
+    found = _WORKERS.findall(text)
+    if not found:
+        return None
+    name, message = found[-1]
+    kind = getattr(errors, name, None)
+    return kind(message) if isinstance(kind, type) and issubclass(kind, SparksigError) else None
