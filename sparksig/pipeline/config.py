@@ -148,7 +148,7 @@ def typed_params(texts: Mapping[str, str], schema: ParamSchema | None) -> dict[s
         schema: the signature's params.
 
     Raises:
-        ParamError: texts that are not of the declared type's form; all of them are listed, none is shown.
+        ParamError: texts that are not values of the declared types; all of them are listed, none is shown.
 
     >>> from sparksig import ParamSchema, ParamSpec
     >>> typed_params({"threshold": "0.4"}, ParamSchema([ParamSpec("threshold", "double", 0.5)]))
@@ -156,18 +156,27 @@ def typed_params(texts: Mapping[str, str], schema: ParamSchema | None) -> dict[s
     """
     declared = {spec.name: spec for spec in schema} if schema is not None else {}
     values: dict[str, Any] = {}
-    problems = []
+    problems: list[Problem] = []
     for name, text in texts.items():
-        spec = declared.get(name)
-        plain = spec is None or (spec.dtype in (DataType.string, DataType.datetime) and spec.shape is None)
-        try:
-            values[name] = text if plain else json.loads(text)
-        except (ValueError, RecursionError):
-            assert spec is not None  # any text will do where nothing is declared
-            problems.append(Problem(name, "the given text is no JSON value", Code.INVALID_PARAM, _param_hint(spec)))
+        if (spec := declared.get(name)) is None:
+            values[name] = text  # whoever resolves params warns of it
+            continue
+        values[name], found = _typed(spec, text)
+        problems += found
     if problems:
         raise ParamError("params that do not fit the signature", problems)
     return values
+
+
+def _typed(spec: ParamSpec, text: str) -> tuple[Any, list[Problem]]:
+    value: Any = text
+    if spec.shape is not None or spec.dtype not in (DataType.string, DataType.datetime):
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            problem = Problem(spec.name, "the given text is no JSON value", Code.INVALID_PARAM, _param_hint(spec))
+            return None, [problem]
+    return value, spec.read(value)[1]
 
 
 def _param_hint(spec: ParamSpec) -> str:

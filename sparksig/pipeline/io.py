@@ -39,6 +39,7 @@ class Sink:
         folder: the output folder.
         run_id: the run.
         kind: what lies there: `scored` or `quarantine`.
+        begun: whether this run has touched anything.
         committed: whether the staged rows have taken their place.
         made_folder: whether the output folder was not there before.
     """
@@ -46,6 +47,7 @@ class Sink:
     folder: str
     run_id: str
     kind: str
+    begun: bool = False
     committed: bool = False
     made_folder: bool = False
 
@@ -76,7 +78,7 @@ class Sink:
     def write(self, rows: DataFrame) -> None:
         """Write rows to the staging folder."""
         files, folder = _at(self.folder)
-        self.made_folder = files.get_file_info(folder).type == _MISSING
+        self.begun, self.made_folder = True, files.get_file_info(folder).type == _MISSING
         self._recover()
         self._remove(self.staging)
         _, path = _at(self.staging)
@@ -109,7 +111,9 @@ class Sink:
         self._remove(self.former)
 
     def undo(self) -> None:
-        """Leave everything as it was before the run."""
+        """Leave everything as it was before the run; nothing at all is done if it has touched nothing."""
+        if not self.begun:
+            return
         if self.committed:
             self._remove(self.final)
             self.committed = False
@@ -126,7 +130,7 @@ class Sink:
         """Put rows back that were being replaced when a run died, unless it had got so far as to replace them."""
         files, former = _at(self.former)
         final = _at(self.final)[1]
-        if files.get_file_info(former).type != _MISSING:
+        if files.get_file_info(former).type != _MISSING and self._marked(files, former):
             if files.get_file_info(final).type == _MISSING:
                 files.move(former, final)
             else:

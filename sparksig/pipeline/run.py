@@ -54,7 +54,7 @@ class _Run:
         try:
             yield
         finally:
-            self.summary.seconds[name] = seconds = time.monotonic() - start
+            seconds = self.summary.seconds.setdefault(name, time.monotonic() - start)
             with suppress(Exception):
                 self.progress.end(name, seconds)
 

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sparksig.errors import ConfigError, SinkError
+from sparksig.pipeline.io import MARKER, Sink, literal_path, missing, parquet_table, unwritable, write_text
+
+
+@pytest.fixture
+def sink(tmp_path: Path) -> Sink:
+    return Sink(str(tmp_path / "out"), "r", "scored", begun=True)
+
+
+def fill(folder: str, rows: str, run_id: str = "r", kind: str = "scored") -> None:
+    """A folder as a run leaves it."""
+    Path(folder).mkdir(parents=True)
+    Path(folder, "part").write_text(rows)
+    Path(folder, MARKER).write_text(json.dumps({"run_id": run_id, "kind": kind, "version": 1}))
+
+
+def rows(folder: str) -> str:
+    return Path(folder, "part").read_text()
+
+
+def names(sink: Sink) -> list[str]:
+    return sorted(os.listdir(sink.folder))
+
+
+def test_staged_rows_take_their_place(sink: Sink) -> None:
+    fill(sink.staging, "new")
+    sink.commit()
+    sink.settle()
+    assert (names(sink), rows(sink.final)) == (["run_id=r"], "new")
+
+
+def test_an_earlier_attempt_is_replaced_and_no_other_run_is_touched(sink: Sink) -> None:
+    fill(f"{sink.folder}/run_id=other", "theirs", "other")
+    fill(sink.final, "old")
+    fill(sink.staging, "new")
+    sink.commit()
+    sink.settle()
+    assert names(sink) == ["run_id=other", "run_id=r"]
+    assert (rows(sink.final), rows(f"{sink.folder}/run_id=other")) == ("new", "theirs")
+
+
+def test_until_it_is_settled_a_commit_can_be_undone(sink: Sink) -> None:
+    fill(sink.final, "old")
+    fill(sink.staging, "new")
+    sink.commit()
+    assert rows(sink.final) == "new"
+    sink.undo()
+    assert (names(sink), rows(sink.final)) == (["run_id=r"], "old")
+
+
+def test_undoing_what_was_only_staged_leaves_the_earlier_attempt(sink: Sink) -> None:
+    fill(sink.final, "old")
+    fill(sink.staging, "half")
+    sink.undo()
+    assert (names(sink), rows(sink.final)) == (["run_id=r"], "old")
+
+
+def test_what_a_killed_run_was_replacing_comes_back(sink: Sink) -> None:
+    fill(sink.former, "old")
+    fill(sink.staging, "half")
+    sink.undo()
+    assert (names(sink), rows(sink.final)) == (["run_id=r"], "old")
+
+
+def test_a_run_that_has_touched_nothing_undoes_nothing(sink: Sink) -> None:
+    fill(sink.staging, "of another run that is under way")
+    sink.begun = False
+    sink.undo()
+    assert names(sink) == ["_staging-r"]
+
+
+def test_a_folder_that_the_run_made_goes_and_one_that_was_there_stays(sink: Sink) -> None:
+    fill(sink.staging, "half")
+    sink.undo()
+    assert names(sink) == []
+    sink.made_folder = True
+    sink.undo()
+    assert not os.path.exists(sink.folder)
+
+
+@pytest.mark.parametrize("place", ["final", "staging", "former"])
+@pytest.mark.parametrize("content", ["empty", "foreign", "other run", "other kind", "broken marker"])
+def test_what_is_not_ours_is_told_and_survives(sink: Sink, place: str, content: str) -> None:
+    folder = getattr(sink, place)
+    if content == "other run":
+        fill(folder, "theirs", "s")
+    elif content == "other kind":
+        fill(folder, "theirs", kind="quarantine")
+    else:
+        Path(folder).mkdir(parents=True)
+        Path(folder, MARKER if content == "broken marker" else "file").write_text("{" if content != "empty" else "")
+    before = sorted(os.listdir(folder))
+    assert [problem.path for problem in sink.faults()] == [folder]
+    sink.undo()
+    if place != "staging":
+        fill(sink.staging, "new")
+    if place == "final":
+        with pytest.raises(SinkError, match="not ours"):
+            sink.commit()
+    assert sorted(os.listdir(folder)) == before
+
+
+def test_a_sink_that_has_only_ours_is_without_fault(sink: Sink) -> None:
+    assert list(sink.faults()) == []
+    fill(sink.final, "old")
+    fill(sink.staging, "half")
+    assert list(sink.faults()) == []
+
+
+def test_what_cannot_be_written_is_known_before(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path, folder in (("file/x", True), ("file/x/y.json", False), ("file", True), (".", False)):
+        assert len(list(unwritable(str(tmp_path / path), folder))) == 1, path
+    for path, folder in (("new/deep", True), ("new/deep/y.json", False), ("file", False), (".", True)):
+        assert list(unwritable(str(tmp_path / path), folder)) == [], path
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_permissions_are_known_before(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    (problem,) = unwritable(str(tmp_path / "x.json"))
+    assert "no permission" in problem.fact
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a b" / "summary.json"
+    write_text(str(path), "old")
+    write_text(str(path), "new")
+    assert (path.read_text(), os.listdir(path.parent)) == ("new", ["summary.json"])
+    with pytest.raises(SinkError):
+        write_text(str(path / "below"), "x")
+
+
+def test_what_is_missing_is_told_with_its_place(tmp_path: Path) -> None:
+    (problem,) = missing("--input", str(tmp_path / "x"))
+    assert (problem.path, problem.fact) == ("--input", f"nothing lies at {tmp_path}/x")
+    assert list(missing("--input", str(tmp_path))) == []
+    assert list(missing("--input", "s3a://bucket/x")) == []  # Spark knows it, or says so
+
+
+@pytest.mark.parametrize("name", ["plain", "a b%20é#?", "run[1]{a,b}*"])
+def test_the_schema_of_a_table_with_its_folders(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    for part in (1, 2):
+        (folder / f"part={part}").mkdir(parents=True)
+        pq.write_table(pa.table({"x": [1.0]}), folder / f"part={part}" / "f.parquet")
+    assert str(parquet_table("TABLE", str(folder))) == "struct<x:double,part:integer>"
+
+
+@pytest.mark.parametrize("content", [None, "", "text", "folder", "folder with text"])
+def test_what_is_no_parquet(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "table"
+    if content is not None and content.startswith("folder"):
+        path.mkdir()
+        if content != "folder":
+            (path / "f").write_text("secret")
+    elif content is not None:
+        path.write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        parquet_table("TABLE", str(path))
+    assert [problem.path for problem in caught.value.problems] == ["TABLE"]
+    assert "secret" not in str(caught.value)
+
+
+def test_a_pattern_is_a_name_like_any_other() -> None:
+    assert literal_path("/a b/[x]{1,2}*?") == r"/a b/\[x\]\{1,2\}\*\?"

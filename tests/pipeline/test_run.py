@@ -1,0 +1,356 @@
+"""The batch job in this process, on a small table: how it ends well, and all the ways in which it does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pyarrow as pa
+import pytest
+
+from sparksig.errors import Problem
+from sparksig.models.saving import save_model
+from sparksig.pipeline.faults import RunError
+from sparksig.pipeline.run import run
+from sparksig.report.summary import Summary
+from sparksig.signature.model_signature import ModelSignature
+from sparksig.signature.schema import ColSpec, Schema
+from tests.pipeline.estimators import Dying, Meddling, Raising, Scaling, Talking
+from tests.pipeline.jobs import PARAMS, SECRET, SIGNATURE, TABLE, Job
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+CLEAN = pa.table({"id": [1, 2], "x": [1.0, SECRET]})
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    return Job(tmp_path)
+
+
+def no_session() -> NoReturn:
+    raise AssertionError("Spark must not be started for this")
+
+
+def ends(job: Job, session: Callable[[], SparkSession], verdict: str, **changed: Any) -> RunError:
+    """Run a job that fails, and hold what every failure promises."""
+    before = job.left()
+    with pytest.raises(RunError) as caught:
+        run(job.config(**changed), session)
+    error = caught.value
+    assert error.verdict == verdict
+    assert error.code == {"usage": 2, "incompatible": 3, "over_threshold": 4, "failed": 5}[verdict]
+    assert str(SECRET) not in str(error)
+    written = [] if verdict == "usage" or "summary.json" in before else ["summary.json"]
+    assert job.left() == sorted([*before, *written])
+    if verdict != "usage":
+        summary = job.summary()
+        assert (summary["verdict"], summary["error"]) == (verdict, error.message)
+        assert error.summary is not None
+        assert error.summary.to_dict() == summary
+        assert str(SECRET) not in json.dumps(summary)
+        assert summary["outputs"] == {"summary": job.path("summary.json")}
+    return error
+
+
+# ---- how it ends well
+
+
+def test_clean_rows_are_scored_dirty_ones_set_apart_and_none_is_lost(job: Job, spark: SparkSession) -> None:
+    summary = run(job.table(TABLE, TABLE).model().config(params={"factor": "3"}), lambda: spark)
+    assert [summary.rows_in, summary.rows_scored, summary.rows_quarantined] == [8, 6, 2]
+    scored, dirty = job.rows("scored"), job.rows("quarantine")
+    assert [row["id"] for row in scored] == [1, 1, 2, 2, 4, 4]
+    assert {row["prediction"] for row in scored} == {3.0, SECRET * 3, 12.0}
+    null = {"path": "x", "code": "NULL", "expected": "double", "observed": "double"}
+    assert dirty == [{"id": 3, "x": None, "_violations": [null]}] * 2
+    found = job.summary()
+    assert found == summary.to_dict()
+    assert (found["schema_version"], found["run_id"], found["verdict"]) == (1, "r", "quarantined")
+    assert found["violations"] == [{**null, "rows": 2}]
+    assert (found["params_overridden"], found["error"], found["problems"]) == (["factor"], None, [])
+    phases = ["check", "start Spark", "plan", "score", "quarantine", "reconcile", "commit"]
+    assert list(found["seconds"]) == phases
+    assert found["outputs"]["scored"] == job.path("scored/run_id=r")
+    assert str(SECRET) not in json.dumps(found)
+
+
+def test_the_same_run_again_replaces_its_own_rows_and_nothing_else(job: Job, spark: SparkSession) -> None:
+    job.table(TABLE).model()
+    for run_id in ("r", "other", "r"):
+        run(job.config(run_id=run_id), lambda: spark)
+    assert sorted(path.name for path in (job.root / "scored").iterdir()) == ["run_id=other", "run_id=r"]
+    assert len(job.rows("scored")) == len(job.rows("scored", "other")) == 3
+    spark.read.parquet(job.path("scored")).count()  # the folder as a whole is a table
+
+
+def test_a_table_without_rows_leaves_two_empty_tables(job: Job, spark: SparkSession) -> None:
+    summary = run(job.table(TABLE.slice(0, 0)).model().config(), lambda: spark)
+    assert (summary.verdict, summary.rows_in, summary.rows_scored, summary.rows_quarantined) == ("clean", 0, 0, 0)
+    assert job.rows("scored") == job.rows("quarantine") == []
+    for kind, last in (("scored", "prediction"), ("quarantine", "_violations")):
+        assert spark.read.parquet(job.path(f"{kind}/run_id=r")).columns == ["id", "x", last]
+
+
+def test_names_that_are_odd(job: Job, spark: SparkSession) -> None:
+    names = ["a.b", "sepal length (cm)", "`x`", "${env:HOME}", "quo'te\"d", "größe", "semi;colon,{=}", " "]
+    given = ModelSignature(Schema([ColSpec("double", name) for name in names]), Schema([ColSpec("double", "0")]))
+    table = pa.table({name: [1.0, None] for name in [*names, "k.e y"]})
+
+    class First(Scaling):
+        def predict(self, table: Any, params: Any = None) -> Any:
+            return table["a.b"]
+
+    run(job.table(table).model(First(), given).config(), lambda: spark)
+    assert job.rows("scored") == [{**dict.fromkeys([*names, "k.e y"], 1.0), "prediction": 1.0}]
+    (row,) = job.rows("quarantine")
+    assert [violation["path"] for violation in row["_violations"]] == names
+    assert [count["path"] for count in job.summary()["violations"]] == sorted(names)
+
+
+def test_paths_that_are_odd(tmp_path: Path, spark: SparkSession) -> None:
+    root = tmp_path / "a b%20[1]{x,y}* é"
+    root.mkdir()
+    job = Job(root).table(TABLE).model()
+    run(job.config(), lambda: spark)
+    assert (len(job.rows("scored")), len(job.rows("quarantine"))) == (3, 1)
+
+
+def test_a_signature_file_in_place_of_the_models_own(job: Job, spark: SparkSession) -> None:
+    job.table(TABLE).model()
+    given = ModelSignature(Schema([ColSpec("double", "x", required=False)]), SIGNATURE.outputs, PARAMS)
+    (job.root / "signature.json").write_text(given.to_json())
+    assert run(job.config(signature=job.path("signature.json")), lambda: spark).verdict == "clean"
+
+
+def test_an_unknown_param_is_a_warning_and_the_run_goes_on(job: Job, spark: SparkSession) -> None:
+    config = job.table(CLEAN).model().config(params={"treshold": "0.4", "factor": "1"})
+    with pytest.warns(UserWarning, match="unknown params are ignored: treshold") as caught:
+        summary = run(config, lambda: spark)
+    assert len(caught) == 1
+    assert (summary.verdict, summary.params) == ("clean", ("factor",))
+    assert job.summary()["warnings"] == [str(caught[0].message)]
+    assert "0.4" not in str(caught[0].message)
+
+
+# ---- what is wrong before anything has begun
+
+
+def test_paths_that_lead_nowhere(job: Job) -> None:
+    error = ends(job.table(TABLE).model(), no_session, "usage", input=job.path("no"), model=job.path("neither"))
+    assert [problem.path for problem in error.problems] == ["--input", "--model"]
+
+
+@pytest.mark.parametrize("text", ["", "rows", "{"])
+def test_a_table_that_is_no_parquet(job: Job, text: str) -> None:
+    job.model()
+    (job.root / "source").write_text(text)
+    assert [problem.path for problem in ends(job, no_session, "usage").problems] == ["--input"]
+
+
+def test_a_signature_that_is_not_json(job: Job) -> None:
+    job.table(TABLE).model()
+    (job.root / "trust").with_name("source.json").write_text('{"inputs": ')
+    error = ends(job, no_session, "usage", signature=job.path("source.json"))
+    assert "source.json" in str(error)
+
+
+def test_a_model_without_a_signature(job: Job) -> None:
+    job.table(TABLE)
+    artifact = save_model(job.root / "model", Scaling())
+    (job.root / "trust").write_text(artifact.digest)
+    assert "stored without a signature" in str(ends(job, no_session, "usage"))
+
+
+def test_a_model_that_nobody_trusts_or_that_changed(job: Job) -> None:
+    job.table(TABLE).model()
+    assert "vouch for it" in str(ends(job, no_session, "usage", trust=None))
+    (job.root / "model" / "more").write_text("x")
+    assert "not the one that was trusted" in str(ends(job, no_session, "usage"))
+
+
+def test_bad_params_all_at_once(job: Job) -> None:
+    params = {"factor": str(SECRET) + "x", "times": str(SECRET)}
+    error = ends(job.table(TABLE).model(), no_session, "usage", params=params)
+    assert [problem.path for problem in error.problems] == ["factor", "times"]
+
+
+@pytest.mark.parametrize("kind", ["scored", "quarantine"])
+def test_a_foreign_folder_where_the_output_should_go(job: Job, kind: str) -> None:
+    job.table(TABLE).model()
+    (job.root / kind / "run_id=r").mkdir(parents=True)
+    (job.root / kind / "run_id=r" / "thesis.tex").touch()
+    error = ends(job, no_session, "usage")
+    assert [problem.path for problem in error.problems] == [job.path(f"{kind}/run_id=r")]
+
+
+def test_places_that_cannot_be_written(job: Job) -> None:
+    job.table(TABLE).model()
+    (job.root / "file").touch()
+    changed = {"summary": "file/s.json", "output": "file/o", "quarantine": "file/q"}
+    error = ends(job, no_session, "usage", **{name: job.path(place) for name, place in changed.items()})
+    assert len(error.problems) == 3
+    assert len(ends(job, no_session, "usage", summary=str(job.root)).problems) == 1
+
+
+def test_a_format_that_spark_does_not_know(job: Job, spark: SparkSession) -> None:
+    job.table(TABLE).model()
+    assert "as nonesuch" in str(ends(job, lambda: spark, "usage", format="nonesuch"))
+
+
+def test_columns_that_spark_cannot_tell_apart(job: Job, spark: SparkSession) -> None:
+    job.table(pa.table({"x": [1.0], "X": [SECRET]})).model()
+    assert "COLUMN_ALREADY_EXISTS" in str(ends(job, lambda: spark, "usage"))
+
+
+# ---- what is wrong with the table
+
+
+def test_every_fault_of_the_schema_at_once_and_no_row_is_read(job: Job, spark: SparkSession) -> None:
+    columns = [ColSpec("double", "x"), ColSpec("long", "n"), ColSpec("string", "gone"), ColSpec("integer", "f")]
+    given = ModelSignature(Schema(columns), SIGNATURE.outputs, PARAMS)
+    table = pa.table({"x": [str(SECRET)], "n": [True], "f": [SECRET]})
+    error = ends(job.table(table).model(signature=given), lambda: spark, "incompatible")
+    assert {p.path: str(p.code) for p in error.problems} == {
+        "gone": "MISSING_COLUMN",
+        "x": "INCOMPATIBLE_TYPE",
+        "n": "INCOMPATIBLE_TYPE",
+        "f": "INCOMPATIBLE_TYPE",
+    }
+    assert {each["path"] for each in job.summary()["problems"]} == {"gone", "x", "n", "f"}
+    assert job.summary()["rows_in"] is None
+
+
+def test_a_table_of_which_no_row_is_clean(job: Job, spark: SparkSession) -> None:
+    ends(job.table(TABLE.slice(2, 1)).model(), lambda: spark, "over_threshold")
+    summary = job.summary()
+    assert [summary[f"rows_{kind}"] for kind in ("in", "scored", "quarantined")] == [1, 0, 1]
+    assert [count["rows"] for count in summary["violations"]] == [1]
+
+
+def test_a_dirty_row_where_none_may_be(job: Job, spark: SparkSession) -> None:
+    ends(job.table(TABLE).model(), lambda: spark, "over_threshold", fail_on_quarantine=True)
+    assert job.summary()["rows_quarantined"] == 1
+
+
+def test_files_that_spark_cannot_read(job: Job, spark: SparkSession) -> None:
+    job.table(TABLE).model()
+    (job.root / "source" / "part-1.parquet").write_text(f"{SECRET}")
+    assert "Spark ended with" in str(ends(job, lambda: spark, "failed"))
+
+
+def test_files_that_do_not_agree(job: Job, spark: SparkSession) -> None:
+    job.table(TABLE, pa.table({"id": [1], "x": [str(SECRET)]})).model()
+    with pytest.raises(RunError) as caught:
+        run(job.config(), lambda: spark)
+    assert caught.value.code in (3, 5)  # it depends on which footer Spark looks at
+    assert str(SECRET) not in str(caught.value)
+    assert job.left() == ["summary.json"]
+
+
+# ---- what is wrong with the model
+
+
+def test_a_model_that_raises(job: Job, spark: SparkSession) -> None:
+    error = ends(job.table(CLEAN).model(Raising()), lambda: spark, "failed")
+    assert type(error.__cause__).__name__ == "ModelError"
+    assert error.message.startswith("the model raised ValueError on a batch of ")
+
+
+def test_a_model_that_does_not_return_what_it_declares(job: Job, spark: SparkSession) -> None:
+    error = ends(job.table(CLEAN).model(Talking()), lambda: spark, "failed")
+    assert "y: declared double, the model returned string [WRONG_OUTPUT]" in str(error)
+
+
+def test_a_model_that_kills_its_process(job: Job, spark: SparkSession) -> None:
+    error = ends(job.table(CLEAN).model(Dying()), lambda: spark, "failed")
+    assert error.message.startswith("Spark ended with ")
+
+
+def test_a_failure_leaves_the_earlier_run_as_it_was(job: Job, spark: SparkSession) -> None:
+    run(job.table(TABLE).model().config(), lambda: spark)
+    before = {
+        path: path.stat().st_mtime_ns for kind in ("scored", "quarantine") for path in (job.root / kind).rglob("*")
+    }
+    artifact = save_model(job.root / "model", Raising(), SIGNATURE, overwrite=True)
+    (job.root / "trust").write_text(artifact.digest)
+    ends(job, lambda: spark, "failed")
+    after = {
+        path: path.stat().st_mtime_ns for kind in ("scored", "quarantine") for path in (job.root / kind).rglob("*")
+    }
+    assert after == before
+
+
+# ---- what happens meanwhile
+
+
+def test_a_source_that_changes_while_it_is_read(job: Job, spark: SparkSession) -> None:
+    source = job.root / "source"
+    before = '{"x": 1.0}\n{"x": 2.0}\n'
+    source.write_text(before)
+    job.model(
+        Meddling(str(source), '{"x": 1.0}'.ljust(len(before))), ModelSignature(SIGNATURE.inputs, SIGNATURE.outputs)
+    )
+    error = ends(job, lambda: spark, "failed", format="json")
+    assert error.message.startswith("the source has 1 rows, but 2 were scored")
+
+
+def test_an_interrupt_ends_it_cleanly(job: Job) -> None:
+    def session() -> NoReturn:
+        raise KeyboardInterrupt
+
+    error = ends(job.table(TABLE).model(), session, "failed")
+    assert error.message == "stopped by a signal; nothing was committed"
+
+
+def test_a_fault_of_our_own_is_told_without_its_words(job: Job) -> None:
+    def session() -> NoReturn:
+        raise KeyError(str(SECRET))
+
+    error = ends(job.table(TABLE).model(), session, "failed")
+    assert error.message == "unexpected KeyError: this is a fault of sparksig itself"
+
+
+class Listener:
+    """Notes what it is told, and then makes trouble."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def begin(self, phase: str) -> None:
+        self.told.append(phase)
+        raise RuntimeError("a display that does not work")
+
+    def tasks(self, done: int, total: int) -> None:
+        raise RuntimeError("a display that does not work")
+
+    def end(self, phase: str, seconds: float) -> None:
+        self.told.append(f"{phase} is over")
+        raise RuntimeError("a display that does not work")
+
+
+def test_a_display_that_does_not_work_breaks_nothing(job: Job, spark: SparkSession) -> None:
+    listener = Listener()
+    spark.sparkContext.setJobGroup("mine", "my own jobs")
+    try:
+        assert run(job.table(CLEAN).model().config(), lambda: spark, listener).verdict == "clean"
+        assert spark.sparkContext.getLocalProperty("spark.jobGroup.id") == "mine"
+        assert spark.sparkContext.getLocalProperty("spark.job.description") == "my own jobs"
+    finally:
+        for key in ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel"):
+            spark.sparkContext.setLocalProperty(key, None)  # type: ignore[arg-type]
+    assert listener.told[:4] == ["check", "check is over", "start Spark", "start Spark is over"]
+    assert listener.told[-1] == "commit is over"
+
+
+def test_errors_of_a_run_travel_by_pickle() -> None:
+    import pickle
+
+    from sparksig.errors import SinkError
+
+    error = RunError(SinkError("full", [Problem("a", "b")]), "failed", Summary("r", "failed"))
+    copy = pickle.loads(pickle.dumps(error))
+    assert (str(copy), copy.verdict, copy.summary) == (str(error), "failed", Summary("r", "failed"))
