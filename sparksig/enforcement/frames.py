@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sparksig.enforcement import sql
+from sparksig.enforcement.planning import plan_table
 from sparksig.enforcement.policy import Policy, resolve_policy
-from sparksig.enforcement.steps import Plan, plan_table
+from sparksig.enforcement.steps import Plan
 from sparksig.errors import Code, Problem, SchemaError
 from sparksig.report.summary import Count, Report, sorted_counts
 from sparksig.signature.model_signature import ModelSignature
@@ -113,7 +114,7 @@ def tag(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | None
     """
     made = _tagging(df, signature, policy, options)
     names = [sql.column(i) for i in range(len(made.columns))]
-    return opened(df, made).selectExpr(*names, sql.violations(made)).toDF(*made.columns, made.policy.violations_column)
+    return _select(opened(df, made), [*names, sql.violations(made)], [*made.columns, made.policy.violations_column])
 
 
 def split(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | None = None, **options: Any) -> Split:
@@ -138,10 +139,10 @@ def split(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | No
     made = _tagging(df, signature, policy, options)
     condition = sql.accepted(made) or "true"
     names = [sql.column(i) for i in range(len(made.columns))]
-    dirty = opened(df, made).where(f"not ({condition})").selectExpr(*names, sql.violations(made))
+    dirty = opened(df, made).where(f"not ({condition})")
     return Split(
         _project(opened(df, made).where(condition), made, _kept_positions(made)),
-        dirty.toDF(*made.columns, made.policy.violations_column),
+        _select(dirty, [*names, sql.violations(made)], [*made.columns, made.policy.violations_column]),
     )
 
 
@@ -246,17 +247,22 @@ def _kept_positions(made: Plan) -> list[int]:
 
 def _project(rows: DataFrame, made: Plan, kept: Sequence[int]) -> DataFrame:
     names = [step.name for step in made.steps] + [made.columns[i] for i in kept]
-    found = rows.selectExpr(*sql.values(made), *(sql.column(i) for i in kept))
+    expressions = [*sql.values(made), *(sql.column(i) for i in kept)]
     vectors = sql.needs_vector(made)
-    if vectors:
-        from pyspark.ml.functions import array_to_vector
-        from pyspark.sql import functions as F
+    if not vectors:
+        return _select(rows, expressions, names)
+    from pyspark.ml.functions import array_to_vector
+    from pyspark.sql import functions as F
 
-        found = positional(found)
-        columns = [F.col(name) for name in found.columns]
-        made_vectors = [F.when(c.isNotNull(), array_to_vector(c)) if i in vectors else c for i, c in enumerate(columns)]
-        found = found.select(*made_vectors)
-    return found.toDF(*names)
+    found = positional(rows.selectExpr(*expressions))
+    columns = [F.col(name) for name in found.columns]
+    made_vectors = [F.when(c.isNotNull(), array_to_vector(c)) if i in vectors else c for i, c in enumerate(columns)]
+    return found.select(*made_vectors).toDF(*names)
+
+
+def _select(rows: DataFrame, expressions: Sequence[str], names: Sequence[str]) -> DataFrame:
+    """Expressions under names, in one parser call; the struct folds away when the query is planned."""
+    return rows.selectExpr(sql.opened_by_name(expressions, names)).select("q.*")
 
 
 def _observed(table: Table) -> Observed:

@@ -10,8 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sparksig.enforcement.nodes import AbsentNode, Layout, ScalarNode, TensorNode
-from sparksig.enforcement.steps import Plan, Step
+from sparksig.enforcement.steps import AbsentNode, Layout, Plan, ScalarNode, Step, TensorNode
 from sparksig.errors import Code, NotSupportedError, Problem, ViolationError
 from sparksig.signature.casts import (
     Between,

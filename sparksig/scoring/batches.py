@@ -15,8 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sparksig.enforcement.nodes import AbsentNode, Layout, ScalarNode, TensorNode, words
-from sparksig.enforcement.steps import Plan
+from sparksig.enforcement.steps import AbsentNode, Layout, Plan, ScalarNode, TensorNode, words
 from sparksig.enforcement.values import arrow_type, cast_array
 from sparksig.errors import Code, NotSupportedError, OutputError, Problem
 from sparksig.signature.casts import Level, find_cast

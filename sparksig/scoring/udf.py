@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from sparksig.enforcement.planning import plan_table
 from sparksig.enforcement.policy import Policy, resolve_policy
-from sparksig.enforcement.steps import plan_table
 from sparksig.enforcement.values import enforce_arrow
 from sparksig.errors import NotSupportedError, SchemaError
 from sparksig.models.loading import Model

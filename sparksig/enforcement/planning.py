@@ -1,32 +1,38 @@
-"""What happens to one value, as frozen data that nests as the declared type does, and how it is decided.
-
-A node is made from a declared and an observed type, and from nothing else: no row, no Spark. `sql` spells it.
-"""
+"""Deciding, from schemas alone: which column of the table is which declared one, and what must happen to it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from math import prod
-from typing import TypeAlias
+from difflib import get_close_matches
 
-from sparksig.enforcement.columns import differs_by_case, find_name
 from sparksig.enforcement.policy import Policy
-from sparksig.errors import Code, Problem
-from sparksig.signature.casts import (
-    Between,
-    Cast,
-    Fixed,
-    Guard,
-    InNanoseconds,
-    Source,
-    carrier,
-    find_cast,
-    find_rounding,
+from sparksig.enforcement.steps import (
+    ELEMENT,
+    VALUE,
+    AbsentNode,
+    AnyNode,
+    ArrayNode,
+    ColumnsNode,
+    Layout,
+    MapNode,
+    Member,
+    Node,
+    Path,
+    Plan,
+    ScalarNode,
+    Step,
+    StructNode,
+    TensorNode,
+    Types,
+    VectorNode,
+    words,
 )
+from sparksig.errors import Code, PolicyError, Problem
+from sparksig.signature.casts import Between, Fixed, Guard, InNanoseconds, Source, find_cast, find_rounding
 from sparksig.signature.dtypes import ELEMENTS, SPARK, Element, Kind
-from sparksig.signature.schema import ColSpec, TensorSpec
+from sparksig.signature.model_signature import ModelSignature
+from sparksig.signature.schema import ColSpec, Schema, TensorSpec
 from sparksig.signature.types import AnyType, Array, ColumnType, DataType, Map, Object, SparkMLVector
 from sparksig.sources.observed import (
     ArrayType,
@@ -41,164 +47,202 @@ from sparksig.sources.observed import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Types:
-    """What was declared at a place and what the table has there, in words."""
+def plan_table(observed: StructType, signature: ModelSignature | Schema, policy: Policy) -> Plan:
+    """Decide what happens to each column of a table.
 
-    declared: str
-    observed: str
+    Args:
+        observed: the table's schema.
+        signature: what the model was promised: a signature (its inputs count) or a schema.
+        policy: the options.
 
+    Returns:
+        The plan, whose `problems` list every fault of the schema.
 
-@dataclass(frozen=True, slots=True)
-class ScalarNode:
-    """One value: cast, then judged.
-
-    Attributes:
-        cast: the cell of the cast table.
-        nulls: whether a null is admitted.
-        nan: whether NaN is admitted.
-        after: what the cast value must satisfy besides: the bounds of the model's container.
+    Raises:
+        PolicyError: the policy names columns that the signature has not.
     """
-
-    cast: Cast
-    nulls: bool
-    nan: bool = True
-    after: tuple[Guard, ...] = ()
-
-    @property
-    def types(self) -> Types:
-        """What was declared and what the table has, in words."""
-        return Types(self.cast.target.mlflow or self.cast.target.numpy, carrier(self.cast.source))
-
-
-@dataclass(frozen=True, slots=True)
-class AnyNode:
-    """A value of any type, handed on as it is."""
-
-    observed: ObservedType
-    nulls: bool
-
-    @property
-    def types(self) -> Types:
-        """What was declared and what the table has, in words."""
-        return Types("Any", str(self.observed))
+    schema = signature.inputs if isinstance(signature, ModelSignature) else signature
+    names = tuple(field.name for field in observed.fields)
+    if schema is None:
+        no_inputs = Problem("", "the signature declares no inputs", Code.NO_INPUTS, "declare inputs=Schema([..])")
+        return Plan((), names, (no_inputs,), policy, observed)
+    unknown_paths(schema, policy)
+    matches, extra, problems = match_columns(observed, schema, policy)
+    builder = NodeBuilder(policy, problems)
+    steps = [step for match in matches if (step := _step(match, observed, builder)) is not None]
+    return Plan(tuple(steps), extra, tuple(problems), policy, observed, schema.has_input_names())
 
 
-@dataclass(frozen=True, slots=True)
-class AbsentNode:
-    """An optional column or member that the table has not: a typed null."""
+def _step(match: Match, observed: StructType, builder: NodeBuilder) -> Step | None:
+    spec, positions = match.spec, match.positions
+    fields = [observed.fields[position] for position in positions]
+    if fields:
+        node = builder.column(spec, fields, Path(match.name))
+        shown = str(fields[0].type) if len(fields) == 1 else f"{len(fields)} columns"
+    elif builder.policy.absent_optional == "omit" or isinstance(spec, TensorSpec):
+        return None
+    else:
+        node, shown = AbsentNode(spec.type), "absent"
+    return None if node is None else Step(match.name, positions, words(spec), shown, bool(spec.required), node)
 
-    declared: ColumnType
+
+# ---- which column
 
 
 @dataclass(frozen=True, slots=True)
-class ArrayNode:
-    """An array whose elements are all treated alike; `types` says what is told of it."""
-
-    element: Node
-    nulls: bool
-    types: Types
-
-
-@dataclass(frozen=True, slots=True)
-class MapNode:
-    """A map with string keys whose values are all treated alike."""
-
-    value: Node
-    nulls: bool
-    types: Types
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A declared property, and which field of the observed struct it is; None for an absent optional one."""
+class Match:
+    """A declared column and which columns of the table hold it: none for an absent optional one, mostly one."""
 
     name: str
-    position: int | None
-    node: Node
+    spec: ColSpec | TensorSpec
+    positions: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StructNode:
-    """A struct; `same` says that its fields are the declared properties, in their order, and nothing else."""
+def match_columns(
+    table: StructType, schema: Schema, policy: Policy
+) -> tuple[list[Match], tuple[str, ...], list[Problem]]:
+    """Find each declared column in the table.
 
-    members: tuple[Member, ...]
-    nulls: bool
-    same: bool
-    types: Types
+    Args:
+        table: the table's schema.
+        schema: what is declared.
+        policy: says how names are read.
+
+    Returns:
+        The matches in the schema's order, the names of the table's other columns, and the faults found.
+
+    Raises:
+        PolicyError: `columns=` is a list for a named schema, or a dict for an unnamed one.
+    """
+    named = schema.has_input_names()
+    if policy.columns is not None and named != isinstance(policy.columns, Mapping):
+        form = "a dict from signature names to table columns" if named else "a list of table columns, in order"
+        raise PolicyError(f"columns= must be {form}: the signature has {'' if named else 'no '}names")
+    matches, problems = (_by_name if named else _by_position)(table, schema, policy)
+    names = [field.name for field in table.fields]
+    used = {position for match in matches for position in match.positions}
+    extra = tuple(name for position, name in enumerate(names) if position not in used)
+    if policy.extra == "forbid":
+        unexpected = [name for name in extra if name not in policy.keep]
+        problems += [Problem(n, "the signature has no such column", Code.UNEXPECTED_COLUMN) for n in unexpected]
+    return matches, extra, problems
 
 
-@dataclass(frozen=True, slots=True)
-class VectorNode:
-    """A Spark ML vector, from a vector column or from an array of doubles; a null entry is always a violation."""
+def unknown_paths(schema: Schema, policy: Policy) -> None:
+    """Refuse options for columns that the signature has not: a typo in `level={..}` must not pass for a choice.
 
-    from_vector: bool
-    nulls: bool
-    nan: bool
-    types: Types
-
-
-class Layout(StrEnum):
-    """How the entries of one row's tensor lie in the table."""
-
-    FLAT = "flat"  # one array, C order
-    NESTED = "nested"  # arrays in arrays, as deep as the shape
-    VECTOR = "vector"  # a Spark ML vector
-    BINARY = "binary"  # the bytes of the entries, C order, little-endian
-    SCALAR = "scalar"  # one value: the shape has one entry
+    Raises:
+        PolicyError: all of them are listed.
+    """
+    known = [str(name) for name in schema.input_names()]
+    problems = [
+        Problem(path, f"named by {option}=, but the signature has no such column", hint=_nearest(path, known))
+        for option, path in policy.named_paths()
+        if not any(path == name or path.startswith((f"{name}.", f"{name}[", f"{name}{{")) for name in known)
+    ]
+    if problems:
+        raise PolicyError("the policy names columns that the signature has not", problems)
 
 
-@dataclass(frozen=True, slots=True)
-class TensorNode:
-    """One tensor a row.
+def _by_name(table: StructType, schema: Schema, policy: Policy) -> tuple[list[Match], list[Problem]]:
+    names = Names([field.name for field in table.fields], policy.case_sensitive)
+    renamed = policy.columns if isinstance(policy.columns, Mapping) else {}
+    matches: list[Match] = []
+    problems: list[Problem] = []
+    for spec in schema:
+        name = str(spec.name)
+        found = names.find(renamed.get(name, name))
+        optional = isinstance(spec, ColSpec) and not spec.required
+        # an optional column may be absent, but one that is there in another case would be lost silently
+        absent = isinstance(found, Problem) and found.code is Code.MISSING_COLUMN and name not in names
+        if isinstance(found, Problem) and not (optional and absent and name not in renamed):
+            problems.append(found)
+        else:
+            matches.append(Match(name, spec, () if isinstance(found, Problem) else (found,)))
+    return matches, problems
 
-    Attributes:
-        element: what happens to each entry; a null entry is always a violation.
-        shape: the shape of one row's tensor, without the batch dimension; -1 is any size.
-        layout: how the entries lie in the table.
-        nulls: whether a null row is admitted.
+
+def _by_position(table: StructType, schema: Schema, policy: Policy) -> tuple[list[Match], list[Problem]]:
+    names = Names([field.name for field in table.fields], policy.case_sensitive)
+    wanted = list(names.names) if policy.columns is None else list(policy.columns)
+    specs = list(schema)
+    count = _entries(specs, table, policy) or len(specs)
+    if len(wanted) < count:
+        where = "the table has" if policy.columns is None else "columns= names"
+        fact = f"the signature declares {count} unnamed columns, {where} {len(wanted)}"
+        return [], [Problem("", fact, Code.COLUMN_COUNT)]
+    positions: list[int] = []
+    problems: list[Problem] = []
+    for i, name in enumerate(wanted[:count]):
+        found = i if policy.columns is None else names.find(name)
+        if isinstance(found, Problem):
+            problems.append(found)
+        else:
+            positions.append(found)
+    if problems:
+        return [], problems
+    if len(specs) == 1:
+        return [Match("0", specs[0], tuple(positions))], []
+    return [Match(str(i), spec, (at,)) for i, (spec, at) in enumerate(zip(specs, positions, strict=True))], []
+
+
+def _entries(specs: Sequence[ColSpec | TensorSpec], table: StructType, policy: Policy) -> int | None:
+    """How many scalar columns hold the one unnamed tensor; None where it is held otherwise."""
+    spec = specs[0]
+    if len(specs) > 1 or not isinstance(spec, TensorSpec) or len(spec.shape) != 2 or spec.shape[1] < 2:
+        return None
+    names = [field.name for field in table.fields]
+    first = names[:1] if policy.columns is None else list(policy.columns)[:1]
+    kinds = [field.type for field in table.fields if field.name in first]
+    binary = [kind for kind in kinds if str(kind) == "binary"]
+    scalar = [kind for kind in kinds if isinstance(kind, ScalarType | DecimalType)]
+    return spec.shape[1] if scalar and not binary else None
+
+
+class Names:
+    """The names of columns or fields, indexed once: a table may have thousands.
+
+    Args:
+        names: the names, in order.
+        case_sensitive: whether a name must be exact.
     """
 
-    element: ScalarNode
-    shape: tuple[int, ...]
-    layout: Layout
-    nulls: bool
-    types: Types
+    def __init__(self, names: Sequence[str], case_sensitive: bool) -> None:
+        self.names, self._case_sensitive = names, case_sensitive
+        self._exact: dict[str, list[int]] = {}
+        self._folded: dict[str, list[int]] = {}
+        for position, name in enumerate(names):
+            self._exact.setdefault(name, []).append(position)
+            self._folded.setdefault(name.lower(), []).append(position)
 
-    @property
-    def length(self) -> int | None:
-        """How many entries a row has; None where the shape leaves a size open."""
-        return None if -1 in self.shape else prod(self.shape)
+    def __contains__(self, name: str) -> bool:
+        return name.lower() in self._folded  # in whatever case
 
-
-@dataclass(frozen=True, slots=True)
-class ColumnsNode:
-    """One tensor of rank one a row, each entry in a column of its own; a null entry is always a violation."""
-
-    entries: tuple[tuple[str, ScalarNode], ...]
-
-
-Node: TypeAlias = (
-    ScalarNode | AnyNode | AbsentNode | ArrayNode | MapNode | StructNode | VectorNode | TensorNode | ColumnsNode
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Path:
-    """Where a value is: a column, and the way inside it. `items` and `[].price` read `items[].price`."""
-
-    column: str
-    inner: str = ""
-
-    def __truediv__(self, step: str) -> Path:
-        return Path(self.column, self.inner + step)
-
-    def __str__(self) -> str:
-        return self.column + self.inner
+    def find(self, name: str) -> int | Problem:
+        """The position of a name, or why there is not exactly one."""
+        exact, folded = self._exact.get(name, []), self._folded.get(name.lower(), [])
+        if len(exact) > 1:
+            return Problem(name, f"the table has {len(exact)} columns of this name", Code.DUPLICATE_COLUMN)
+        if not self._case_sensitive and len(folded) > 1:
+            fact = f"the table has {len(folded)} columns that differ from it by case only"
+            return Problem(name, fact, Code.AMBIGUOUS_COLUMN, "case_sensitive=True takes the exact name")
+        if exact:
+            return exact[0]
+        if folded and not self._case_sensitive:
+            return folded[0]
+        hint = _nearest(name, self.names)
+        if folded:
+            other = self.names[folded[0]]
+            hint = f"the table has {other!r}: only the case differs, case_sensitive=False accepts it"
+        return Problem(name, "required, but the table has no such column", Code.MISSING_COLUMN, hint)
 
 
-ELEMENT, VALUE = "[]", "{}"
-"""The steps into an array's elements and a map's values; a map's keys are data and never told."""
+def _nearest(name: str, names: Sequence[str]) -> str | None:
+    near = get_close_matches(name, names, n=1)
+    return f"did you mean {near[0]!r}?" if near else None
+
+
+# ---- what happens to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +285,7 @@ class NodeBuilder:
         return None
 
     def _struct(self, declared: Object, kind: StructType, path: Path, nulls: bool) -> StructNode | None:
-        names = [field.name for field in kind.fields]
+        names = Names([field.name for field in kind.fields], self.policy.case_sensitive)
         members: list[Member] = []
         if _holds_vector(kind):
             self._unsupported(path, "vectors inside structs cannot be opened by Spark SQL")
@@ -249,14 +293,14 @@ class NodeBuilder:
         before = len(self.problems)
         for prop in declared.properties:
             step = path / f".{prop.name}"
-            found = find_name(prop.name, names, self.policy.case_sensitive)
+            found = names.find(prop.name)
             # null members follow their column where that admits nulls, and their own property where it does not
             admits = nulls or not prop.required or self.policy.admits_nulls(step.column, step.inner)
             if isinstance(found, int):
                 node = self._node(prop.dtype, kind.fields[found].type, step, admits)
                 if node is not None:
                     members.append(Member(prop.name, found, node))
-            elif found.code is Code.MISSING_COLUMN and not prop.required and not differs_by_case(prop.name, names):
+            elif found.code is Code.MISSING_COLUMN and not prop.required and prop.name not in names:
                 members.append(Member(prop.name, None, AbsentNode(prop.dtype)))
             else:
                 code = Code.MISSING_FIELD if found.code is Code.MISSING_COLUMN else found.code
@@ -265,14 +309,13 @@ class NodeBuilder:
         self._unknown_fields(declared, kind, path)
         if len(self.problems) > before:
             return None
-        same = [m.name for m in members] == names
+        same = [m.name for m in members] == names.names
         return StructNode(tuple(members), nulls, same, Types(words(declared), str(kind)))
 
     def _unknown_fields(self, declared: Object, kind: StructType, path: Path) -> None:
-        known = {p.name if self.policy.case_sensitive else p.name.lower() for p in declared.properties}
+        known = Names([prop.name for prop in declared.properties], self.policy.case_sensitive)
         for field in kind.fields:
-            name = field.name if self.policy.case_sensitive else field.name.lower()
-            if name not in known and not differs_by_case(field.name, [p.name for p in declared.properties]):
+            if field.name not in known:  # where only the case differs, the property says so
                 hint = "declare it as an optional Property, or leave it out of the struct"
                 fact = "the signature has no such property"
                 self.problems.append(Problem(str(path / f".{field.name}"), fact, Code.UNEXPECTED_FIELD, hint))
@@ -345,45 +388,6 @@ class NodeBuilder:
 
     def _unsupported(self, path: Path, fact: str) -> None:
         self.problems.append(Problem(str(path), fact, Code.UNSUPPORTED_TYPE))
-
-
-def words(declared: ColSpec | TensorSpec | ColumnType) -> str:
-    """The declared type in words: `long`, `Array(double)`, `float32(-1, 8, 8)`.
-
-    >>> import numpy as np
-    >>> words(TensorSpec(np.dtype("float32"), (-1, 8, 8)))
-    'float32(-1, 8, 8)'
-    """
-    if isinstance(declared, TensorSpec):
-        return f"{declared.type.name}({', '.join(map(str, declared.shape))})"
-    return repr(declared.type if isinstance(declared, ColSpec) else declared)
-
-
-def leaves(node: Node, inner: str = "") -> Iterator[tuple[str, ScalarNode]]:
-    """Every scalar in a node, with the way to it."""
-    match node:
-        case ScalarNode():
-            yield inner, node
-        case ArrayNode(element):
-            yield from leaves(element, inner + ELEMENT)
-        case MapNode(value):
-            yield from leaves(value, inner + VALUE)
-        case StructNode(members):
-            for member in members:
-                yield from leaves(member.node, f"{inner}.{member.name}")
-        case TensorNode(element):
-            yield inner + entry_path(node), element
-
-
-def entry_path(node: TensorNode) -> str:
-    """The way from a tensor's column to its entries."""
-    match node.layout:
-        case Layout.SCALAR:
-            return ""
-        case Layout.NESTED:
-            return ELEMENT * len(node.shape)
-        case _:
-            return ELEMENT
 
 
 _TENSOR_HINT = "a tensor is an array of its entries, flat in C order or nested as its shape is, a vector, or binary"
