@@ -145,7 +145,7 @@ def score(params: Sequence[str], as_json: bool, verbose: bool, **options: Any) -
 
     config = JobConfig(params=_pairs(params), **options)
     if not verbose:
-        logging.getLogger("py4j").setLevel(logging.CRITICAL + 1)  # it tells of connections that a signal cuts
+        _hush_py4j()
     with _terminable():
         if as_json or verbose:
             summary = run(config, lambda: runtime.session("sparksig score", verbose=verbose), Silent())
@@ -276,6 +276,13 @@ def _terminable() -> Iterator[None]:
     finally:
         for number in ours:
             signal.signal(number, signal.SIG_DFL)
+
+
+def _hush_py4j() -> None:
+    """Silence what the connection to the JVM prints, a traceback each time, when a signal cuts it."""
+    logging.getLogger("py4j").setLevel(logging.CRITICAL + 1)
+    # some of it goes to the root logger
+    logging.getLogger().addFilter(lambda record: "py4j" not in Path(record.pathname).parts)
 
 
 def _pairs(params: Sequence[str]) -> dict[str, str]:

@@ -1,0 +1,315 @@
+"""The command line as a user meets it: words, documents, exit codes."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+from sparksig import cli, errors
+from sparksig._version import __version__
+from sparksig.pipeline.faults import EXIT, OverThreshold, RunError, Stopped, exit_code
+from sparksig.sources.mlmodel import save_signature
+from tests.batch_job import call, demo, environment, job_command
+from tests.pipeline.estimators import Raising, Sleeping
+from tests.pipeline.jobs import SECRET, SIGNATURE, TABLE, Job
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def sparksig(capsys: pytest.CaptureFixture[str]) -> Call:
+    """Run a command in this process: its exit code, stdout and stderr."""
+
+    def invoke(*args: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as caught:
+            cli.main(args)
+        out, err = capsys.readouterr()
+        assert isinstance(caught.value.code, int)
+        return caught.value.code, out, err
+
+    return invoke
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    return Job(tmp_path).table(TABLE).model()
+
+
+# ---- what needs no job
+
+
+def test_version_and_help_teach(sparksig: Call) -> None:
+    assert sparksig("--version")[:2] == (0, f"sparksig, version {__version__}\n")
+    for args in (["--help"], ["-h"]):
+        code, out, _ = sparksig(*args)
+        assert code == 0
+        assert "sparksig plan model/ table/" in out
+        assert "Exit codes: 0 committed or fine, 2 usage" in out
+    code, out, _ = sparksig("score", "--help")
+    assert code == 0
+    assert "--param threshold=0.4" in out
+    assert "spark-submit jobs/batch_score.py" in out
+    for command in ("show", "plan", "doctor"):
+        assert sparksig(command, "--help")[0] == 0
+
+
+@pytest.mark.parametrize("args", [[], ["nope"], ["show"], ["score"], ["score", "--level", "lenient"], ["show", "-x"]])
+def test_usage_errors_of_the_command_line_itself_end_2(sparksig: Call, args: list[str]) -> None:
+    code, out, err = sparksig(*args)
+    assert (code, out) == (2, "")
+    assert "Usage: sparksig" in err
+
+
+@pytest.mark.parametrize("args", [["score"], ["show", "no/such"], ["plan", "no", "such"], ["show"]])
+def test_with_json_an_error_is_one_document(sparksig: Call, args: list[str]) -> None:
+    code, out, err = sparksig(*args, "--json")
+    assert code == 2
+    assert json.loads(out)["verdict"] == "usage"
+    assert json.loads(out)["error"] in err
+    assert sparksig(*args)[0] == code
+
+
+def test_show_is_a_tree_and_json_is_mlflows_form(sparksig: Call, job: Job) -> None:
+    code, out, err = sparksig("show", job.path("model"))
+    tree = ["inputs", "  x: double (required)", "outputs", "  y: double (required)", "params", "  factor: double = 2.0"]
+    assert (code, out.splitlines()[:6], err) == (0, tree, "")
+    assert json.loads(sparksig("show", job.path("model"), "--json")[1]) == SIGNATURE.to_dict()
+
+
+def test_show_of_what_is_no_signature(sparksig: Call, tmp_path: Path) -> None:
+    (tmp_path / "s.json").write_text('{"inputs": [')
+    code, out, err = sparksig("show", str(tmp_path / "s.json"))
+    assert (code, out) == (2, "")
+    assert str(tmp_path / "s.json") in err
+
+
+def test_plan_says_whether_a_table_fits(sparksig: Call, job: Job) -> None:
+    code, out, err = sparksig("plan", job.path("model"), job.path("source"))
+    assert (code, err) == (0, "")
+    assert out.startswith("the table fits\n")
+    pq.write_table(pa.table({"x": [str(SECRET)]}), job.root / "texts")
+    code, out, err = sparksig("plan", job.path("model"), job.path("texts"))
+    assert (code, err) == (3, "")
+    assert "level='parse' admits it" in out
+    assert str(SECRET) not in out
+    assert sparksig("plan", job.path("model"), job.path("texts"), "--level", "parse")[0] == 0
+    code, out, _ = sparksig("plan", job.path("model"), job.path("texts"), "--json")
+    assert (code, json.loads(out)["ok"]) == (3, False)
+
+
+def test_plan_of_a_table_that_is_not_there_or_no_parquet(sparksig: Call, job: Job) -> None:
+    for table in ("nowhere", "trust"):
+        code, out, err = sparksig("plan", job.path("model"), job.path(table))
+        assert (code, out) == (2, "")
+        assert f"TABLE: no{'thing' if table == 'nowhere' else ' Parquet'}" in err
+
+
+def test_show_and_plan_start_no_jvm_and_load_no_spark(job: Job) -> None:
+    arguments = [["show", job.path("model")], ["plan", job.path("model"), job.path("source")]]
+    code = f"""
+import subprocess, sys
+def no_process(*a, **k): raise AssertionError("a process was started")
+subprocess.Popen = no_process
+from sparksig import cli
+for args in {arguments!r}:
+    try: cli.main(args)
+    except SystemExit as end: assert end.code == 0, end.code
+print(sorted(set(sys.modules) & {{"pyspark", "py4j", "mlflow", "sklearn"}}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_names_cannot_move_the_cursor(sparksig: Call, tmp_path: Path) -> None:
+    from sparksig.signature.model_signature import ModelSignature
+    from sparksig.signature.schema import ColSpec, Schema
+
+    save_signature(ModelSignature(Schema([ColSpec("double", "a\x1b[2Jb")])), tmp_path / "s.json")
+    pq.write_table(pa.table({"c": [1.0]}), tmp_path / "t")
+    for args in (["show", f"{tmp_path}/s.json"], ["plan", f"{tmp_path}/s.json", f"{tmp_path}/t"]):
+        _, out, err = sparksig(*args)
+        assert "\x1b" not in out + err
+        assert r"a\x1b[2Jb" in out
+
+
+def test_the_doctor_speaks(sparksig: Call) -> None:
+    code, out, _ = sparksig("doctor")
+    facts = json.loads(sparksig("doctor", "--json")[1])
+    assert code == (5 if any(fact["ok"] is False for fact in facts) else 0)
+    assert {"Java", "worker Python", "pyspark", "memory"} <= {fact["name"] for fact in facts}
+    assert all(fact["name"] in out for fact in facts)
+
+
+# ---- score, as far as it goes without a JVM
+
+
+def test_a_bad_param_is_told_without_its_value(sparksig: Call, job: Job) -> None:
+    code, out, err = sparksig(*job.argv("--param", "factor=hunter2", "--param", "times=2.5"))
+    assert (code, out) == (2, "")
+    assert "hunter2" not in err
+    assert "2.5" not in err
+    assert "factor: " in err
+    assert "times: " in err
+
+
+def test_params_without_a_name_or_twice(sparksig: Call, job: Job) -> None:
+    words = ("hunter2", "=hunter2", "factor=1", "factor=hunter2")
+    code, _, err = sparksig(*job.argv(*(word for each in words for word in ("--param", each))))
+    assert code == 2
+    assert "hunter2" not in err
+    assert [line.strip() for line in err.splitlines()[1:]] == [
+        "--param: number 1 is not of the form K=V",
+        "--param: number 2 is not of the form K=V",
+        "--param: factor is given twice",
+    ]
+
+
+def test_everything_that_is_wrong_with_the_places_at_once(sparksig: Call, job: Job) -> None:
+    code, out, err = sparksig(*job.argv("--input", "no", "--model", "neither", "--json"))
+    assert code == 2
+    assert [problem["path"] for problem in json.loads(out)["problems"]] == ["--input", "--model"]
+    assert "Traceback" not in err
+    assert job.left() == []
+
+
+def test_each_error_has_its_exit_code_and_none_has_1() -> None:
+    kinds = [
+        kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.SparksigError)
+    ]
+    codes = {kind.__name__: exit_code(kind("x")) for kind in (*kinds, OverThreshold, Stopped)}
+    assert {name for name, code in codes.items() if code == 3} == {"SchemaError"}
+    assert {name for name, code in codes.items() if code == 4} == {"OverThreshold"}
+    assert {name for name, code in codes.items() if code == 5} == {
+        *("SparksigError", "ViolationError", "ModelError", "OutputError", "AccountingError", "EnvironmentFault"),
+        "Stopped",
+    }
+    assert set(codes.values()) | set(EXIT.values()) == {0, 2, 3, 4, 5}
+    assert exit_code(RunError(errors.SinkError("the disk is full"), "failed")) == 5
+
+
+# ---- score on Spark, in a process of its own
+
+
+def sparksig_process(*args: str) -> subprocess.CompletedProcess[str]:
+    return call(Path.cwd(), Path(sys.executable).parent / "sparksig", *args)
+
+
+@pytest.mark.spark
+def test_a_model_that_raises_is_told_in_a_line_and_sparks_log_is_named(job: Job) -> None:
+    from sparksig.models.saving import save_model
+
+    artifact = save_model(job.root / "model", Raising(), SIGNATURE, overwrite=True)
+    (job.root / "trust").write_text(artifact.digest)
+    done = sparksig_process(*job.argv("--json", "--param", "unknown=1"))
+    assert done.returncode == 5
+    document = json.loads(done.stdout)
+    assert document == job.summary()
+    assert (document["verdict"], document["warnings"]) == ("failed", [done.stderr.splitlines()[0][len("warning: ") :]])
+    warning, told, log = done.stderr.splitlines()
+    assert warning.startswith("warning: unknown params are ignored: unknown")
+    assert re.fullmatch(r"sparksig: the model raised ValueError on a batch of \d rows", told)
+    path = Path(log.removeprefix("  Spark's log: "))
+    assert path.is_file()
+    path.unlink()
+    assert str(SECRET) not in done.stdout + done.stderr
+    assert job.left() == ["summary.json"]
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_it_cleanly(job: Job, number: signal.Signals) -> None:
+    from sparksig.models.saving import save_model
+
+    sign = job.root / "source" / "_begun"
+    artifact = save_model(job.root / "model", Sleeping(str(sign)), SIGNATURE, overwrite=True)
+    (job.root / "trust").write_text(artifact.digest)
+    command = [str(Path(sys.executable).parent / "sparksig"), *job.argv()]
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        deadline = time.monotonic() + 120
+        while not sign.exists() and run.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.2)
+        run.send_signal(number)
+        out, err = run.communicate(timeout=60)
+    assert (run.returncode, out) == (5, ""), err
+    assert "sparksig: stopped by a signal; nothing was committed" in err.splitlines()
+    assert "Traceback" not in err
+    assert [line for line in err.splitlines() if "java" in line.lower()] == []
+    assert job.left() == ["summary.json"]
+    assert job.summary()["verdict"] == "failed"
+
+
+# ---- the job at night, on real data
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_every_flight_is_scored_or_set_apart_and_the_counts_are_those_of_the_files() -> None:
+    ran = demo()
+    tables = {kind: ds.dataset(ran.folder / kind / "run_id=demo", format="parquet").to_table() for kind in KINDS}
+    source = ds.dataset(ran.folder / "source", format="parquet").to_table()
+    summary: dict[str, Any] = json.loads((ran.folder / "summary.json").read_text())
+    scored, dirty = tables["scored"], tables["quarantine"]
+    assert source.num_rows == scored.num_rows + dirty.num_rows == 336_776
+    counts = [summary["rows_in"], summary["rows_scored"], summary["rows_quarantined"]]
+    assert counts == [source.num_rows, scored.num_rows, dirty.num_rows]
+    assert summary["violations"] == [
+        {"path": path, "code": "NULL", "expected": declared, "observed": "integer", "rows": dirty.num_rows}
+        for path, declared in (("dep_delay", "double"), ("dep_time", "integer"))
+    ]
+    # nothing but the scores was added, and no value of the table has changed
+    assert scored.column_names == [*source.column_names, "prediction"]
+    assert dirty.column_names == [*source.column_names, "_violations"]
+    for name in ("flight", "distance", "sched_dep_time"):
+        sums = [pc.sum(table[name]).as_py() for table in (source, scored, dirty)]
+        assert sums[0] == sums[1] + sums[2], name
+    assert scored["dep_time"].null_count == scored["dep_delay"].null_count == 0
+    prediction = scored["prediction"].combine_chunks()
+    probability, late = (np.asarray(prediction.field(name)) for name in ("probability", "late"))
+    assert ((probability > 0.4) == late).all()  # the param that was overridden
+
+
+KINDS = ("scored", "quarantine")
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_the_job_again_has_replaced_the_first() -> None:
+    ran = demo()
+    for kind in KINDS:
+        assert [path.name for path in (ran.folder / kind).iterdir()] == ["run_id=demo"]
+    for said in (ran.said, ran.said_again):
+        assert "run demo: quarantined" in said
+        assert [line for line in said.splitlines() if " WARN " in line or "\tat " in line] == []
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_under_spark_submit_a_refused_table_ends_3_with_one_document_and_leaves_the_outputs() -> None:
+    ran = demo()
+    before = (ran.folder / "summary.json").read_text()
+    trust = (ran.folder / "model.trust").read_text().strip()
+    root = ran.folder.parent.parent
+    try:
+        done = call(root, *job_command("--trust", trust, "--level", "strict", "--json"))
+        assert done.returncode == 3, done.stdout + done.stderr
+        document = json.loads(done.stdout)  # although spark-submit merges what the job says on stderr into it
+        assert (document["verdict"], document["rows_in"]) == ("incompatible", None)
+        assert [problem["path"] for problem in document["problems"]] == ["dep_delay", "air_time"]
+        assert document == json.loads((ran.folder / "summary.json").read_text())
+    finally:
+        (ran.folder / "summary.json").write_text(before)
+    assert all((ran.folder / kind / "run_id=demo" / "_SUCCESS").exists() for kind in KINDS)
