@@ -50,13 +50,14 @@ class _Run:
         """Time a phase and tell of it."""
         with suppress(Exception):
             self.progress.begin(name)
-        start = time.monotonic()
+        start, well = time.monotonic(), False
         try:
             yield
+            well = True
         finally:
             seconds = self.summary.seconds.setdefault(name, time.monotonic() - start)
             with suppress(Exception):
-                self.progress.end(name, seconds)
+                self.progress.end(name, seconds, well)
 
     @contextmanager
     def spark_phase(self, name: str, spark: SparkSession) -> Iterator[None]:

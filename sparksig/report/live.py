@@ -28,7 +28,7 @@ class Progress(Protocol):
     def tasks(self, done: int, total: int) -> None:
         """Of the tasks of the phase that are known by now, so many are done."""
 
-    def end(self, phase: str, seconds: float) -> None:
+    def end(self, phase: str, seconds: float, well: bool) -> None:
         """The phase is over, well or not."""
 
 
@@ -41,7 +41,7 @@ class Silent:
     def tasks(self, done: int, total: int) -> None:
         """Say nothing."""
 
-    def end(self, phase: str, seconds: float) -> None:
+    def end(self, phase: str, seconds: float, well: bool) -> None:
         """Say nothing."""
 
 
@@ -63,10 +63,10 @@ class Lines:
             self._told = now
             print(tasks_text(self._phase, done, total, now - self._began), file=sys.stderr, flush=True)
 
-    def end(self, phase: str, seconds: float) -> None:
+    def end(self, phase: str, seconds: float, well: bool) -> None:
         """Tell that the phase is over."""
         self._phase = ""
-        print(phase_text(phase, seconds), file=sys.stderr, flush=True)
+        print(phase_text(phase, seconds) + ("" if well else "  failed"), file=sys.stderr, flush=True)
 
 
 class Bars:
@@ -86,12 +86,12 @@ class Bars:
         if current is not None:
             self._bars.update(current, completed=done, total=total, count=f"{done} of {total} tasks")
 
-    def end(self, phase: str, seconds: float) -> None:
-        """Leave a full bar with its seconds."""
+    def end(self, phase: str, seconds: float, well: bool) -> None:
+        """Leave a full bar with its seconds, or an empty one."""
         current, self._current = self._current, None
         if current is not None:
-            total = self._bars.tasks[current].total or 1
-            self._bars.update(current, completed=total, total=total)
+            # the last that Spark told is not the last that there was
+            self._bars.update(current, total=1, completed=int(well), count="" if well else "failed")
             self._bars.stop_task(current)
 
 

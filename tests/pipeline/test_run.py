@@ -327,8 +327,8 @@ class Listener:
     def tasks(self, done: int, total: int) -> None:
         raise RuntimeError("a display that does not work")
 
-    def end(self, phase: str, seconds: float) -> None:
-        self.told.append(f"{phase} is over")
+    def end(self, phase: str, seconds: float, well: bool) -> None:
+        self.told.append(f"{phase} is over{'' if well else ', badly'}")
         raise RuntimeError("a display that does not work")
 
 

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from sparksig import errors
+from sparksig.pipeline.faults import Stopped, spark_words, told, verdict_of
+
+SECRET = "471108"
+
+
+class PySparkError(Exception):
+    """As pyspark's are: a condition, and a text that may hold anything."""
+
+    __module__ = "pyspark.errors.exceptions.captured"
+
+    def __init__(self, text: str, condition: str | None) -> None:
+        super().__init__(text)
+        self._condition = condition
+
+    def getCondition(self) -> str | None:
+        return self._condition
+
+
+WORKERS = f"""Task 0 failed: org.apache.spark.api.python.PythonException: Traceback (most recent call last):
+  File "x.py", line 1, in f
+    raise OutputError({SECRET})
+sparksig.errors.OutputError: the model's output breaks the output schema
+  y: declared double, the model returned string [WRONG_OUTPUT]
+
+\tat org.apache.spark.api.python.BasePythonRunner
+  {SECRET}
+"""
+
+
+def test_an_error_of_ours_comes_back_out_of_a_worker() -> None:
+    error = told(PySparkError(WORKERS, None))
+    assert type(error) is errors.OutputError
+    assert str(error).splitlines()[1] == "  y: declared double, the model returned string [WRONG_OUTPUT]"
+    assert SECRET not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ("CAST_INVALID_INPUT", "PySparkError [CAST_INVALID_INPUT]"),
+        ("FAILED_READ_FILE.NO_HINT", "PySparkError [FAILED_READ_FILE.NO_HINT]"),
+        (f"cannot cast {SECRET}", "PySparkError"),
+        (None, "PySparkError"),
+    ],
+)
+def test_of_sparks_errors_the_class_and_the_condition_are_told(condition: str | None, words: str) -> None:
+    error = PySparkError(f"[CAST_INVALID_INPUT] The value '{SECRET}' cannot be cast", condition)
+    assert spark_words(error) == words
+    assert str(told(error)) == f"Spark ended with {words}"
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError(SECRET), KeyError(SECRET), PermissionError(13, "Permission denied", SECRET)]
+)
+def test_of_other_errors_the_class_is_told(error: Exception) -> None:
+    assert type(error).__name__ in str(told(error))
+    assert SECRET not in str(told(error))
+
+
+def test_an_interrupt_is_no_fault_of_anybody() -> None:
+    assert isinstance(told(KeyboardInterrupt()), Stopped)
+
+
+def test_what_was_usage_before_is_a_failure_once_rows_are_read() -> None:
+    for kind in (errors.SinkError, errors.TrustError, errors.ModelLoadError, errors.NotSupportedError):
+        assert (verdict_of(kind("x")), verdict_of(kind("x"), reading=True)) == ("usage", "failed")
+    assert verdict_of(errors.SchemaError("x")) == "incompatible"
+    assert verdict_of(errors.SchemaError("x"), reading=True) == "failed"

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import json
+
+from sparksig.errors import Code, Problem, SchemaError
+from sparksig.report.summary import Count, Report, Summary, sorted_counts
+from sparksig.report.text import error_text, summary_text
+
+
+def test_counts_come_with_the_most_rows_first() -> None:
+    counts = [Count(path, "NULL", "long", "long", rows) for path, rows in (("b", 1), ("a", 1), ("c", 9))]
+    assert [count.path for count in sorted_counts(counts)] == ["c", "a", "b"]
+
+
+def test_a_report_shows_itself_and_escapes_what_it_shows() -> None:
+    report = Report(3, 2, (Count("<b>", "NULL", "long", "long", 1),))
+    assert (report.rows_violating, report.ok) == (1, False)
+    assert "&lt;b&gt;" in report._repr_html_()
+    assert "<b>" not in report._repr_html_()
+    assert str(Report(3, 3)) == "3 rows: 3 clean, 0 with violations"
+    assert json.loads(json.dumps(report.to_dict()))["violations"][0]["path"] == "<b>"
+
+
+def test_a_summary_is_json_whatever_happened() -> None:
+    failed = Summary("r", "failed", error="no", problems=(Problem("a", "b", Code.NULL, "c"), Problem("d", "e")))
+    found = json.loads(json.dumps(failed.to_dict(), allow_nan=False))
+    assert (found["rows_in"], found["rows_scored"], found["rows_quarantined"]) == (None, None, None)
+    assert found["problems"] == [
+        {"path": "a", "code": "NULL", "fact": "b", "hint": "c"},
+        {"path": "d", "code": None, "fact": "e", "hint": None},
+    ]
+    assert Summary("r", "clean").to_dict()["error"] is None
+
+
+def test_what_was_not_counted_is_not_zero() -> None:
+    text = summary_text(Summary("r", "failed", seconds={"check": 0.1, "score": 1.25}))
+    assert "in           not counted" in text
+    assert text.splitlines()[-1] == "total      1.4"
+
+
+def test_an_error_cannot_move_the_cursor_but_keeps_its_lines() -> None:
+    text = error_text(SchemaError("no", [Problem("a\x1b[2J\rb", "fact", hint="do\x07")]))
+    assert text.splitlines() == ["no", r"  a\x1b[2J\rb: fact", r"    hint: do\x07"]
