@@ -26,7 +26,7 @@ from sparksig.enforcement.steps import (
     entry_path,
 )
 from sparksig.errors import Code, NotSupportedError
-from sparksig.signature.casts import carrier
+from sparksig.signature.casts import Between, NotNan, carrier
 from sparksig.signature.dtypes import SPARK, Kind
 from sparksig.signature.types import AnyType, Array, ColumnType, DataType, Map, Object, SparkMLVector
 from sparksig.sources.observed import ArrayType, MapType, ObservedType, StructType
@@ -140,7 +140,8 @@ def clean(node: Node, x: str, depth: int) -> str | None:
         case AbsentNode():
             return None
         case ScalarNode(nulls=nulls):
-            return _nullable([condition for _, condition in judgements(node, x)], x, nulls)
+            total = not node.after and all(isinstance(g, Between | NotNan) for g in node.cast.guards)
+            return _nullable([condition for _, condition in judgements(node, x)], x, nulls, total)
         case AnyNode(nulls=nulls):
             return _nullable([], x, nulls)
         case ArrayNode(element, nulls):
@@ -258,8 +259,10 @@ def _case(x: str, nulls: bool, judged: Sequence[tuple[Code, str]]) -> tuple[tupl
     return codes, f"case {' '.join(whens)} end"
 
 
-def _nullable(conditions: Sequence[str], x: str, nulls: bool) -> str | None:
-    good = f"coalesce({' and '.join(conditions)}, false)" if conditions else None
+def _nullable(conditions: Sequence[str], x: str, nulls: bool, total: bool = False) -> str | None:
+    """The conditions on a value that may be null; `total` says that they are never null for a value that is not."""
+    together = " and ".join(conditions)
+    good = (f"({together})" if total else f"coalesce({together}, false)") if conditions else None
     if nulls:
         return f"({x} is null or {good})" if good else None
     return f"({x} is not null and {good})" if good else f"{x} is not null"

@@ -82,7 +82,7 @@ def values(plan: Plan, flat: bool = False) -> list[str]:
 def accepted(plan: Plan) -> str | None:
     """The condition that a clean row satisfies, never null; None where no row can be dirty."""
     conditions = []
-    for group in _groups(plan):
+    for group in _groups(plan, _MANY_CONDITIONS):
         condition = spelling.clean(group[0].node, "x" if len(group) > 1 else _x(group[0]), 0)
         if condition is not None:
             conditions.append(condition if len(group) == 1 else f"forall({_array(group)}, x -> {condition})")
@@ -117,7 +117,7 @@ def _faults(plan: Plan) -> str:
     singles: list[str] = []
     parts: list[str] = []
     order = {step.name: i for i, step in enumerate(plan.steps)}
-    for group in _groups(plan):
+    for group in _groups(plan, _MANY_FAULTS):
         if len(group) > 1:
             parts.append(_group_faults(group, [order[step.name] for step in group]))
             continue
@@ -150,17 +150,17 @@ def _fault(order: str, path: str, code: str, types: Types) -> str:
     )
 
 
-def _groups(plan: Plan) -> list[list[Step]]:
+def _groups(plan: Plan, many: int) -> list[list[Step]]:
     """Steps that are judged alike, together: hundreds of columns must not become hundreds of expressions to analyse."""
     alike: dict[object, list[Step]] = {}
     for i, step in enumerate(plan.steps):
         lone = not isinstance(step.node, ScalarNode) or spelling.clean(step.node, "x", 0) is None
         alike.setdefault(i if lone else step.node, []).append(step)
-    return [part for group in alike.values() for part in ([group] if len(group) >= _MANY else [[s] for s in group])]
+    return [part for group in alike.values() for part in ([group] if len(group) >= many else [[s] for s in group])]
 
 
-_MANY = 16
-"""From how many columns on a group is worth an array and a lambda."""
+_MANY_CONDITIONS, _MANY_FAULTS = 128, 2
+"""From how many like columns on an array and a lambda cost less than an expression each, see `benchmarks.enforce`."""
 
 
 def _array(group: Sequence[Step]) -> str:
