@@ -219,7 +219,7 @@ def unwritable(path: str, folder: bool = False) -> Iterator[Problem]:
         ancestor = ancestor.parent
     if not ancestor.is_dir():
         yield Problem(path, f"cannot be written: {ancestor} is no folder")
-    elif not os.access(ancestor, os.W_OK | os.X_OK):
+    elif not os.access(ancestor, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         yield Problem(path, f"cannot be written: no permission to write in {ancestor}")
 
 
