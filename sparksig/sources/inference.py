@@ -25,7 +25,8 @@ def infer_signature(
 
     Args:
         inputs: what the model takes: a pandas DataFrame or Series, an ndarray or a dict of them, a sparse matrix, a
-            scalar, a list, a dict, a list of dicts, or a Spark DataFrame, of which the schema is read and no row.
+            scalar, a list, a dict, a list of dicts, a `pyarrow.Table`, or a Spark DataFrame, of which the schema is
+            read and no row.
         outputs: what it returns, of the same kinds.
         params: default values by name.
         strict: raise where nothing but Any can be declared; otherwise the column becomes Any, and a warning names it.
@@ -76,9 +77,18 @@ def _infer(data: Any, nullable_as_optional: bool) -> tuple[Schema, list[Problem]
         from sparksig.sources.spark_schema import schema_from_struct
 
         return schema_from_struct(data.schema, nullable_as_optional=nullable_as_optional)
+    if _is_arrow(data):
+        from sparksig.sources.observed import table_from_data
+        from sparksig.sources.spark_schema import schema_from_table
+
+        return schema_from_table(table_from_data(data), nullable_as_optional=True)
     from sparksig.sources.data import infer_schema
 
     return infer_schema(data)
+
+
+def _is_arrow(data: Any) -> bool:
+    return type(data).__name__ == "Table" and type(data).__module__.startswith("pyarrow")
 
 
 def _is_spark(data: Any) -> bool:
@@ -87,7 +97,7 @@ def _is_spark(data: Any) -> bool:
 
 def _unsaid(schema: Schema, data: Any, known: list[str]) -> list[Problem]:
     """The columns whose examples are all missing or empty. In a Spark schema Any is what a variant is."""
-    if _is_spark(data) or (known and not schema.has_input_names()):
+    if _is_spark(data) or _is_arrow(data) or (known and not schema.has_input_names()):
         return []
     silent = [x for x in schema.columns if isinstance(x.type, AnyType)]
     names = ["" if x.name is None else str(x.name) for x in silent]

@@ -192,3 +192,46 @@ def table_from_arrow(schema: pa.Schema) -> StructType:
     if footer is not None:
         return table_from_spark(json.loads(footer))
     return StructType(tuple(Field(f.name, from_arrow(f.type), f.nullable) for f in schema))
+
+
+def table_from_data(data: pa.Table) -> StructType:
+    """The table that Arrow data shows: its columns and fields are nullable where a value is missing in them.
+
+    >>> import pyarrow as pa
+    >>> [(f.name, f.nullable) for f in table_from_data(pa.table({"a": [1, 2], "b": [[1], [None]]})).fields]
+    [('a', False), ('b', True)]
+    """
+    shown = table_from_arrow(data.schema)
+    return StructType(
+        tuple(
+            Field(field.name, _with_gaps(field.type, column), _has_gaps(column))
+            for field, column in zip(shown.fields, data.columns, strict=True)
+        )
+    )
+
+
+def _with_gaps(kind: ObservedType, values: pa.ChunkedArray) -> ObservedType:
+    """A struct's fields as nullable as their values are; other types as they are."""
+    if not isinstance(kind, StructType):
+        return kind
+    parts = values.combine_chunks().flatten()
+    return StructType(
+        tuple(
+            Field(f.name, _with_gaps(f.type, part), _has_gaps(part)) for f, part in zip(kind.fields, parts, strict=True)
+        )
+    )
+
+
+def _has_gaps(values: pa.ChunkedArray | pa.Array) -> bool:
+    """Whether a value or an element is missing; an absent field of a struct is its property's own matter."""
+    import pyarrow.types as t
+
+    if values.null_count:
+        return True
+    if t.is_map(values.type):
+        chunks = values.chunks if hasattr(values, "chunks") else [values]
+        return any(_has_gaps(chunk.items) for chunk in chunks)
+    if t.is_list(values.type) or t.is_large_list(values.type) or t.is_fixed_size_list(values.type):
+        chunks = values.chunks if hasattr(values, "chunks") else [values]
+        return any(_has_gaps(chunk.flatten()) for chunk in chunks)
+    return False
