@@ -6,10 +6,11 @@ error condition, which are words of Spark's own; the rest stays in Spark's log.
 
 from __future__ import annotations
 
+import builtins
 import re
 
 from sparksig import errors
-from sparksig.errors import SparksigError
+from sparksig.errors import Problem, SparksigError
 from sparksig.report.summary import Summary
 
 EXIT = {"clean": 0, "quarantined": 0, "usage": 2, "incompatible": 3, "over_threshold": 4, "failed": 5}
@@ -25,6 +26,7 @@ _USAGE = (
     errors.NotSupportedError,
 )
 _CONDITION = re.compile(r"[A-Z][A-Z0-9_]*(\.[A-Z][A-Z0-9_]*)*")
+_RAISED = re.compile(r"^([A-Z]\w+)(?:: |$)", re.MULTILINE)
 _WORKERS = re.compile(r"sparksig\.errors\.(\w+): (.*(?:\n  .*)*)")
 
 
@@ -92,7 +94,7 @@ def told(error: BaseException) -> SparksigError:
     if isinstance(error, KeyboardInterrupt):
         return Stopped("stopped by a signal; nothing was committed")
     if from_spark(error):
-        return _from_worker(str(error)) or SparksigError(f"Spark ended with {spark_words(error)}")
+        return _from_worker(str(error)) or _without_text(error)
     if isinstance(error, OSError):
         return errors.SinkError(f"unexpected {type(error).__name__}: {error.strerror or 'no reason given'}")
     return SparksigError(f"unexpected {type(error).__name__}: this is a fault of sparksig itself")
@@ -123,3 +125,20 @@ def _from_worker(text: str) -> SparksigError | None:
     name, message = found[-1]
     kind = getattr(errors, name, None)
     return kind(message) if isinstance(kind, type) and issubclass(kind, SparksigError) else None
+
+
+def _without_text(error: BaseException) -> SparksigError:
+    """Spark's error with no word of its text, unless that word is the name of one of Python's own exceptions."""
+    raised = [name for name in _RAISED.findall(str(error)) if _is_exception(name)]
+    problems = []
+    if raised:
+        hint = None
+        if raised[-1] == "ModuleNotFoundError":
+            hint = "PYSPARK_PYTHON names the workers' Python; it must have sparksig and what the model needs"
+        problems.append(Problem("worker", f"raised {raised[-1]}", hint=hint))
+    return SparksigError(f"Spark ended with {spark_words(error)}", problems)
+
+
+def _is_exception(name: str) -> bool:
+    kind = getattr(builtins, name, None)
+    return isinstance(kind, type) and issubclass(kind, BaseException)

@@ -71,3 +71,14 @@ def test_what_was_usage_before_is_a_failure_once_rows_are_read() -> None:
         assert (verdict_of(kind("x")), verdict_of(kind("x"), reading=True)) == ("usage", "failed")
     assert verdict_of(errors.SchemaError("x")) == "incompatible"
     assert verdict_of(errors.SchemaError("x"), reading=True) == "failed"
+
+
+def test_of_a_workers_error_the_name_is_told_if_it_is_one_of_pythons_own() -> None:
+    text = (
+        f"Traceback (most recent call last):\n  File x\nModuleNotFoundError: No module named '{SECRET}'\nSecretError: x"
+    )
+    error = told(PySparkError(text, None))
+    assert "raised ModuleNotFoundError" in str(error)
+    assert "PYSPARK_PYTHON" in str(error)
+    assert "Secret" not in str(error)
+    assert SECRET not in str(error)
