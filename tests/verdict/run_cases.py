@@ -1,0 +1,54 @@
+"""Runs the table of cases in a process of its own, and prints what every verb says of it as JSON.
+
+The process may have another Spark than the tests, or be a client of Spark Connect.
+
+    python tests/verdict/run_cases.py [--remote] > answers.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+CONF = {
+    "spark.ui.enabled": "false",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.session.timeZone": "America/Sao_Paulo",
+}
+
+
+def session(remote: bool) -> SparkSession:
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.remote("local[2]") if remote else SparkSession.builder.master("local[2]")
+    for key, value in CONF.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--remote", action="store_true", help="ask a Spark Connect server of this process's own")
+    given = parser.parse_args()
+    os.environ["PYSPARK_PYTHON"] = sys.executable  # a worker would run the `python3` of PATH
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    from tests.verdict import cases
+
+    spark = session(given.remote)
+    if not given.remote:
+        spark.sparkContext.setLogLevel("OFF")
+    found = cases.answers(cases.frame(spark).repartition(3))
+    print(json.dumps({"version": spark.version, "kind": type(spark).__module__, "answers": found}))
+    spark.stop()
+
+
+if __name__ == "__main__":
+    main()
