@@ -44,6 +44,8 @@ if TYPE_CHECKING:  # a type checker reads imports, and `as` is how they are expo
     from sparksig.scoring.frames import score as score
     from sparksig.scoring.udf import predict_udf as predict_udf
     from sparksig.signature.casts import Level as Level
+    from sparksig.signature.compatibility import Compatibility as Compatibility
+    from sparksig.signature.compatibility import check_compatible as check_compatible
     from sparksig.signature.model_signature import ModelSignature as ModelSignature
     from sparksig.signature.params import ParamSchema as ParamSchema
     from sparksig.signature.params import ParamSpec as ParamSpec
@@ -70,6 +72,7 @@ _HOMES = {
         " ParamError PolicyError Problem SchemaError SignatureError SinkError SparksigError TrustError ViolationError"
     ),
     "sparksig.signature.casts": "Level",
+    "sparksig.signature.compatibility": "Compatibility check_compatible",
     "sparksig.signature.types": "AnyType Array DataType Map Object Property SparkMLVector",
     "sparksig.signature.schema": "ColSpec Schema TensorSpec",
     "sparksig.signature.params": "ParamSchema ParamSpec",

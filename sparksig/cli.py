@@ -49,11 +49,14 @@ def app() -> None:
     sparksig show model/                     what the model was promised
     sparksig plan model/ table/              does the table keep the promise? (no job, no JVM)
     sparksig score --input table/ ...        score it: scored rows, quarantined rows, a summary
+    sparksig infer table/ -o signature.json  declare what example data shows
+    sparksig diff old/ new/                  does a new model keep the old one's promise?
     sparksig doctor                          is this machine ready?
 
     \b
     Exit codes: 0 committed or fine, 2 usage or configuration, 3 the schema does not fit,
-    4 over threshold and nothing committed, 5 runtime or accounting. --json never changes them.
+    4 over threshold and nothing committed (diff: breaking), 5 runtime or accounting.
+    --json never changes them.
     """  # noqa: D301 - click reads the character
 
 
@@ -100,6 +103,60 @@ def plan(signature: str, table: str, level: str, allow_rounding: bool, allow_nul
     made = make_plan(parquet_table("TABLE", table), load_signature(signature), **options)
     _say(json.dumps(made.to_dict(), indent=2) if as_json else str(made))
     return 0 if made.ok else 3
+
+
+@app.command()
+@click.argument("data", metavar="DATA")
+@click.option("--outputs", metavar="DATA", help="Examples of what the model returns.")
+@click.option("--params", metavar="FILE", help="A JSON object of params and their defaults.")
+@click.option("-o", "--output", metavar="FILE", help="Write the signature to FILE instead of printing it.")
+@click.option("--strict", is_flag=True, help="Refuse a column that only Any can be declared for.")
+@_json
+def infer(data: str, outputs: str | None, params: str | None, output: str | None, strict: bool, as_json: bool) -> None:
+    """Declare what example DATA shows: a Parquet file or directory, or a .csv, .json or .jsonl file.
+
+    A column is optional where a value is missing. No JVM is started.
+
+    \b
+    sparksig infer training.parquet --outputs predictions.parquet -o signature.json
+    sparksig infer rows.json --params params.json
+    """  # noqa: D301 - click reads the character
+    from sparksig.pipeline.io import read_examples
+    from sparksig.signature.model_signature import signature_tree
+    from sparksig.sources.inference import infer_signature
+    from sparksig.sources.mlmodel import save_signature
+
+    given = None if params is None else read_examples("--params", params)
+    if given is not None and not isinstance(given, dict):
+        raise ConfigError("the params cannot be read", [Problem("--params", "not a JSON object of names and defaults")])
+    returned = None if outputs is None else read_examples("--outputs", outputs)
+    found = infer_signature(read_examples("DATA", data), returned, given, strict=strict)
+    if output is not None:
+        save_signature(found, output)
+    if as_json:
+        _say(json.dumps(found.to_dict(), indent=2))
+    else:
+        _say(signature_tree(found) if output is None else f"{signature_tree(found)}\n\nwritten to {output}")
+
+
+@app.command()
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@_json
+def diff(old: str, new: str, as_json: bool) -> int:
+    """Say what breaks when the signature NEW takes the place of OLD: for callers, and for stored data.
+
+    Exits 0 if nothing does, 4 if something does.
+
+    \b
+    sparksig diff models/v1 models/v2
+    """  # noqa: D301 - click reads the character
+    from sparksig.signature.compatibility import check_compatible
+    from sparksig.sources.mlmodel import load_signature
+
+    found = check_compatible(load_signature(old), load_signature(new))
+    _say(json.dumps(found.to_dict(), indent=2) if as_json else str(found))
+    return 0 if found.compatible else 4
 
 
 @app.command()

@@ -52,6 +52,55 @@ def job(tmp_path: Path) -> Job:
 # ---- what needs no job
 
 
+CANARY = "kanarie"
+
+
+def rows(path: Path) -> str:
+    """Two rows with gaps, as JSON lines."""
+    path.write_text(
+        f'{{"a": 1, "o": {{"x": 1}}, "s": "{CANARY}"}}\n{{"a": null, "o": {{"x": 2, "y": true}}, "s": ""}}\n'
+    )
+    return str(path)
+
+
+def test_infer_declares_what_examples_show(sparksig: Call, tmp_path: Path) -> None:
+    written = tmp_path / "signature.json"
+    params = tmp_path / "params.json"
+    params.write_text('{"threshold": 0.5, "stops": ["a"]}')
+    pq.write_table(pa.table({"p": pa.array([0.5, None], pa.float32())}), tmp_path / "out.parquet")
+    (tmp_path / "empty.csv").write_text("n,when\n1,2024-01-01 00:00:00\n")
+    args = ["--outputs", str(tmp_path / "out.parquet"), "--params", str(params), "-o", str(written)]
+    code, out, err = sparksig("infer", rows(tmp_path / "rows.jsonl"), *args)
+    assert (code, err) == (0, "") and CANARY not in out
+    told = ["inputs", "a: long (optional)", "o: object (required)", "x: long (required)", "y: boolean (optional)"]
+    assert [line.strip() for line in out.splitlines()[:5]] == told
+    code, shown, _ = sparksig("show", str(written))
+    assert code == 0 and out.startswith(shown) and "stops: " in shown and "p: float (optional)" in shown
+    code, out, _ = sparksig("infer", str(tmp_path / "empty.csv"), "--json")
+    assert code == 0 and [c["type"] for c in json.loads(json.loads(out)["inputs"])] == ["long", "datetime"]
+
+
+@pytest.mark.parametrize("name", ["nothing.csv", "bad.jsonl", "bad.json", "bad.csv", "bad.parquet"])
+def test_infer_says_what_it_cannot_read(sparksig: Call, tmp_path: Path, name: str) -> None:
+    if name != "nothing.csv":
+        (tmp_path / name).write_text(f"{{{CANARY}\n1,2,3\n4")
+    code, out, err = sparksig("infer", str(tmp_path / name))
+    assert (code, out) == (2, "") and "DATA" in err and CANARY not in err and "Traceback" not in err
+
+
+def test_diff_says_what_breaks(sparksig: Call, tmp_path: Path) -> None:
+    for name, kind in (("old", "long"), ("new", "integer")):
+        text = json.dumps([{"name": "a", "type": kind}])
+        (tmp_path / name).write_text(json.dumps({"inputs": text, "outputs": None, "params": None}))
+    old, new = str(tmp_path / "old"), str(tmp_path / "new")
+    code, out, _ = sparksig("diff", old, new)
+    assert code == 4 and "inputs.a" in out
+    assert sparksig("diff", new, old)[0] == 0 == sparksig("diff", old, old)[0]
+    code, out, _ = sparksig("diff", old, new, "--json")
+    assert code == 4 and json.loads(out)["compatible"] is False
+    assert sparksig("diff", old, str(tmp_path / "none"))[0] == 2
+
+
 def test_version_and_help_teach(sparksig: Call) -> None:
     assert sparksig("--version")[:2] == (0, f"sparksig, version {__version__}\n")
     for args in (["--help"], ["-h"]):

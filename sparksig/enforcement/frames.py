@@ -270,5 +270,6 @@ def _observed(table: Table) -> Observed:
         return table
     if type(table).__module__.startswith("pyarrow"):
         return table_from_arrow(table)
-    schema: Any = table if hasattr(table, "jsonValue") else getattr(table, "schema")  # noqa: B009 - one of two kinds
+    # asked of the class: a frame of Spark Connect takes any name for a column's
+    schema: Any = table if hasattr(type(table), "jsonValue") else getattr(table, "schema")  # noqa: B009
     return table_from_spark(schema.jsonValue())

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -191,6 +191,35 @@ def parquet_table(flag: str, path: str) -> StructType:
     known = {field.name for field in table.fields}
     added = [Field(f.name, from_arrow(f.type)) for f in folders if f.name not in known]
     return StructType((*table.fields, *added))
+
+
+def read_examples(flag: str, path: str) -> Any:
+    """Example data for inference: an Arrow table of a Parquet, CSV or JSON-lines file, or the value of a JSON file.
+
+    Raises:
+        ConfigError: nothing is there, or its form is not known or not kept.
+    """
+    import pyarrow.csv
+    import pyarrow.dataset as ds
+    import pyarrow.json
+
+    if problems := list(missing(flag, path)):
+        raise ConfigError("the examples cannot be read", problems)
+    files, inner = _at(path)
+    suffix = Path(inner).suffix.lower()
+    try:
+        if suffix == ".json":
+            with files.open_input_stream(inner) as stream:
+                return json.loads(stream.read())
+        if suffix in (".csv", ".jsonl", ".ndjson"):
+            read = pyarrow.csv.read_csv if suffix == ".csv" else pyarrow.json.read_json
+            with files.open_input_stream(inner) as stream:
+                return read(stream)
+        return ds.dataset(inner, filesystem=files, format="parquet", partitioning="hive").to_table()
+    except (pa.ArrowException, OSError, ValueError) as error:  # their words may hold a value
+        hint = "a Parquet file or directory, or a file that ends in .csv, .json or .jsonl"
+        problem = Problem(flag, f"{path} cannot be read as examples ({type(error).__name__})", hint=hint)
+        raise ConfigError("the examples cannot be read", [problem]) from None
 
 
 def has_file_system(path: str) -> bool:
