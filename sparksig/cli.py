@@ -51,6 +51,7 @@ def app() -> None:
     sparksig score --input table/ ...        score it: scored rows, quarantined rows, a summary
     sparksig infer table/ -o signature.json  declare what example data shows
     sparksig diff old/ new/                  does a new model keep the old one's promise?
+    sparksig sql model/ table/               the same as a SELECT, to be pasted into spark.sql
     sparksig doctor                          is this machine ready?
 
     \b
@@ -103,6 +104,36 @@ def plan(signature: str, table: str, level: str, allow_rounding: bool, allow_nul
     made = make_plan(parquet_table("TABLE", table), load_signature(signature), **options)
     _say(json.dumps(made.to_dict(), indent=2) if as_json else str(made))
     return 0 if made.ok else 3
+
+
+@app.command()
+@click.argument("signature", metavar="SIGNATURE")
+@click.argument("table", metavar="TABLE")
+@_level
+@_rounding
+@_nulls
+@click.option("--name", metavar="NAME", help="What Spark SQL calls the table; the Parquet path unless given.")
+def sql(signature: str, table: str, level: str, allow_rounding: bool, allow_nulls: bool, name: str | None) -> None:
+    """Print the SELECT that enforces SIGNATURE on TABLE, a Parquet file or directory, to be pasted into spark.sql.
+
+    A row that breaks the signature fails the query that reads it. No column's name stands in the text.
+
+    \b
+    sparksig sql model/ table/
+    sparksig sql model/ table/ --name warehouse.flights
+    """  # noqa: D301 - click reads the character
+    from sparksig.enforcement.frames import plan as make_plan
+    from sparksig.enforcement.sql import statement
+    from sparksig.pipeline.io import parquet_table, spark_path
+    from sparksig.sources.mlmodel import load_signature
+
+    options: dict[str, Any] = {"level": level, "allow_rounding": allow_rounding, "allow_nulls": allow_nulls}
+    made = make_plan(parquet_table("TABLE", table), load_signature(signature), **options).require_ok()
+    path = spark_path(table)
+    if name is None and ("`" in path or "$" in path):
+        hint = "register it as a view and give its name with --name"
+        raise ConfigError("the path cannot be said in SQL", [Problem("TABLE", "it holds '`' or '$'", hint=hint)])
+    _say(statement(made, name or f"parquet.`{path}`"))
 
 
 @app.command()

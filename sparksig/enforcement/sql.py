@@ -26,6 +26,7 @@ from sparksig.enforcement.steps import (
     Types,
     VectorNode,
 )
+from sparksig.errors import NotSupportedError, Problem
 from sparksig.signature.types import SparkMLVector
 
 VIOLATIONS_TYPE = "array<struct<path:string,code:string,expected:string,observed:string>>"
@@ -110,6 +111,32 @@ def assertion(plan: Plan) -> str | None:
     every = f"array_join(transform({_faults(plan)}, v -> {one}), '; ')"
     message = f"concat('sparksig: a row breaks the signature: ', {every}, '{_HINT}')"
     return f"assert_true({condition} and spark_partition_id() >= 0, {message}) is null"
+
+
+def statement(plan: Plan, source: str) -> str:
+    """The SELECT that enforces, to be pasted into `spark.sql`: the rows that `enforce` gives, without `keep`.
+
+    Args:
+        plan: a plan without problems.
+        source: the table as Spark SQL names it.
+
+    Raises:
+        NotSupportedError: the table has vectors, which SQL can neither open nor make; all of them are named.
+    """
+    vectors = {plan.steps[i].name for i in needs_vector(plan)} | {
+        step.name for step in plan.steps if any(at in step.positions for at, how in preparations(plan) if how is None)
+    }
+    if vectors:
+        problems = [Problem(name, "a vector, which Spark SQL can neither open nor make") for name in sorted(vectors)]
+        raise NotSupportedError("enforcing this table cannot be said in SQL; enforce() does it", problems)
+    table = f"{source} as t({', '.join(column(i) for i in range(len(plan.columns)))})"
+    if preparations(plan):
+        beside = ", ".join(f"{how} as {prepared(at)}" for at, how in preparations(plan))
+        table = f"(select *, {beside} from {table})"
+    rows = opened_by_name(values(plan), [step.name for step in plan.steps])
+    condition = assertion(plan)
+    where = "" if condition is None else f"\n  where {condition}"
+    return f"select q.*\nfrom (\n  select {rows}\n  from {table}{where}\n)"
 
 
 def _faults(plan: Plan) -> str:

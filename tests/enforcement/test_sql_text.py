@@ -6,10 +6,24 @@ import re
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparksig import ColSpec, Plan, Schema, TensorSpec, enforce, plan, split, tag, validate
+from sparksig import (
+    ColSpec,
+    NotSupportedError,
+    Object,
+    Plan,
+    Property,
+    Schema,
+    TensorSpec,
+    enforce,
+    plan,
+    split,
+    tag,
+    validate,
+)
 from sparksig.enforcement import sql
 from sparksig.sources.observed import Field, StructType, from_spark
 
@@ -92,3 +106,38 @@ def test_hostile_names_on_spark(spark: SparkSession, columns: list[str], dirty: 
     assert [list(row) for row in parts.accepted.collect()] == [list(reversed(good))]
     assert validate(df, signature, level="checked").rows_clean == 1
     assert [list(row) for row in enforce(df.limit(1), signature, level="checked").collect()] == [list(reversed(good))]
+
+
+def test_the_statement_gives_the_rows_that_enforce_gives(spark: SparkSession) -> None:
+    from pyspark.sql.types import StructType as SparkStruct
+
+    def field(name: str, kind: object) -> dict[str, object]:
+        return {"name": name, "type": kind, "nullable": True, "metadata": {}}
+
+    inner = {"type": "struct", "fields": [field("b`", "integer"), field("a.b", "string")]}
+    fields = [field("${env:HOME}`", inner), field("'; x", "long")]
+    df = spark.createDataFrame(
+        [((1, "s"), 5), ((2, "t"), 6)], SparkStruct.fromJson({"type": "struct", "fields": fields})
+    )
+    declared = Object([Property("a.b", "string"), Property("b`", "long"), Property("c", "double", required=False)])
+    schema = Schema([ColSpec("integer", "'; x"), ColSpec(declared, "${env:HOME}`")])
+    made = plan(df, schema, level="checked").require_ok()
+    text = sql.statement(made, "hostile")
+    assert "HOME" not in text and "`" not in text
+    df.createOrReplaceTempView("hostile")
+    found, wanted = spark.sql(text), enforce(df, schema, level="checked")
+    assert found.schema == wanted.schema and found.collect() == wanted.collect()
+    spark.createDataFrame([((None, "s"), 5)], df.schema).createOrReplaceTempView("hostile")
+    with pytest.raises(Exception, match="NULL"):
+        spark.sql(text).count()
+
+
+def test_a_vector_cannot_be_said_in_sql() -> None:
+    vector = {"type": "udt", "class": "org.apache.spark.ml.linalg.VectorUDT", "sqlType": {}}
+    table = StructType((Field("v", from_spark(vector)), Field("n", from_spark("long"))))
+    made = plan(
+        table, Schema([TensorSpec(np.dtype("float64"), (-1, 3), "v"), TensorSpec(np.dtype("int64"), (-1,), "n")])
+    )
+    with pytest.raises(NotSupportedError, match="v: a vector") as raised:
+        sql.statement(made, "t")
+    assert [problem.path for problem in raised.value.problems] == ["v"]
