@@ -1,7 +1,7 @@
-"""One table of cases for every place in which a verdict may be asked for, and the one verdict each of its rows must get.
+"""One table of cases for every place in which a verdict may be asked for, and the one verdict that each row must get.
 
-A case is a cell: a value of a column, and the faults that it must show. The oracle says them where it can speak; vectors
-and tensors are written down by hand. Imports no test tool: the same file runs on other versions of Spark, alone.
+A case is a cell: a value of a column, and the faults that it must show. The oracle says them where it can speak;
+vectors and tensors are written down by hand. Imports no test tool: other versions of Spark run it alone.
 """
 
 from __future__ import annotations
@@ -337,7 +337,7 @@ def choices() -> tuple[tuple[str, tuple[int, ...]], ...]:
     """
     sizes = [len(column.cells) for column in columns()]
     clean = [[i for i, (_, faults) in enumerate(column.cells) if not faults] for column in columns()]
-    chosen = []
+    chosen: list[tuple[int, ...]] = []
     for i, size in enumerate(sizes):
         for cell in range(size):
             row = [good[(len(chosen) + at) % len(good)] for at, good in enumerate(clean)]
@@ -466,18 +466,23 @@ def enforced(df: DataFrame, group: str) -> dict[str, Any]:
     """Whether `enforce` passes the clean rows, which ones, and what it says of the worst one."""
     clean = enforce(df.where(f"`clean {group}`"), signature(group), policy(group)).collect()
     failed = enforce(df.where(f"{KEY} = '{worst(group)}'"), signature(group), policy(group))
-    return {"passed": collected((row[KEY], "") for row in clean), "failed": failed_with(failed, group)}
+    return {"passed": collected((row[KEY], "") for row in clean), "failed": failed_with(failed.collect, group)}
 
 
-def failed_with(query: DataFrame, group: str) -> str:
-    """The faults that a failing query tells, out of all that there are; `passed` for one that does not fail."""
+def failed_with(act: Callable[[], object], group: str) -> str:
+    """The faults that a failing action tells, out of all that there are; `passed` for one that does not fail."""
     try:
-        query.collect()
+        act()
     except Exception as error:
         told = str(error)
         known = {fault for rows in expected(group).values() for row in rows for fault in row.split(";") if fault}
-        return ";".join(sorted(fault for fault in known if f"{': '.join(_parted(fault))} (declared" in told))
+        return ";".join(sorted(fault for fault in known if _tells(told, *_parted(fault))))
     return "passed"
+
+
+def _tells(message: str, path: str, code: str) -> bool:
+    """Whether a message tells a fault, and not only one whose path ends alike."""
+    return any(f"{before} {path}: {code} (declared" in message for before in ("signature:", ";"))
 
 
 def plain_enforced(group: str) -> dict[str, Any]:

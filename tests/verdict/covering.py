@@ -14,8 +14,7 @@ def pairs_of(row: Mapping[str, Any]) -> set[Pair]:
 
 
 def every_pair(settings: Mapping[str, Sequence[Any]]) -> set[Pair]:
-    two = combinations(settings.items(), 2)
-    return {frozenset(((a, x), (b, y))) for (a, xs), (b, ys) in two for x in xs for y in ys}
+    return {frozenset(pair) for pair in _in_order(settings)}
 
 
 def covering_rows(settings: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
@@ -24,10 +23,10 @@ def covering_rows(settings: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]
     Args:
         settings: the values of each setting.
     """
-    order = {frozenset(pair): number for number, pair in enumerate(_in_order(settings))}
-    open_pairs, rows = set(order), []
+    order = [frozenset(pair) for pair in _in_order(settings)]
+    open_pairs, rows = set(order), list[dict[str, Any]]()
     while open_pairs:
-        row = dict(sorted(min(open_pairs, key=order.__getitem__), key=lambda item: list(settings).index(item[0])))
+        row = dict(next(pair for pair in order if pair in open_pairs))
         for name in settings:
             if name not in row:
                 row[name] = max(settings[name], key=lambda value: _gain(row, name, value, open_pairs))
