@@ -14,13 +14,14 @@ export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-images test test-all coverage lint format zip bench constraints clean check-java
+.PHONY: help demo demo-images test test-all test-matrix coverage lint format zip bench constraints clean check-java
 
 help:
 	@echo "make demo         score 336,776 real flights end to end; outputs in DEMO_DIR ($(DEMO_DIR))"
 	@echo "make demo-images  digits as a tensor: the refusal, the rounding that was asked for, the scores"
 	@echo "make test         lint and every test that needs nothing but Python and Java"
 	@echo "make test-all     lint and all tests; those whose tools are missing skip themselves"
+	@echo "make test-matrix  the table of verdicts on other versions of Spark, each in an environment of its own"
 	@echo "make coverage     the tests of make test, with coverage"
 	@echo "make lint         ruff, mypy, import-linter"
 	@echo "make format       ruff's fixes and formatting"
@@ -80,6 +81,10 @@ test: check-java lint
 
 test-all: check-java lint
 	$(BIN)/python -m pytest
+
+# Spark 3.5 is in make test as well
+test-matrix: check-java $(VENV)/.test-stamp
+	$(BIN)/python -m pytest tests/verdict/test_spark35.py
 
 coverage: check-java $(VENV)/.test-stamp
 	$(BIN)/python -m pytest --cov -m "not ($(LEFT_OUT))"

@@ -1,0 +1,29 @@
+"""The same verdicts from other versions of Spark, each in an environment of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.verdict.environments import VERSIONS, answers_of, python_with, wrong
+
+OLDEST, *LATER = VERSIONS
+
+
+def judge(version: str) -> None:
+    found = answers_of(python_with(version))
+    assert found["version"] == version
+    assert wrong(found) == []
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+def test_the_oldest_spark_says_the_same() -> None:
+    judge(OLDEST)
+
+
+@pytest.mark.matrix
+@pytest.mark.slow
+@pytest.mark.spark
+@pytest.mark.parametrize("version", LATER)
+def test_every_minor_of_spark_4_says_the_same(version: str) -> None:
+    judge(version)
