@@ -37,7 +37,7 @@ def python_with(version: str) -> Path:
     python, stamp = folder / "bin" / "python", folder / ".stamp"
     digest = hashlib.sha256("\n".join([sys.version, *pins(version)]).encode()).hexdigest()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.with_suffix(".lock"), "w") as lock:
+    with open(folder.parent / f"{folder.name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two test runs at once must not install into one another
         if not stamp.exists() or stamp.read_text() != digest:
             _run(sys.executable, "-m", "venv", "--clear", str(folder))
