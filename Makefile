@@ -14,7 +14,7 @@ export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-images test test-all test-matrix coverage lint format zip bench constraints clean check-java
+.PHONY: help demo demo-images test fuzz test-all test-matrix coverage lint format zip bench constraints clean check-java
 
 help:
 	@echo "make demo         score 336,776 real flights end to end; outputs in DEMO_DIR ($(DEMO_DIR))"
@@ -23,6 +23,7 @@ help:
 	@echo "make test-all     lint and all tests; those whose tools are missing skip themselves"
 	@echo "make test-matrix  the table of verdicts on other versions of Spark, each in an environment of its own"
 	@echo "make coverage     the tests of make test, with coverage"
+	@echo "make fuzz         casts on random values against the oracle, until stopped"
 	@echo "make lint         ruff, mypy, import-linter"
 	@echo "make format       ruff's fixes and formatting"
 	@echo "make zip          build/sparksig.zip for spark-submit --py-files"
@@ -85,6 +86,9 @@ test-all: check-java lint
 # Spark 3.5 is in make test as well
 test-matrix: check-java $(VENV)/.test-stamp
 	$(BIN)/python -m pytest tests/verdict/test_spark35.py
+
+fuzz: check-java $(VENV)/.test-stamp
+	$(BIN)/python -m tests.enforcement.fuzz
 
 coverage: check-java $(VENV)/.test-stamp
 	$(BIN)/python -m pytest --cov -m "not ($(LEFT_OUT))"

@@ -99,12 +99,30 @@ def _stays_finite(cast: Cast, x: str, y: str) -> str:
 
 
 def _survives(cast: Cast, x: str, y: str) -> str:
-    if cast.target.suffix is not None:
-        return f"try_cast({y} as {carrier(cast.source)}) = {x}"
-    # float16 has no Spark type to go to and come back from: a multiple of 2^-24 whose upper 11 bits are all there is
-    h = f"try_cast({x} as double)"
-    exact = f"{h} * 16777216D = rint({h} * 16777216D) and {h} * 4398046511105D - ({h} * 4398046511105D - {h}) = {h}"
-    return f"(isnan({h}) or abs({h}) = cast('Infinity' as double) or ({exact}))"
+    if cast.target.suffix is None:
+        # float16 has no Spark type to come back from: it is a multiple of 2^-24 whose upper 11 bits are all there is
+        h = f"try_cast({x} as double)"
+        exact = f"{h} * 16777216D = rint({h} * 16777216D) and {h} * 4398046511105D - ({h} * 4398046511105D - {h}) = {h}"
+        return f"(isnan({h}) or abs({h}) = cast('Infinity' as double) or ({exact}))"
+    if isinstance(cast.source, Fixed) and cast.source.scale == 0:
+        return f"{_whole_number(f'try_cast({y} as double)')} = {x}"
+    return f"try_cast({y} as {carrier(cast.source)}) = {x}"
+
+
+def _whole_number(y: str) -> str:
+    """A double without a fraction as a decimal of exactly its value; null beyond 38 digits.
+
+    Not by a cast: Spark goes through the double's shortest text, which is another number from 2^53 on. The double is
+    cut into parts that a long holds, which loses no bit, since every step is by a power of two.
+    """
+    high = f"({y} / 18446744073709551616D)"
+    top = f"try_cast(if({high} < 0, ceil({high}), floor({high})) as long)"
+    rest = f"({y} - cast({top} as double) * 18446744073709551616D)"
+    middle = f"try_cast(if({rest} < 0, ceil({rest} / 4294967296D), floor({rest} / 4294967296D)) as long)"
+    low = f"try_cast({rest} - cast({middle} as double) * 4294967296D as long)"
+    upper = f"try_multiply(cast({top} as decimal(20,0)), 18446744073709551616BD)"
+    lower = f"(cast({middle} as decimal(20,0)) * 4294967296BD + cast({low} as decimal(20,0)))"
+    return f"try_add({upper}, {lower})"
 
 
 def cast_value(cast: Cast, x: str) -> str:

@@ -125,8 +125,8 @@ def _to_float(value: Any, source: str, target: str, rounding: bool) -> float:
             raise Refused("NOT_EXACT")
         return result
     p, s = map(int, re.findall(r"\d+", source))
-    # the way back is Spark's: a float goes as the double of its value, a double as its shortest decimal text
-    back = Decimal(repr(result)).quantize(Decimal(1).scaleb(-s), context=WIDE)
+    # whole numbers are compared exactly; with a fraction the way back is Spark's, by the double's shortest decimal text
+    back = Decimal(result) if s == 0 else Decimal(repr(result)).quantize(Decimal(1).scaleb(-s), context=WIDE)
     if not rounding and not (target == "double" and p <= 15) and back != value:
         raise Refused("NOT_EXACT")
     return result

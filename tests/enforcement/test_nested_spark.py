@@ -15,7 +15,8 @@ from sparksig import Policy, Schema, plan, tag
 from sparksig.enforcement import spelling, sql
 from sparksig.enforcement.frames import opened
 from tests.enforcement import oracle
-from tests.enforcement.test_casts_spark import SOURCES, TARGETS, same
+from tests.enforcement.edges import SOURCES, TARGETS
+from tests.enforcement.test_casts_spark import same
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
