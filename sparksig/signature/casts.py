@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from sparksig.errors import Code
 from sparksig.signature.dtypes import ELEMENTS, Element, Kind
@@ -80,95 +80,87 @@ class Between:
         return f"between {self.low} and {self.high}"
 
 
+class _Worded:
+    """A guard whose words are the same for every value and type."""
+
+    __slots__ = ()
+    words: ClassVar[str]
+
+    def __str__(self) -> str:
+        return self.words
+
+
 @dataclass(frozen=True, slots=True)
-class NotNan:
+class NotNan(_Worded):
     """x is not NaN."""
 
     code: Code = Code.NAN
-
-    def __str__(self) -> str:
-        return "not NaN"
+    words: ClassVar[str] = "not NaN"
 
 
 @dataclass(frozen=True, slots=True)
-class Integral:
+class Integral(_Worded):
     """x has nothing after the point."""
 
     code: Code = Code.NOT_EXACT
-
-    def __str__(self) -> str:
-        return "integral"
+    words: ClassVar[str] = "integral"
 
 
 @dataclass(frozen=True, slots=True)
-class StaysFinite:
+class StaysFinite(_Worded):
     """The cast does not make an infinity out of a finite x."""
 
     code: Code = Code.OUT_OF_RANGE
-
-    def __str__(self) -> str:
-        return "does not become infinite"
+    words: ClassVar[str] = "does not become infinite"
 
 
 @dataclass(frozen=True, slots=True)
-class Survives:
+class Survives(_Worded):
     """x is the same after the way to the target and back; NaN and infinities are."""
 
     code: Code = Code.NOT_EXACT
-
-    def __str__(self) -> str:
-        return "survives the way there and back"
+    words: ClassVar[str] = "survives the way there and back"
 
 
 @dataclass(frozen=True, slots=True)
-class Matches:
+class Matches(_Worded):
     """The whole text x matches the grammar, a regular expression that Java and Python read alike."""
 
     grammar: str
     code: Code = Code.UNPARSABLE
-
-    def __str__(self) -> str:
-        return "matches the grammar"
+    words: ClassVar[str] = "matches the grammar"
 
 
 @dataclass(frozen=True, slots=True)
-class Castable:
+class Castable(_Worded):
     """The cast of the text x has a value: a number inside the target's range, a day that the calendar has."""
 
     code: Code = Code.OUT_OF_RANGE
-
-    def __str__(self) -> str:
-        return "has a value in the target type"
+    words: ClassVar[str] = "has a value in the target type"
 
 
 @dataclass(frozen=True, slots=True)
-class NoUnderflow:
+class NoUnderflow(_Worded):
     """A text x that is not zero does not become 0."""
 
     code: Code = Code.OUT_OF_RANGE
-
-    def __str__(self) -> str:
-        return "does not become 0"
+    words: ClassVar[str] = "does not become 0"
 
 
 @dataclass(frozen=True, slots=True)
-class Micros:
+class Micros(_Worded):
     """The text x has no digit other than 0 beyond the microsecond, which is what a Spark timestamp holds."""
 
     code: Code = Code.NOT_EXACT
-
-    def __str__(self) -> str:
-        return "nothing beyond the microsecond"
+    words: ClassVar[str] = "nothing beyond the microsecond"
 
 
 @dataclass(frozen=True, slots=True)
-class InNanoseconds:
+class InNanoseconds(_Worded):
     """The moment x is one that datetime64[ns] holds: from 1677-09-21 00:12:43.145225 to 2262-04-11 23:47:16.854775."""
 
     code: Code = Code.OUT_OF_RANGE
-
-    def __str__(self) -> str:
-        return "a moment that datetime64[ns] holds"
+    words: ClassVar[str] = "a moment that datetime64[ns] holds"
 
 
 Guard: TypeAlias = (
