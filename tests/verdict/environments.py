@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.verdict import cases
+from tests.verdict import cases, places
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPT = Path(__file__).parent / "run_cases.py"
@@ -65,4 +65,6 @@ def answers_of(python: Path | str, *flags: str) -> dict[str, Any]:
 
 def wrong(found: dict[str, Any]) -> list[str]:
     """Where the answers are not the ones that they must be everywhere."""
-    return cases.differences(found["answers"], json.loads(json.dumps(cases.expected_answers())))
+    wanted = json.loads(json.dumps(cases.expected_answers()))
+    ends = cases.differences(found["ends"], places.expected_ends())
+    return cases.differences(found["answers"], wanted) + ends

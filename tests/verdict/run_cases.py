@@ -40,13 +40,14 @@ def main() -> None:
     given = parser.parse_args()
     os.environ["PYSPARK_PYTHON"] = sys.executable  # a worker would run the `python3` of PATH
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    from tests.verdict import cases
+    from tests.verdict import cases, places
 
     spark = session(given.remote)
     if not given.remote:
         spark.sparkContext.setLogLevel("OFF")
     found = cases.answers(cases.frame(spark).repartition(3))
-    print(json.dumps({"version": spark.version, "kind": type(spark).__module__, "answers": found}))
+    kind = type(spark).__module__
+    print(json.dumps({"version": spark.version, "kind": kind, "answers": found, "ends": places.placed(spark)}))
     spark.stop()
 
 

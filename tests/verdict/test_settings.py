@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sparksig import ColSpec, Schema, enforce, split
-from tests.verdict import cases
+from sparksig import ColSpec, Schema, split
+from tests.verdict import cases, places
 from tests.verdict.covering import covering_rows, every_pair, pairs_of
 
 if TYPE_CHECKING:
@@ -116,7 +116,6 @@ def test_the_settings_are_the_sessions_again(spark: SparkSession) -> None:
 
 
 NAN = float("nan")
-X = Schema([ColSpec("double", "x")])
 
 
 @pytest.mark.parametrize("allow_nan", [True, False])
@@ -125,7 +124,7 @@ def test_a_cached_frame_keeps_its_rows_of_nan(spark: SparkSession, allow_nan: bo
     df = spark.createDataFrame([(NAN, 1), (0.5, 2), (NAN, 3), (None, 4)], "x double, n int").repartition(2).cache()
     try:
         assert df.count() == 4
-        parts = split(df, X, allow_nan=allow_nan, keep=["n"])
+        parts = split(df, places.X, allow_nan=allow_nan, keep=["n"])
         accepted = sorted(row["n"] for row in parts.accepted.collect())
         quarantined = {row["n"]: cases.verdict(row["_violations"]) for row in parts.quarantined.collect()}
         assert accepted == ([1, 2, 3] if allow_nan else [2])
@@ -140,25 +139,7 @@ def test_a_cached_frame_keeps_its_rows_of_nan(spark: SparkSession, allow_nan: bo
         df.unpersist()
 
 
-def ends(query: DataFrame) -> str:
-    """How a query ends: with how many rows, or with which fault."""
-    try:
-        return f"{len(query.collect())} rows"
-    except Exception as error:
-        assert "x: NULL" in str(error)
-        return "fails"
-
-
-@pytest.mark.parametrize("condition", ["n < 10", "n = 999", "n < 10 and x > 0", "x is not null"])
-def test_a_filter_above_enforce_has_one_verdict_in_one_file_or_ten(
-    spark: SparkSession, tmp_path: Path, condition: str
-) -> None:
-    """A filter that reached the scan would skip the files without a match, and the bad row with them."""
-    rows = spark.range(1000).selectExpr("if(id = 500, null, cast(id as double)) as x", "cast(id as int) as n")
-    rows.repartition(1).write.parquet(str(tmp_path / "one"))
-    rows.repartitionByRange(10, "n").write.parquet(str(tmp_path / "ten"))
-    found = {}
-    for layout in ("one", "ten"):
-        assert len(list((tmp_path / layout).glob("*.parquet"))) == {"one": 1, "ten": 10}[layout]
-        found[layout] = ends(enforce(spark.read.parquet(str(tmp_path / layout)), X, keep=["n"]).where(condition))
-    assert found == {"one": "fails", "ten": "fails"}
+@pytest.mark.parametrize("adaptive", ["true", "false"])
+def test_enforce_judges_the_rows_it_was_given_and_no_others(spark: SparkSession, adaptive: str) -> None:
+    with configured(spark, {"spark.sql.adaptive.enabled": adaptive}):
+        assert cases.differences(places.placed(spark), places.expected_ends()) == []

@@ -1,0 +1,83 @@
+"""Where `enforce` stands in a query decides which rows it judges: those of the frame it was given, and no others.
+
+An optimizer that moved the check would judge rows that the query had dropped, or the other table of a join, or skip a
+bad row with the file that it is in. Optimizers differ by version. Imports no test tool, as the cases do.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sparksig import ColSpec, Schema, enforce
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+X = Schema([ColSpec("double", "x")])
+CONDITIONS = ("n < 10", "n = 999", "n < 10 and x > 0", "x is not null")
+FAILS = "fails"
+
+
+def ends(act: Callable[[], object]) -> str:
+    """How an action ends: what it gives, or with the fault of the bad row."""
+    try:
+        return str(act())
+    except Exception as error:
+        return FAILS if "x: NULL" in str(error) else f"{type(error).__name__}: {error}"
+
+
+def placed(spark: SparkSession) -> dict[str, str]:
+    """How each query ends that drops the bad row before `enforce`, keeps it, or filters it away behind."""
+    from pyspark.sql import functions as F
+
+    df = spark.createDataFrame([(1, 0.5), (2, None), (3, 1.5)], "n int, x double").repartition(2)
+    good = spark.createDataFrame([(1,), (3,)], "n int")
+    by_python = df.where(F.udf(lambda n: n != 2, "boolean")("n"))
+    enforced = enforce(df.where("n <> 2"), X, keep=["n"])
+    actions: dict[str, Callable[[], object]] = {
+        "dropped by a join": enforce(df.join(good, "n"), X).count,
+        "dropped by a semi join": enforce(df.join(good, "n", "left_semi"), X).count,
+        "dropped by an anti join": enforce(df.join(df.where("n = 2"), "n", "left_anti"), X).count,
+        "dropped by Python": enforce(by_python, X).count,
+        "dropped by an aggregate": enforce(df.groupBy().agg(F.max("x").alias("x")), X).count,
+        "dropped by having": enforce(df.groupBy("n").agg(F.max("x").alias("x")).where("n <> 2"), X).count,
+        "in the other table": enforced.join(df.withColumnRenamed("x", "y"), "n").count,
+        "under the same name in the other table": enforced.select("x").join(df, "x", "left").count,
+        "kept, and counted": enforce(df, X).count,
+        "kept, and another column read": lambda: enforce(df, X, keep=["n"]).select("n").collect(),
+        "kept, and joined away": enforce(df, X, keep=["n"]).join(good, "n").count,
+    }
+    return {name: ends(act) for name, act in actions.items()} | filtered(spark)
+
+
+def filtered(spark: SparkSession) -> dict[str, str]:
+    """How a filter above `enforce` ends, with the bad row in the one file or in one of ten."""
+    rows = spark.range(1000).selectExpr("if(id = 500, null, cast(id as double)) as x", "cast(id as int) as n")
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for files, layout in ((1, rows.repartition(1)), (10, rows.repartitionByRange(10, "n"))):
+            path = Path(folder, str(files))
+            layout.write.parquet(str(path))
+            assert len(list(path.glob("*.parquet"))) == files
+            for condition in CONDITIONS:
+                query = enforce(spark.read.parquet(str(path)), X, keep=["n"]).where(condition)
+                found[f"{condition}, {files} file(s)"] = ends(_collected(query))
+    return found
+
+
+def _collected(query: DataFrame) -> Callable[[], object]:
+    return lambda: len(query.collect())
+
+
+def expected_ends() -> dict[str, str]:
+    """How they must end, everywhere."""
+    dropped = ("a join", "a semi join", "an anti join", "Python", "having")
+    return {
+        **{f"dropped by {what}": "2" for what in dropped},
+        **{"dropped by an aggregate": "1", "in the other table": "2", "under the same name in the other table": "2"},
+        **{name: FAILS for name in ("kept, and counted", "kept, and another column read", "kept, and joined away")},
+        **{f"{condition}, {files} file(s)": FAILS for condition in CONDITIONS for files in (1, 10)},
+    }
