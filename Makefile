@@ -20,7 +20,7 @@ help:
 	@echo "make demo         score 336,776 real flights end to end; outputs in DEMO_DIR ($(DEMO_DIR))"
 	@echo "make demo-images  digits as a tensor: the refusal, the rounding that was asked for, the scores"
 	@echo "make test         lint and every test that needs nothing but Python and Java"
-	@echo "make test-all     lint and all tests; those whose tools are missing skip themselves"
+	@echo "make test-all     make test, then every suite that needs more, one line each"
 	@echo "make test-matrix  the table of verdicts on other versions of Spark, each in an environment of its own"
 	@echo "make coverage     the tests of make test, with coverage"
 	@echo "make fuzz         casts on random values against the oracle, until stopped"
@@ -80,10 +80,14 @@ demo-images: check-java $(VENV)/.demo-stamp
 test: check-java lint
 	$(BIN)/python -m pytest -m "not ($(LEFT_OUT))"
 
-test-all: check-java lint
-	$(BIN)/python -m pytest
+SUITES := matrix cluster airflow mlflow_server browser docker local_java
 
-# Spark 3.5 is in make test as well
+test-all: test
+	@failed=0; for suite in $(SUITES); do \
+	    line=$$($(BIN)/python -m pytest -q -m $$suite 2>&1); code=$$?; \
+	    if [ $$code -eq 5 ]; then echo "$$suite: no tests yet"; continue; fi; \
+	    echo "$$suite: $$(echo "$$line" | tail -n 1)"; [ $$code -eq 0 ] || failed=1; done; exit $$failed
+
 test-matrix: check-java $(VENV)/.test-stamp
 	$(BIN)/python -m pytest tests/verdict/test_spark35.py
 
