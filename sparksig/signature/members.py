@@ -7,6 +7,7 @@ declared type and the value's class: never by the value, nor by a key that exist
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ class _Judge:
 
     def judge(self, value: object, declared: ColumnType, path: str, required: bool) -> object:
         if isinstance(declared, AnyType):
-            return value
+            return copied(value)
         if self.reading.null(value, declared):
             if required:
                 self.wrong(path, Code.NULL, f"null, but {declared!r} is required")
@@ -124,10 +125,20 @@ class _Judge:
         for member in declared.properties:
             place = f"{path}.{member.name}"
             if member.name in value:
-                result[member.name] = self.judge(value[member.name], member.dtype, place, member.required)
+                result[member.name] = self.judge(value[member.name], member.dtype, place, bool(member.required))
             elif member.required:
                 self.wrong(place, Code.MISSING_FIELD, "required, but the object has no such member")
         return result
+
+
+def copied(value: object) -> object:
+    """The value; of lists, dicts and arrays a copy, at every level, so that nobody else holds a part of it.
+
+    >>> source = [1, {"a": []}]
+    >>> copied(source) == source, copied(source)[1] is source[1]
+    (True, False)
+    """
+    return copy.deepcopy(value) if isinstance(value, list | dict | tuple | set | np.ndarray) else value
 
 
 def is_null(value: object, declared: ColumnType) -> bool:
@@ -215,7 +226,8 @@ def _moment(value: object) -> object:
 
 def _from_text(text: str) -> object:
     no_datetime = Fault("a text that is no datetime", Code.UNPARSABLE, "write it as 2024-01-31 or 2024-01-31T12:00:00")
-    if not text[:1].isdigit() and text[:1] not in "+-":  # numpy reads `now` and `today`, and '' as a null
+    start = text.strip()[:1]
+    if not start.isdigit() and (not start or start not in "+-"):  # numpy reads `now` and `today`, and '' as a null
         return no_datetime
     try:
         with warnings.catch_warnings():

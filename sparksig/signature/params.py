@@ -262,8 +262,9 @@ def _read_param(data: object, path: str, findings: Findings) -> ParamSpec | None
     if not isinstance(data, Mapping):
         findings.wrong(path, f"a param is an object, not {json_kind(data)}")
         return None
-    if "type" not in data and str(data.get("dtype")) in DataType.__members__:  # as older versions of MLflow wrote it
-        data = {"type": data["dtype"], **{key: value for key, value in data.items() if key != "dtype"}}
+    if "dtype" in data:  # as older versions of MLflow wrote it; beside it, `type` counts
+        kind = data.get("type") or (data["dtype"] if str(data["dtype"]) in DataType.__members__ else None)
+        data = {"type": kind, **{key: value for key, value in data.items() if key not in ("type", "dtype")}}
     compound = ("properties",) if data.get("type") == "object" else ()
     findings.only(data, ("name", "type", "default", "shape", *compound), path, fatal=True)
     for key in ("name", "default"):

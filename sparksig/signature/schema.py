@@ -23,6 +23,7 @@ from sparksig.signature.types import (
     json_kind,
     parse_json,
     presence,
+    presence_flag,
     read_required,
     read_type,
 )
@@ -53,7 +54,9 @@ class ColSpec:
     def __init__(self, type: ColumnType | str, name: str | int | None = None, required: bool | None = True) -> None:
         object.__setattr__(self, "type", as_type(type, "a column" if name is None else f"column {name!r}"))
         object.__setattr__(self, "name", _name(name))
-        object.__setattr__(self, "required", required)
+        object.__setattr__(
+            self, "required", presence_flag(required, "a column" if name is None else f"column {name!r}")
+        )
 
     def __repr__(self) -> str:
         name = "" if self.name is None else f"{self.name!r}: "

@@ -120,7 +120,7 @@ class Property:
     Args:
         name: the key.
         dtype: its type, or the name of a scalar type.
-        required: whether the key must be there and its value not be null.
+        required: whether the key must be there and its value not be null. None, which JSON may say, means optional.
 
     Raises:
         SignatureError: `name` is no text or `dtype` no type.
@@ -128,14 +128,14 @@ class Property:
 
     name: str
     dtype: ColumnType
-    required: bool
+    required: bool | None
 
-    def __init__(self, name: str, dtype: ColumnType | str, required: bool = True) -> None:
+    def __init__(self, name: str, dtype: ColumnType | str, required: bool | None = True) -> None:
         if not isinstance(name, str):
             raise SignatureError(f"the name of a Property is text, not {type(name).__name__}")
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "dtype", as_type(dtype, f"Property {name!r}"))
-        object.__setattr__(self, "required", required)
+        object.__setattr__(self, "required", presence_flag(required, f"Property {name!r}"))
 
     def __repr__(self) -> str:
         return f"{self.name}: {self.dtype!r} ({presence(self.required)})"
@@ -241,6 +241,17 @@ _CONTENT = {"array": "items", "object": "properties", "map": "values"}
 def presence(required: bool | None) -> str:
     """`required` or `optional`, as reprs say it."""
     return "required" if required else "optional"
+
+
+def presence_flag(given: object, where: str) -> bool | None:
+    """`given` as the value of `required`.
+
+    Raises:
+        SignatureError: it is neither a boolean nor None; `where` says what it was given for.
+    """
+    if given is None or isinstance(given, bool):
+        return given
+    raise SignatureError(f"{where}: required is True or False, not {json_kind(given)}")
 
 
 def duplicates(names: Iterable[str]) -> list[str]:
@@ -368,7 +379,7 @@ def _read_object(data: object, path: str, findings: Findings) -> Object | None:
         dtype = read_type(form, place, findings, extra=("required",))
         required = read_required(form, place, findings, missing=True)
         if dtype is not None:
-            members.append(Property(str(name), dtype, bool(required)))
+            members.append(Property(str(name), dtype, required))
     if len(findings.problems) > before:
         return None
     try:

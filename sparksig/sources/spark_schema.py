@@ -116,7 +116,9 @@ def _type_json(kind: ColumnType, required: bool, any_type: str | None) -> Any:
             inner = _type_json(value, required, any_type)
             return {"type": "map", "keyType": "string", "valueType": inner, "valueContainsNull": not required}
         case Object(properties):
-            fields = [_field(p.name, _type_json(p.dtype, p.required, any_type), p.required) for p in properties]
+            fields = [
+                _field(p.name, _type_json(p.dtype, bool(p.required), any_type), bool(p.required)) for p in properties
+            ]
             return {"type": "struct", "fields": fields}
         case SparkMLVector():
             return _VECTOR

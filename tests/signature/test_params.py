@@ -128,3 +128,14 @@ def test_a_default_that_json_cannot_say_is_refused_on_writing() -> None:
 def test_repeated_names_are_refused() -> None:
     with pytest.raises(SignatureError, match="'a'"):
         ParamSchema([ParamSpec("a", "long", 1), ParamSpec("a", "long", 2)])
+
+
+def test_nobody_shares_the_values_inside_any() -> None:
+    source = {"x": [1, {"z": 2}]}
+    spec = ParamSpec("o", Object([Property("x", AnyType())]), source)
+    source["x"].append(5)
+    assert spec.default == {"x": [1, {"z": 2}]}
+    given = {"o": {"x": [1]}}
+    resolved = ParamSchema([spec]).resolve(given)
+    resolved["o"]["x"].append(2)
+    assert given == {"o": {"x": [1]}}
