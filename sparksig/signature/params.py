@@ -103,6 +103,15 @@ class ParamSpec:
         shape = None if self.shape is None else list(self.shape)
         return {"name": self.name, "default": _plain(self._default), "shape": shape, **self.dtype.to_dict()}
 
+    @classmethod
+    def from_json_dict(cls, **form: Any) -> ParamSpec:
+        """The param that a JSON form describes. Raises SignatureError with every fault."""
+        findings = Findings()
+        found = _read_param(form, "ParamSpec", findings)
+        findings.close("the ParamSpec")
+        assert found is not None
+        return found
+
 
 def _param_type(dtype: object, name: str) -> DataType | Object:
     kind = as_type(dtype, f"param {name!r}")
@@ -150,7 +159,7 @@ class ParamSchema:
     params: tuple[ParamSpec, ...]
 
     def __init__(self, params: Sequence[ParamSpec]) -> None:
-        if {type(p).__name__ for p in params} - {ParamSpec.__name__}:
+        if not isinstance(params, list | tuple) or not all(isinstance(p, ParamSpec) for p in params):
             raise SignatureError("a ParamSchema takes a list of ParamSpec")
         if repeated := duplicates(p.name for p in params):
             raise SignatureError(f"a ParamSchema names a param twice: {', '.join(map(repr, repeated))}")

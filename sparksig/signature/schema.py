@@ -67,6 +67,15 @@ class ColSpec:
         name = {} if self.name is None else {"name": self.name}
         return {**self.type.to_dict(), **name, "required": self.required}
 
+    @classmethod
+    def from_json_dict(cls, **form: Any) -> ColSpec:
+        """The input that a JSON form describes. Raises SignatureError with every fault."""
+        findings = Findings()
+        found = _read_column(form, "ColSpec", findings)
+        findings.close("the ColSpec")
+        assert found is not None
+        return found
+
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class TensorSpec:
@@ -111,6 +120,15 @@ class TensorSpec:
         """The JSON form."""
         name = {} if self.name is None else {"name": self.name}
         return {**name, "type": "tensor", "tensor-spec": {"dtype": self.type.name, "shape": list(self.shape)}}
+
+    @classmethod
+    def from_json_dict(cls, **form: Any) -> TensorSpec:
+        """The input that a JSON form describes. Raises SignatureError with every fault."""
+        findings = Findings()
+        found = _read_tensor(form, "TensorSpec", findings)
+        findings.close("the TensorSpec")
+        assert found is not None
+        return found
 
 
 Spec: TypeAlias = ColSpec | TensorSpec

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -101,9 +101,11 @@ class Array:
     """
 
     dtype: ColumnType
+    depth: int = field(init=False, compare=False)
 
     def __init__(self, dtype: ColumnType | str) -> None:
         object.__setattr__(self, "dtype", as_type(dtype, "the elements of an Array"))
+        object.__setattr__(self, "depth", _depth(self.dtype))
 
     def __repr__(self) -> str:
         return f"Array({self.dtype!r})"
@@ -111,6 +113,11 @@ class Array:
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return {"type": "array", "items": self.dtype.to_dict()}
+
+    @classmethod
+    def from_json_dict(cls, **form: Any) -> Self:
+        """The type that a JSON form describes. Raises SignatureError with every fault."""
+        return _from_form(cls, form)
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -144,6 +151,13 @@ class Property:
         """The JSON form: one key, the name."""
         return {self.name: self.dtype.to_dict() | {"required": self.required}}
 
+    @classmethod
+    def from_json_dict(cls, **form: Any) -> Property:
+        """The member that a JSON form with one key, the name, describes. Raises SignatureError with every fault."""
+        if len(form) != 1:
+            raise SignatureError(f"the JSON form of a Property has one key, its name, not {len(form)}")
+        return _from_form(Object, {"type": "object", "properties": form}).properties[0]
+
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class Object:
@@ -160,6 +174,7 @@ class Object:
     """
 
     properties: tuple[Property, ...]
+    depth: int = field(init=False, compare=False)
 
     def __init__(self, properties: list[Property]) -> None:
         if not isinstance(properties, list):
@@ -171,6 +186,7 @@ class Object:
         if repeated := duplicates(p.name for p in properties):
             raise SignatureError(f"an Object names a property twice: {', '.join(map(repr, repeated))}")
         object.__setattr__(self, "properties", tuple(sorted(properties, key=lambda p: p.name)))
+        object.__setattr__(self, "depth", _depth(*(p.dtype for p in properties)))
 
     def __repr__(self) -> str:
         return "{" + ", ".join(map(repr, self.properties)) + "}"
@@ -178,6 +194,11 @@ class Object:
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return {"type": "object", "properties": {k: v for p in self.properties for k, v in p.to_dict().items()}}
+
+    @classmethod
+    def from_json_dict(cls, **form: Any) -> Self:
+        """The type that a JSON form describes. Raises SignatureError with every fault."""
+        return _from_form(cls, form)
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -192,9 +213,11 @@ class Map:
     """
 
     value_type: ColumnType
+    depth: int = field(init=False, compare=False)
 
     def __init__(self, value_type: ColumnType | str) -> None:
         object.__setattr__(self, "value_type", as_type(value_type, "the values of a Map"))
+        object.__setattr__(self, "depth", _depth(self.value_type))
 
     def __repr__(self) -> str:
         return f"Map(str -> {self.value_type})"  # str, not repr: MLflow shows `DataType.long` here
@@ -202,6 +225,11 @@ class Map:
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return {"type": "map", "values": self.value_type.to_dict()}
+
+    @classmethod
+    def from_json_dict(cls, **form: Any) -> Self:
+        """The type that a JSON form describes. Raises SignatureError with every fault."""
+        return _from_form(cls, form)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -227,8 +255,29 @@ class SparkMLVector:
         """The JSON form."""
         return {"type": "sparkml_vector"}
 
+    @classmethod
+    def from_json_dict(cls, **form: Any) -> Self:
+        """The type that a JSON form describes. Raises SignatureError with every fault."""
+        return _from_form(cls, form)
+
 
 ColumnType: TypeAlias = DataType | Array | Object | Map | AnyType | SparkMLVector
+
+MAX_DEPTH = 100
+"""How many levels of types may lie in one another; far more than data has, and far less than Python's stack."""
+
+
+def _depth(*inner: ColumnType) -> int:
+    """The levels of a type with these inside.
+
+    Raises:
+        SignatureError: there are too many.
+    """
+    depth = 1 + max(getattr(kind, "depth", 0) for kind in inner)
+    if depth > MAX_DEPTH:
+        raise SignatureError(f"types are nested more than {MAX_DEPTH} levels deep")
+    return depth
+
 
 _SIMPLE: dict[str, ColumnType] = {
     **{scalar.name: scalar for scalar in DataType},
@@ -288,7 +337,8 @@ class Findings:
 
     def wrong(self, path: str, fact: str, hint: str | None = None) -> None:
         """Notes a fault."""
-        self.problems.append(Problem(path, fact, hint=hint))
+        if (problem := Problem(path, fact, hint=hint)) not in self.problems:
+            self.problems.append(problem)
 
     def adopt(self, path: str, error: SignatureError) -> None:
         """Notes the fault that a constructor found."""
@@ -323,6 +373,8 @@ def parse_json(text: str, what: str) -> Any:
     Raises:
         SignatureError: the text is no JSON; the message has the position, not the text.
     """
+    if not isinstance(text, str | bytes | bytearray):
+        raise SignatureError(f"{what} is not JSON: a text is expected, not {json_kind(text)}")
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -334,7 +386,9 @@ def parse_json(text: str, what: str) -> Any:
         raise SignatureError(f"{what} has a number that is too long") from None
 
 
-def read_type(data: object, path: str, findings: Findings, extra: Collection[str] = ()) -> ColumnType | None:
+def read_type(
+    data: object, path: str, findings: Findings, extra: Collection[str] = (), depth: int = 0
+) -> ColumnType | None:
     """The type that a JSON form describes; None when it describes none, which `findings` then say.
 
     Args:
@@ -342,7 +396,11 @@ def read_type(data: object, path: str, findings: Findings, extra: Collection[str
         path: where it stands in its document.
         findings: takes what is wrong or unknown.
         extra: keys beside those of the type itself that are known here.
+        depth: how many types this one lies in.
     """
+    if depth > MAX_DEPTH:
+        findings.wrong("", f"types are nested more than {MAX_DEPTH} levels deep")  # a path would be as long
+        return None
     if not isinstance(data, Mapping):
         findings.wrong(path, f"a type is an object with the key 'type', not {json_kind(data)}")
         return None
@@ -361,14 +419,26 @@ def read_type(data: object, path: str, findings: Findings, extra: Collection[str
         return None
     inside = f"{path}.{content}"
     if name == "object":
-        return _read_object(data[content], inside, findings)
-    element = read_type(data[content], inside, findings)
+        return _read_object(data[content], inside, findings, depth + 1)
+    element = read_type(data[content], inside, findings, depth=depth + 1)
     if element is None:
         return None
     return Array(element) if name == "array" else Map(element)
 
 
-def _read_object(data: object, path: str, findings: Findings) -> Object | None:
+T = TypeVar("T")
+
+
+def _from_form(kind: type[T], form: Mapping[str, Any]) -> T:
+    findings = Findings()
+    found = read_type(form, kind.__name__, findings)
+    findings.close(f"the {kind.__name__}")
+    if not isinstance(found, kind):
+        raise SignatureError(f"the JSON form is no {kind.__name__} but {found!r}")
+    return found
+
+
+def _read_object(data: object, path: str, findings: Findings, depth: int) -> Object | None:
     if not isinstance(data, Mapping):
         findings.wrong(path, f"properties are an object from names to types, not {json_kind(data)}")
         return None
@@ -376,7 +446,7 @@ def _read_object(data: object, path: str, findings: Findings) -> Object | None:
     members: list[Property] = []
     for name, form in data.items():
         place = f"{path}.{printable(name)}"
-        dtype = read_type(form, place, findings, extra=("required",))
+        dtype = read_type(form, place, findings, extra=("required",), depth=depth)
         required = read_required(form, place, findings, missing=True)
         if dtype is not None:
             members.append(Property(str(name), dtype, required))

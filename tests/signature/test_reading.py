@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import pickle
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sparksig.errors import SignatureError
 from sparksig.signature.model_signature import ModelSignature
-from sparksig.signature.params import ParamSchema
-from sparksig.signature.schema import Schema
+from sparksig.signature.params import ParamSchema, ParamSpec
+from sparksig.signature.schema import ColSpec, Schema, TensorSpec
+from sparksig.signature.types import AnyType, Array, Map, Object, Property, SparkMLVector
 
 
 def faults(text: str, kind: Any = Schema) -> dict[str, str]:
@@ -127,3 +130,60 @@ def test_any_json_is_a_schema_or_one_clean_error(value: Any) -> None:
             kind.from_json(json.dumps(value))
         except SignatureError as error:
             assert error.message
+
+
+@pytest.mark.parametrize("levels", [101, 350, 600, 5000])
+def test_types_are_nested_a_hundred_levels_deep_at_most(levels: int) -> None:
+    text = '{"type": "array", "items": ' * levels + '{"type": "long"}' + "}" * levels
+    with pytest.raises(SignatureError) as caught:
+        Schema.from_json(f"[{text}]")
+    assert len(caught.value.problems) <= 1
+
+
+def test_a_hundred_levels_can_be_used() -> None:
+    text = '{"type": "array", "items": ' * 100 + '{"type": "long"}' + "}" * 100
+    schema = Schema.from_json(f"[{text}]")
+    assert pickle.loads(pickle.dumps(schema)) == schema and hash(schema) and repr(schema)
+    assert Schema.from_json(schema.to_json()) == schema
+    with pytest.raises(SignatureError, match="100 levels"):
+        Array(schema.columns[0].type)
+
+
+@pytest.mark.parametrize("text", [None, 5, []])
+def test_what_is_no_text_is_no_json(text: Any) -> None:
+    for read in (Schema.from_json, ParamSchema.from_json, ModelSignature.from_json):
+        with pytest.raises(SignatureError):
+            read(text)
+
+
+@pytest.mark.parametrize("given", [None, 5, {}])
+def test_a_param_schema_takes_a_list(given: Any) -> None:
+    with pytest.raises(SignatureError):
+        ParamSchema(given)
+
+
+def test_required_is_a_boolean() -> None:
+    with pytest.raises(SignatureError):
+        ColSpec("long", "a", "yes")  # type: ignore[arg-type]
+    with pytest.raises(SignatureError):
+        Property("a", "long", 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        ColSpec("long", "a"),
+        ColSpec(Array("string"), "a", required=False),
+        TensorSpec(np.dtype("float32"), (-1, 3), "t"),
+        Array("double"),
+        Map(AnyType()),
+        Object([Property("a", "long", required=False)]),
+        Property("a", Array("long")),
+        SparkMLVector(),
+        ParamSpec("p", "double", 0.5),
+    ],
+)
+def test_each_part_is_read_from_its_own_form(declared: Any) -> None:
+    assert type(declared).from_json_dict(**declared.to_dict()) == declared
+    with pytest.raises(SignatureError):
+        type(declared).from_json_dict(type=5)
