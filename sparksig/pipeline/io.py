@@ -212,9 +212,12 @@ def read_examples(flag: str, path: str) -> Any:
             with files.open_input_stream(inner) as stream:
                 return json.loads(stream.read())
         if suffix in (".csv", ".jsonl", ".ndjson"):
-            read = pyarrow.csv.read_csv if suffix == ".csv" else pyarrow.json.read_json
             with files.open_input_stream(inner) as stream:
-                return read(stream)
+                if suffix != ".csv":
+                    return pyarrow.json.read_json(stream)
+                # an empty field is missing, also among texts; a quoted one says that it is a text
+                nulls = pyarrow.csv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False)
+                return pyarrow.csv.read_csv(stream, convert_options=nulls)
         return ds.dataset(inner, filesystem=files, format="parquet", partitioning="hive").to_table()
     except (pa.ArrowException, OSError, ValueError) as error:  # their words may hold a value
         hint = "a Parquet file or directory, or a file that ends in .csv, .json or .jsonl"

@@ -81,10 +81,12 @@ def infer_schema(data: Any) -> tuple[Schema, list[Problem]]:
         The schema and, for each column that nothing but Any can be declared for, the reason.
 
     Raises:
-        SignatureError: there are no columns, two have one name, or there are pydantic objects inside.
+        SignatureError: there are pydantic objects inside.
     """
     try:
         return _infer(data)
+    except (RecursionError, SignatureError):  # a list that holds itself, types that lie too deep
+        return Schema([ColSpec(AnyType())]), [Problem("", "nested too deeply", Code.UNSUPPORTED_TYPE)]
     except Unfit as unfit:
         problem = Problem(unfit.path, unfit.fact, Code.UNSUPPORTED_TYPE)
         if unfit.fatal:
@@ -110,7 +112,7 @@ def _infer(data: Any) -> tuple[Schema, list[Problem]]:
             return Schema([ColSpec(common([data], "").type)]), []
 
 
-def _tensor(array: np.ndarray[Any, Any], name: str | None = None) -> TensorSpec:
+def _tensor(array: np.ndarray[Any, Any], name: str | int | None = None) -> TensorSpec:
     if array.ndim == 0:
         raise Unfit("an array without dimensions has no batch")
     dtype = np.dtype(array.dtype.kind) if array.dtype.kind in "US" else array.dtype
@@ -121,10 +123,10 @@ def _tensor(array: np.ndarray[Any, Any], name: str | None = None) -> TensorSpec:
 
 
 def _dict(data: dict[Any, Any]) -> tuple[Schema, list[Problem]]:
+    if data and all(isinstance(value, np.ndarray) for value in data.values()) and set(map(type, data)) <= {str, int}:
+        return Schema([_tensor(value, name) for name, value in data.items()]), []
     if not all(isinstance(name, str) for name in data):
         raise Unfit("the keys of a dict are the names of columns: they must be text")
-    if data and all(isinstance(value, np.ndarray) for value in data.values()):
-        return Schema([_tensor(value, name) for name, value in data.items()]), []
     return _schema((name, *_cell(value, name)) for name, value in data.items())
 
 
@@ -191,6 +193,8 @@ def _column_type(column: pd.Series[Any], name: str) -> ColumnType:
         column = column.infer_objects()
     dtype: Any = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
+        if not len(dtype.categories):
+            return AnyType()
         return _column_type(pd.Series(dtype.categories), name)
     if isinstance(dtype, pd.StringDtype) or (dtype == _OBJECT and column.empty):
         return DataType.string
@@ -224,11 +228,16 @@ def _schema(columns: Iterable[tuple[Any, ColumnType | Unfit, bool]]) -> tuple[Sc
                 raise kind
             problems.append(Problem(kind.path, kind.fact, Code.UNSUPPORTED_TYPE))
             kind = AnyType()
-        specs.append(ColSpec(kind, name.item() if isinstance(name, np.integer) else name, not optional))
+        name = name.item() if isinstance(name, np.integer) else name
+        if isinstance(name, bool) or not isinstance(
+            name, str | int
+        ):  # so that every column is known by its name, none can be
+            raise Unfit(f"a column whose name is no text but {class_name(name)}")
+        specs.append(ColSpec(kind, name, not optional))
     if not specs:
         raise Unfit("there are no columns")
     if repeated := duplicates(str(spec.name) for spec in specs):
-        raise SignatureError(f"several columns have one name: {', '.join(map(repr, repeated))}")
+        raise Unfit(f"several columns have one name: {', '.join(map(repr, repeated))}")
     return Schema(specs), problems
 
 
@@ -256,19 +265,24 @@ def common(values: Sequence[object] | np.ndarray[Any, Any], path: str, *, silent
             issubclass(k, float | np.floating) for k in set(map(type, gone))
         )
         return Common(kind, some, some and not floats)
-    if len(kinds) > 1 and not kinds <= {list, np.ndarray}:
+    listed = all(kind is np.ndarray or issubclass(kind, list) for kind in kinds)
+    if len(kinds) > 1 and not listed:
         spoken = np.array([not _is_empty(value) for value in kept])
         if not spoken.all():
             return replace(common(kept[spoken], path, silent=True), missing=some, nulls=some, empty=True)
     if all(issubclass(kind, dict) for kind in kinds):
         return _object(kept, some, silent, path)
-    if kinds <= {list, np.ndarray}:
+    if listed:
+        if any(isinstance(value, np.ndarray) and not value.ndim for value in kept):
+            raise Unfit("an array without dimensions among lists", path)
         return _array(kept, kinds, some, path)
     raise _stranger(kinds, path)
 
 
 def _is_empty(value: object) -> bool:
-    return isinstance(value, list | dict | np.ndarray) and not len(value)
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0 and not len(value)
+    return isinstance(value, list | dict) and not value
 
 
 def _scalar(values: np.ndarray[Any, Any], kinds: set[type], path: str) -> DataType:
@@ -353,6 +367,8 @@ def infer_params(params: Mapping[str, Any]) -> ParamSchema:
     for name, value in params.items():
         try:
             specs.append(_param(str(name), value))
+        except RecursionError:  # a dict that holds itself
+            problems.append(Problem(str(name), "nested too deeply", Code.INVALID_PARAM))
         except Unfit as unfit:
             problems.append(Problem(f"{name}{unfit.path}", unfit.fact, Code.INVALID_PARAM))
         except SignatureError as error:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sparksig.errors import Problem, SignatureError
 from sparksig.signature.model_signature import ModelSignature
+from sparksig.signature.params import ParamSchema
 from sparksig.signature.schema import Schema
 from sparksig.signature.types import AnyType
 from sparksig.tables import printable
@@ -44,8 +45,6 @@ def infer_signature(
     >>> infer_signature(pd.DataFrame({"age": [31.5, None], "city": ["Oslo", "Bari"]})).inputs
     ['age': double (optional), 'city': string (required)]
     """
-    from sparksig.sources.data import infer_params
-
     found: dict[str, Schema | None] = {"inputs": None, "outputs": None}
     for part, data in (("inputs", inputs), ("outputs", outputs)):
         if data is None:
@@ -57,7 +56,7 @@ def infer_signature(
         if problems:
             _warn(part, problems)
         found[part] = schema
-    return ModelSignature(found["inputs"], found["outputs"], infer_params(params) if params else None)
+    return ModelSignature(found["inputs"], found["outputs"], _params(params))
 
 
 def infer_schema(data: Any, *, nullable_as_optional: bool = False) -> Schema:
@@ -85,6 +84,14 @@ def _infer(data: Any, nullable_as_optional: bool) -> tuple[Schema, list[Problem]
     from sparksig.sources.data import infer_schema
 
     return infer_schema(data)
+
+
+def _params(given: Any) -> ParamSchema | None:
+    from sparksig.sources.data import infer_params
+
+    if given is None or (isinstance(given, Mapping) and not given):
+        return None
+    return infer_params(given)
 
 
 def _is_arrow(data: Any) -> bool:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import decimal
 import warnings
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import scipy.sparse as sp
 
 from sparksig.errors import SignatureError
+from sparksig.pipeline.io import read_examples
 from sparksig.sources.inference import infer_schema, infer_signature
 
 
@@ -113,13 +115,6 @@ def test_the_other_columns_keep_their_types_and_all_bad_ones_are_named() -> None
     assert repr(found) == "['a': double (required), 'b': Any (required), 'c': string (required), 'd': Any (required)]"
 
 
-def test_names_that_cannot_be_are_errors_even_when_not_strict() -> None:
-    with pytest.raises(SignatureError, match="'a'"):
-        infer_signature(pd.DataFrame([[1, 2]], columns=["a", "a"]))
-    with pytest.raises(SignatureError):
-        infer_signature(pd.DataFrame([[1]], columns=pd.MultiIndex.from_tuples([("a", "b")])))
-
-
 def test_no_value_is_told() -> None:
     with pytest.raises(SignatureError) as caught:
         infer_signature(cells("s3cret", 5), params={"p": ["s3cret", 5]}, strict=True)
@@ -200,3 +195,49 @@ def test_a_column_without_a_value_is_any_and_named_too() -> None:
         assert repr(infer_signature(data).inputs) == "['a': Any (optional)]"
     with pytest.raises(SignatureError, match="no value says"):
         infer_signature(data, strict=True)
+
+
+CYCLE: dict[str, Any] = {}
+CYCLE["a"] = CYCLE
+LISTS = type("Lists", (list,), {})
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pd.DataFrame([[1, 2]], columns=["a", "a"]),
+        pd.DataFrame([[1, 2]], columns=["a", None]),
+        pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", 1), ("a", 2)])),
+        pd.DataFrame([[1, 2]], columns=[1.5, 2.5]),
+        pd.DataFrame([[1, 2]], columns=[True, False]),
+        pd.DataFrame([[1]], columns=[pd.Timestamp("2024-01-01")]),
+        pd.Series([1], name=("a", 1)),
+        [True, np.array(1.0)],
+        CYCLE,
+    ],
+)
+def test_data_without_usable_columns_are_any(data: Any) -> None:
+    with pytest.warns(UserWarning, match="declared as Any") as caught:
+        assert repr(infer_signature(data).inputs) == "[Any (required)]"
+    assert len(caught) == 1
+    with pytest.raises(SignatureError):
+        infer_signature(data, strict=True)
+
+
+@pytest.mark.parametrize("params", [pd.DataFrame({"a": [1]}), pd.Series([1]), np.array([1, 2]), 5, {"a": CYCLE}])
+def test_params_that_are_none_are_refused(params: Any) -> None:
+    with pytest.raises(SignatureError):
+        infer_signature([1.0], params=params)
+
+
+def test_categories_lists_and_tensors_as_mlflow_reads_them() -> None:
+    with pytest.warns(UserWarning, match="no value says"):
+        assert repr(infer_signature(pd.Series(pd.Categorical([None]), name="c")).inputs) == "['c': Any (optional)]"
+    assert shown({"a": LISTS([1])}) == "['a': Array(long) (required)]"
+    assert shown({0: np.zeros(2)}) == "[0: Tensor('float64', (-1,))]"
+
+
+def test_an_empty_field_of_a_csv_file_is_missing_among_texts_too(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text('age,city,note\n1,Oslo,"a"\n2,,""\n')
+    found = infer_schema(read_examples("DATA", str(tmp_path / "rows.csv")))
+    assert repr(found) == "['age': long (required), 'city': string (optional), 'note': string (required)]"
