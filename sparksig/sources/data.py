@@ -384,11 +384,26 @@ def _param(name: str, value: object) -> ParamSpec:
     if isinstance(value, dict) and value:
         kind = common([value], "").type
         assert isinstance(kind, Object)
-        return ParamSpec(name, kind, value)
+        return ParamSpec(name, _wide(kind), value)
     scalar = _SCALARS.get(type(value))
     if scalar is None:
         raise Unfit(f"a param is a scalar, a list of scalars or a dict, not {class_name(value)}")
     return ParamSpec(name, scalar, value)
+
+
+def _wide(kind: ColumnType) -> Any:
+    """The type with long and double for integer and float, which MLflow does not read back inside an object."""
+    match kind:
+        case DataType.integer:
+            return DataType.long
+        case DataType.float:
+            return DataType.double
+        case Array(element):
+            return Array(_wide(element))
+        case Object(properties):
+            return Object([Property(p.name, _wide(p.dtype), p.required) for p in properties])
+        case _:
+            return kind
 
 
 def _element_type(values: list[object] | np.ndarray[Any, Any]) -> DataType:

@@ -41,6 +41,8 @@ MOMENT = (
 )
 NO_MOMENT = "a datetime param without a default can be written"
 NAT = "a NaT of numpy is a missing value, as a NaT of pandas is"
+NULL_TEXTS = "a column of pandas' string dtype is a string, also where all values are missing"
+LABELS = "a column's name is a text or a whole number: what has other labels is Any"
 MISSING = "a missing value in a list of dicts makes its column optional, however it is spelled"
 ONE_COLUMN = "only the column that cannot be inferred becomes Any; the others keep their names and types"
 SPARK = (
@@ -655,6 +657,32 @@ def _python_values(data: Any) -> Iterator[Any]:
         yield data
 
 
+def _null_texts(given: dict[str, Any]) -> str | None:
+    """MLflow asks the values, which say nothing."""
+    for data in _examples(given):
+        frame = data.to_frame() if isinstance(data, pd.Series) else data
+        if not isinstance(frame, pd.DataFrame) or _problems(data) or frame.empty:
+            continue
+        columns = [frame[name] for name in frame]
+        if any(isinstance(column.dtype, pd.StringDtype) and column.isna().all() for column in columns):
+            return NULL_TEXTS
+    return None
+
+
+def _labels(given: dict[str, Any]) -> str | None:
+    """MLflow takes whatever a DataFrame's labels are for names, if each is there once."""
+    for data in _examples(given):
+        frame = data.to_frame() if isinstance(data, pd.Series) else data
+        if not isinstance(frame, pd.DataFrame) or not frame.columns.is_unique:
+            continue
+        odd = [isinstance(name, bool | float | tuple) and name == name for name in frame.columns]
+        named = frame.set_axis([str(i) for i in range(len(odd))], axis=1)
+        plain = all(isinstance(name, str | int | float | tuple) for name in frame.columns)
+        if any(odd) and plain and _problems(data) and not _problems(named):
+            return LABELS
+    return None
+
+
 def _one_column(given: dict[str, Any]) -> str | None:
     """MLflow declares one unnamed Any for all columns when one of several named ones cannot be inferred."""
     if _params_fail(given):
@@ -696,6 +724,6 @@ RULES = {
     "paramschema_from_json": (_param_schema,),
     "enforce_params": (_enforced,),
     "infer_params": (_inferred_params,),
-    "infer_schema": (_spark, _example_range, _missing, _nat),
-    "infer_signature": (_signature_params, _one_column, _example_range, _missing, _nat),
+    "infer_schema": (_spark, _example_range, _missing, _nat, _null_texts, _labels),
+    "infer_signature": (_signature_params, _one_column, _example_range, _missing, _nat, _null_texts, _labels),
 }

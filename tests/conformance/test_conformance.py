@@ -79,6 +79,11 @@ RULES = [
         differences.OBJECT_ARRAY,
         case("infer_params", params={"p": {"$": "ndarray", "dtype": "O", "shape": [1], "data": [1]}}),
     ),
+    (
+        differences.NULL_TEXTS,
+        case("infer_schema", data={"$": "series", "dtype": "string", "name": "a", "data": [None, None]}),
+    ),
+    (differences.LABELS, case("infer_schema", data={"$": "df", "columns": [[1.5, "int64", [1]]]})),
     (differences.NAT, case("infer_schema", data={"a": {"$": "npdt", "v": "NaT", "unit": "D"}})),
     (differences.NO_PARAMS, case("enforce_params", schema=None, params=None)),
     (differences.EMPTY_LIST, case("infer_params", params={"p": []})),

@@ -68,12 +68,18 @@ VALUES: dict[DataType, st.SearchStrategy[object]] = {
 }
 
 
+# members that are integer, float or datetime are ours alone: MLflow does not read back what it writes there. The same
+# holds for a datetime param without a default, which MLflow cannot even write
+MEMBERS = st.sampled_from([DataType.boolean, DataType.long, DataType.double, DataType.string])
+
+
 @st.composite
 def params(draw: st.DrawFn) -> ParamSpec:
     name = draw(NAMES)
     if draw(st.integers(0, 4)) == 0:
-        value = {"a": draw(VALUES[DataType.long])}
-        return ParamSpec(name, Object([Property("a", "long"), Property("b", "string", False)]), value)
+        kind = draw(MEMBERS)
+        value = {"a": draw(VALUES[kind])}
+        return ParamSpec(name, Object([Property("a", kind), Property("b", "string", False)]), value)
     dtype = draw(st.sampled_from(sorted(VALUES, key=lambda d: d.name)))
     if draw(st.booleans()):
         return ParamSpec(name, dtype, draw(st.lists(VALUES[dtype], max_size=3)), (-1,))

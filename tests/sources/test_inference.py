@@ -14,6 +14,7 @@ import scipy.sparse as sp
 
 from sparksig.errors import SignatureError
 from sparksig.pipeline.io import read_examples
+from sparksig.sources.data import infer_params
 from sparksig.sources.inference import infer_schema, infer_signature
 
 
@@ -241,3 +242,8 @@ def test_an_empty_field_of_a_csv_file_is_missing_among_texts_too(tmp_path: Path)
     (tmp_path / "rows.csv").write_text('age,city,note\n1,Oslo,"a"\n2,,""\n')
     found = infer_schema(read_examples("DATA", str(tmp_path / "rows.csv")))
     assert repr(found) == "['age': long (required), 'city': string (optional), 'note': string (required)]"
+
+
+def test_members_of_object_params_are_types_that_mlflow_reads_back() -> None:
+    [spec] = infer_params({"o": {"a": np.int32(1), "b": [np.float32(1.5)]}})
+    assert repr(spec.dtype) == "{a: long (required), b: Array(double) (required)}"
