@@ -28,7 +28,7 @@ from sparksig.enforcement.steps import (
     VectorNode,
     words,
 )
-from sparksig.errors import Code, PolicyError, Problem
+from sparksig.errors import Code, NotSupportedError, PolicyError, Problem
 from sparksig.signature.casts import Between, Fixed, Guard, InNanoseconds, Source, find_cast, find_rounding
 from sparksig.signature.dtypes import ELEMENTS, SPARK, Element, Kind
 from sparksig.signature.model_signature import ModelSignature
@@ -59,8 +59,11 @@ def plan_table(observed: StructType, signature: ModelSignature | Schema, policy:
         The plan, whose `problems` list every fault of the schema.
 
     Raises:
+        NotSupportedError: the policy asks for a time zone other than UTC, which is not built yet.
         PolicyError: the policy names columns that the signature has not.
     """
+    if policy.time_zone not in (None, "UTC"):
+        raise NotSupportedError(f"time_zone={policy.time_zone!r} is not built yet: datetimes are wall clocks in UTC")
     schema = signature.inputs if isinstance(signature, ModelSignature) else signature
     names = tuple(field.name for field in observed.fields)
     if schema is None:

@@ -81,7 +81,7 @@ def _tensor_value(node: TensorNode, x: str, flat: bool) -> str:
         case Layout.BINARY if flat:
             return x
         case Layout.BINARY:
-            raise NotSupportedError("binary tensors are scored, not yet turned into arrays: tag, split or score them")
+            raise NotSupportedError("binary tensors are judged, not yet turned into arrays: tag or validate them")
         case Layout.NESTED:
             return _nested_cast(node, x, len(node.shape), 0)
         case _:

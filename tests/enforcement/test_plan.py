@@ -13,6 +13,7 @@ import pytest
 from sparksig import (
     ColSpec,
     ModelSignature,
+    NotSupportedError,
     Policy,
     PolicyError,
     Schema,
@@ -149,6 +150,12 @@ def test_options_that_name_what_the_signature_has_not_are_refused() -> None:
         plan(table(a="long", b="double"), AB, policy=Policy(), level="strict")
     with pytest.raises(TypeError):
         plan(table(a="long", b="double"), AB, no_such_option=True)
+
+
+def test_a_time_zone_other_than_utc_is_refused_by_name() -> None:
+    with pytest.raises(NotSupportedError, match="time_zone='Europe/Berlin'"):
+        plan(table(a="long", b="double"), AB, time_zone="Europe/Berlin")
+    assert plan(table(a="long", b="double"), AB, time_zone="UTC").ok
 
 
 def test_a_level_for_a_column_with_a_dot_is_not_a_level_for_its_prefix() -> None:
