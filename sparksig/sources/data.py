@@ -229,16 +229,18 @@ def _schema(columns: Iterable[tuple[Any, ColumnType | Unfit, bool]]) -> tuple[Sc
             problems.append(Problem(kind.path, kind.fact, Code.UNSUPPORTED_TYPE))
             kind = AnyType()
         name = name.item() if isinstance(name, np.integer) else name
-        if isinstance(name, bool) or not isinstance(
-            name, str | int
-        ):  # so that every column is known by its name, none can be
+        # a column that cannot be known by its name leaves nothing by which the others can be
+        if isinstance(name, bool) or not isinstance(name, str | int | None):
             raise Unfit(f"a column whose name is no text but {class_name(name)}")
         specs.append(ColSpec(kind, name, not optional))
     if not specs:
         raise Unfit("there are no columns")
     if repeated := duplicates(str(spec.name) for spec in specs):
         raise Unfit(f"several columns have one name: {', '.join(map(repr, repeated))}")
-    return Schema(specs), problems
+    try:
+        return Schema(specs), problems
+    except SignatureError as error:  # some columns have no name
+        raise Unfit(error.message) from None
 
 
 def common(values: Sequence[object] | np.ndarray[Any, Any], path: str, *, silent: bool = False) -> Common:

@@ -42,6 +42,7 @@ MOMENT = (
 NO_MOMENT = "a datetime param without a default can be written"
 NAT = "a NaT of numpy is a missing value, as a NaT of pandas is"
 NULL_TEXTS = "a column of pandas' string dtype is a string, also where all values are missing"
+OWN_DTYPES = "a column of pandas' own dtypes is what the dtype says: sparse ones, categories of timestamps, empty ones"
 LABELS = "a column's name is a text or a whole number: what has other labels is Any"
 MISSING = "a missing value in a list of dicts makes its column optional, however it is spelled"
 ONE_COLUMN = "only the column that cannot be inferred becomes Any; the others keep their names and types"
@@ -669,6 +670,22 @@ def _null_texts(given: dict[str, Any]) -> str | None:
     return None
 
 
+def _own_dtypes(given: dict[str, Any]) -> str | None:
+    """MLflow asks the values of most of pandas' own dtypes, and refuses sparse ones."""
+    for data in _examples(given):
+        frame = data.to_frame() if isinstance(data, pd.Series) else data
+        if isinstance(frame, pd.DataFrame) and any(map(_only_ours, frame.dtypes, [frame.empty] * frame.shape[1])):
+            return None if _problems(data) else OWN_DTYPES
+    return None
+
+
+def _only_ours(dtype: Any, empty: bool) -> bool:
+    if isinstance(dtype, pd.CategoricalDtype):
+        return empty or dtype.categories.dtype.kind == "M"
+    asked = isinstance(dtype, pd.api.extensions.ExtensionDtype) and not isinstance(dtype, pd.StringDtype)
+    return isinstance(dtype, pd.SparseDtype) or (asked and empty and dtype.kind == "O")
+
+
 def _labels(given: dict[str, Any]) -> str | None:
     """MLflow takes whatever a DataFrame's labels are for names, if each is there once."""
     for data in _examples(given):
@@ -724,6 +741,15 @@ RULES = {
     "paramschema_from_json": (_param_schema,),
     "enforce_params": (_enforced,),
     "infer_params": (_inferred_params,),
-    "infer_schema": (_spark, _example_range, _missing, _nat, _null_texts, _labels),
-    "infer_signature": (_signature_params, _one_column, _example_range, _missing, _nat, _null_texts, _labels),
+    "infer_schema": (_spark, _example_range, _missing, _nat, _null_texts, _own_dtypes, _labels),
+    "infer_signature": (
+        _signature_params,
+        _one_column,
+        _example_range,
+        _missing,
+        _nat,
+        _null_texts,
+        _own_dtypes,
+        _labels,
+    ),
 }

@@ -83,6 +83,10 @@ RULES = [
         differences.NULL_TEXTS,
         case("infer_schema", data={"$": "series", "dtype": "string", "name": "a", "data": [None, None]}),
     ),
+    (
+        differences.OWN_DTYPES,
+        case("infer_schema", data={"$": "series", "dtype": "Sparse[int]", "name": "a", "data": [1]}),
+    ),
     (differences.LABELS, case("infer_schema", data={"$": "df", "columns": [[1.5, "int64", [1]]]})),
     (differences.NAT, case("infer_schema", data={"a": {"$": "npdt", "v": "NaT", "unit": "D"}})),
     (differences.NO_PARAMS, case("enforce_params", schema=None, params=None)),

@@ -247,3 +247,7 @@ def test_an_empty_field_of_a_csv_file_is_missing_among_texts_too(tmp_path: Path)
 def test_members_of_object_params_are_types_that_mlflow_reads_back() -> None:
     [spec] = infer_params({"o": {"a": np.int32(1), "b": [np.float32(1.5)]}})
     assert repr(spec.dtype) == "{a: long (required), b: Array(double) (required)}"
+
+
+def test_a_single_column_may_have_no_name() -> None:
+    assert shown(pd.DataFrame([[1]], columns=[None])) == "[long (required)]"
