@@ -21,7 +21,7 @@ from sparksig.signature.casts import (
     Survives,
     carrier,
 )
-from sparksig.signature.dtypes import SPARK, Element, Kind
+from sparksig.signature.dtypes import ELEMENTS, SPARK, Element, Kind
 
 _NONZERO = r"\A[^eE]*[1-9]"
 _INFINITY = r"\A[+-]?Infinity\z"
@@ -104,9 +104,17 @@ def _survives(cast: Cast, x: str, y: str) -> str:
         h = f"try_cast({x} as double)"
         exact = f"{h} * 16777216D = rint({h} * 16777216D) and {h} * 4398046511105D - ({h} * 4398046511105D - {h}) = {h}"
         return f"(isnan({h}) or abs({h}) = cast('Infinity' as double) or ({exact}))"
-    if isinstance(cast.source, Fixed) and cast.source.scale == 0:
-        return f"{_whole_number(f'try_cast({y} as double)')} = {x}"
-    return f"try_cast({y} as {carrier(cast.source)}) = {x}"
+    back = f"try_cast({y} as {carrier(cast.source)}) = {x}"
+    if not isinstance(cast.source, Fixed):
+        return back
+    double = f"try_cast({y} as double)"
+    if cast.source.scale == 0:
+        return f"{_whole_number(double)} = {x}"
+    if cast.source.high < 1 << ELEMENTS["float64"].digits:
+        return back
+    # from 2^53 on a double has no fraction, and its shortest text is another number
+    whole = f"sign({x} % 1) = 0D and {_whole_number(double)} = try_cast({x} as decimal(38,0))"
+    return f"if(abs({double}) >= 9007199254740992D, {whole}, {back})"
 
 
 def _whole_number(y: str) -> str:

@@ -91,7 +91,7 @@ class JobConfig:
     def _overlaps(self) -> Iterator[Problem]:
         """Places that are one another or lie in one another: one would be read, or replaced, as part of the other."""
         sinks = {"--output": self.output, "--quarantine": self.quarantine}
-        others = {"--input": self.input, "--model": self.model}
+        others = {"--input": self.input, "--model": self.model, "--signature": self.signature or ""}
         if self.output and self.quarantine:
             if is_inside(self.quarantine, self.output):
                 yield _overlap("--quarantine", "--output", self.quarantine, self.output)

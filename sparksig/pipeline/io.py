@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 
 from sparksig.errors import ConfigError, Problem, SinkError
 from sparksig.pipeline.config import plain_path
-from sparksig.sources.observed import Field, StructType, from_arrow, table_from_arrow
+from sparksig.signature.dtypes import SPARK
+from sparksig.sources.observed import Field, ScalarType, StructType, table_from_arrow
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -180,17 +182,41 @@ def parquet_table(flag: str, path: str) -> StructType:
         raise ConfigError("the table cannot be read", problems)
     files, inner = _at(path)
     try:
-        found = ds.dataset(inner, filesystem=files, format="parquet", partitioning="hive")
+        texts = ds.HivePartitioning.discover(infer_dictionary=True)
+        found = ds.dataset(inner, filesystem=files, format="parquet", partitioning=texts)
     except (pa.ArrowException, OSError) as error:
         problem = Problem(flag, f"no Parquet file or directory lies at {path} ({type(error).__name__})")
         raise ConfigError("the table cannot be read", [problem]) from None
     if not found.files:
         raise ConfigError("the table cannot be read", [Problem(flag, f"no Parquet file lies in {path}")])
     # a footer of Spark's knows its types, but not the columns that are folders
-    table, folders = table_from_arrow(found.schema), found.partitioning.schema
-    known = {field.name for field in table.fields}
-    added = [Field(f.name, from_arrow(f.type)) for f in folders if f.name not in known]
-    return StructType((*table.fields, *added))
+    table = table_from_arrow(found.schema)
+    values: dict[str, set[str]] = {}
+    for file in found.files:
+        for folder in Path(file).parent.parts[len(Path(inner).parts) :]:
+            name, equals, value = folder.partition("=")
+            if equals:
+                values.setdefault(unquote(name), set()).add(unquote(value))
+    kept = [field for field in table.fields if field.name not in values]
+    return StructType((*kept, *(Field(name, _folders_type(found)) for name, found in values.items())))
+
+
+def _folders_type(values: set[str]) -> ScalarType:
+    """The type that Spark infers for a column whose values are folder names."""
+    given = values - {"__HIVE_DEFAULT_PARTITION__"}
+    for kind, form in _FOLDERS.items():
+        if given and all(map(form.fullmatch, given)):
+            wide = kind == "integer" and any(not -(2**31) <= int(value) < 2**31 for value in given)
+            return ScalarType(SPARK["long" if wide else kind])
+    return ScalarType(SPARK["string"])
+
+
+_FOLDERS = {
+    "integer": re.compile(r"[+-]?[0-9]{1,18}"),
+    "double": re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"),
+    "date": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+    "timestamp": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?"),
+}
 
 
 def read_examples(flag: str, path: str) -> Any:

@@ -176,9 +176,12 @@ class Outputs:
         if len(self.columns) == 1:
             single = isinstance(prediction, pd.DataFrame) and prediction.shape[1] == 1
             return [prediction.iloc[:, 0] if single else prediction]
-        values = np.asarray(prediction)
-        if values.ndim == 2 and values.shape[1] == len(self.columns):
-            return list(values.T)
+        if isinstance(prediction, np.ndarray) and prediction.ndim == 2 and prediction.shape[1] == len(self.columns):
+            return list(prediction.T)
+        if isinstance(prediction, list) and all(
+            isinstance(row, list | tuple) and len(row) == len(self.columns) for row in prediction
+        ):  # not through numpy, which would make one type of all columns
+            return [list(column) for column in zip(*prediction, strict=True)] or [[] for _ in self.columns]
         fact = f"{len(self.columns)} columns are declared, the model returned {_words(prediction)}"
         raise OutputError("the model's output breaks the output schema", [Problem("", fact, Code.WRONG_OUTPUT)])
 
@@ -225,7 +228,7 @@ def _output_array(column: OutputColumn, values: Any, rows: int) -> pa.Array | Pr
         values = values.reshape(-1)
     try:
         array = _column_array(values)
-    except (pa.ArrowException, TypeError, ValueError):
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
         return _wrong_output(column, _words(values))
     if len(array) != rows * int(np.prod(column.shape, dtype=int)):
         fact = f"the batch has {rows} rows, the model returned {len(array)}"
@@ -239,7 +242,12 @@ def _checked_output(column: OutputColumn, array: pa.Array, rows: int) -> pa.Arra
         array, row = array.cast(arrow_type(column.element)), column.element
     cast = None if row is None else find_cast(row, column.element)
     if cast is None or cast.level > Level.CHECKED:
-        return _wrong_output(column, str(array.type))
+        return _wrong_output(column, _type_words(array.type))
+    if pa.types.is_timestamp(array.type):
+        try:
+            array = array.cast(pa.timestamp("us", tz=array.type.tz))
+        except pa.ArrowInvalid:
+            return _wrong_output(column, "moments that microseconds do not hold")
     entries, faults = cast_array(cast, array)
     if faults:
         codes = ", ".join(f"{int(mask.sum())} x {code}" for code, mask in faults)
@@ -271,6 +279,11 @@ def _column_array(values: Any) -> pa.Array:
 
 def _wrong_output(column: OutputColumn, got: str) -> Problem:
     return Problem(column.name, f"declared {words(column.spec)}, the model returned {got}", Code.WRONG_OUTPUT)
+
+
+def _type_words(kind: pa.DataType) -> str:
+    """An Arrow type without the names in it: a dict's keys may be data."""
+    return str(kind).partition("<")[0] if pa.types.is_nested(kind) else str(kind)
 
 
 def _words(value: Any) -> str:

@@ -102,7 +102,7 @@ class OtherType:
 ObservedType: TypeAlias = ScalarType | DecimalType | ArrayType | StructType | MapType | VectorType | OtherType
 
 _DECIMAL = re.compile(r"decimal\((\d+),\s*(-?\d+)\)")
-_STRINGS = re.compile(r"(var)?char\(\d+\)|string\b.*")  # char, varchar and collated strings hold text like any other
+_STRINGS = re.compile(r"(var)?char\(\d+\)")  # they hold text like any other
 
 
 def from_spark(json_type: Any) -> ObservedType:
@@ -122,12 +122,19 @@ def from_spark(json_type: Any) -> ObservedType:
         case {"type": "map", "keyType": key, "valueType": value, **rest}:
             return MapType(from_spark(key), from_spark(value), bool(rest.get("valueContainsNull", True)))
         case {"type": "struct", "fields": fields}:
-            return StructType(tuple(Field(f["name"], from_spark(f["type"]), bool(f["nullable"])) for f in fields))
+            return StructType(tuple(map(_field, fields)))
         case {"type": "udt", **rest}:
             name = str(rest.get("class") or rest.get("pyClass"))
             return VectorType() if name.endswith(".VectorUDT") else OtherType(f"user-defined type {name}")
         case _:
             return OtherType(str(json_type["type"] if isinstance(json_type, Mapping) else json_type))
+
+
+def _field(field: Mapping[str, Any]) -> Field:
+    # Spark notes collations beside the type; a text that is compared otherwise would be judged otherwise
+    collated = "__COLLATIONS" in (field.get("metadata") or {})
+    kind = OtherType("collated string") if collated else from_spark(field["type"])
+    return Field(field["name"], kind, bool(field["nullable"]))
 
 
 def table_from_spark(json_schema: Mapping[str, Any]) -> StructType:

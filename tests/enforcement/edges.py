@@ -86,7 +86,14 @@ def _decimals(p: int, s: int) -> list[Decimal]:
     step = Decimal(1).scaleb(-s)
     top = Decimal(10**p - 1).scaleb(-s)
     near = [Decimal(w) + d for w in _WHOLE for d in (0, step)]
-    some = [Decimal("0.1"), Decimal("0.5"), Decimal("1.5"), Decimal("123456789.25"), Decimal("90071992547409930")]
+    some = [
+        Decimal("0.1"),
+        Decimal("0.5"),
+        Decimal("1.5"),
+        Decimal("123456789.25"),
+        Decimal("90071992547409930"),
+        Decimal("1152921504606846980"),
+    ]
     values = [0 * step, step, -step, top, -top, top - step, *near, *some]
     return sorted({v for v in values if abs(v) <= top and v == v.quantize(step)})
 

@@ -125,8 +125,9 @@ def _to_float(value: Any, source: str, target: str, rounding: bool) -> float:
             raise Refused("NOT_EXACT")
         return result
     p, s = map(int, re.findall(r"\d+", source))
-    # whole numbers are compared exactly; with a fraction the way back is Spark's, by the double's shortest decimal text
-    back = Decimal(result) if s == 0 else Decimal(repr(result)).quantize(Decimal(1).scaleb(-s), context=WIDE)
+    # whole numbers are compared exactly; with a fraction the way back is Spark's, by the double's shortest text
+    exact = s == 0 or abs(result) >= 2**53
+    back = Decimal(result) if exact else Decimal(repr(result)).quantize(Decimal(1).scaleb(-s), context=WIDE)
     if not rounding and not (target == "double" and p <= 15) and back != value:
         raise Refused("NOT_EXACT")
     return result

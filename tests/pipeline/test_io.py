@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
 
@@ -184,3 +185,12 @@ def test_what_is_no_parquet(tmp_path: Path, content: str | None) -> None:
 
 def test_a_pattern_is_a_name_like_any_other() -> None:
     assert literal_path("/a b/[x]{1,2}*?") == r"/a b/\[x\]\{1,2\}\*\?"
+
+
+def test_columns_that_are_folders_have_the_types_that_spark_infers(tmp_path: Path) -> None:
+    folders = {"day": ["2026-01-01", "2026-01-02"], "n": ["3000000000", "1"], "i": ["1", "2"], "k": ["x", "1"]}
+    table = {"a": [1, 2], **folders}
+    parts = pads.partitioning(pa.schema([(name, pa.string()) for name in ("day", "n", "i", "k")]), flavor="hive")
+    pads.write_dataset(pa.table(table), tmp_path / "t", format="parquet", partitioning=parts)
+    shown = {field.name: str(field.type) for field in parquet_table("TABLE", str(tmp_path / "t")).fields}
+    assert shown == {"a": "long", "day": "date", "n": "long", "i": "integer", "k": "string"}

@@ -134,6 +134,10 @@ def test_numbers_become_the_declared_type_only_without_loss() -> None:
         (DOUBLE, [1.0], "the batch has 2 rows, the model returned 1"),
         (DOUBLE, [1.0, None], r"the model returned 1 null\(s\)"),
         (DOUBLE, [object(), object()], "the model returned list"),
+        (DOUBLE, [{"Anna": 1.0}, {"b": 1.0}], r"the model returned struct \["),
+        (Schema([ColSpec("long")]), [2**63, 1], "the model returned list"),
+        (Schema([ColSpec("datetime")]), np.array(["2026-01-01T00:00:00.000000999"] * 2, "datetime64[ns]"), "moments"),
+        (Schema([ColSpec("datetime")]), np.array(["300000-01-01"] * 2, "datetime64[s]"), "moments"),
         (NAMED, pd.DataFrame({"p": [1.0, 2.0], "n": ["x", "y"]}), "label: declared, but the output has no such column"),
         (NAMED, pd.DataFrame({"p": [1.0, 2.0], "n": ["x", "y"]}), "n: declared long, the model returned string"),
         (NAMED, np.zeros((2, 5)), r"3 columns are declared, the model returned ndarray of shape \(2, 5\)"),
@@ -147,6 +151,11 @@ def test_a_wrong_output_names_the_field_what_was_declared_and_what_came(
 ) -> None:
     with pytest.raises(OutputError, match=told):
         held(schema, prediction)
+
+
+def test_rows_as_tuples_keep_each_column_in_its_own_type() -> None:
+    two = Schema([ColSpec("long", "a"), ColSpec("double", "b")])
+    assert held(two, [(2**53 + 1, 0.5), (1, 1.0)]) == [[2**53 + 1, 1], [0.5, 1.0]]
 
 
 def test_tensor_outputs_of_any_rank_are_not_off_by_one() -> None:
