@@ -145,8 +145,8 @@ def _dtype(dtype: object) -> np.dtype[Any]:
         raise SignatureError("the type of a tensor is a numpy dtype: np.dtype('float32')")
     if dtype.kind in "US" and dtype.itemsize:
         raise SignatureError("a tensor of texts or bytes has no size: np.dtype('str') or np.dtype('bytes')")
-    if dtype.kind == "V":
-        raise SignatureError("a tensor of records cannot be declared")
+    if dtype.kind == "V" and dtype.itemsize:  # MLflow writes such a type, as `void40`, and cannot read it
+        raise SignatureError("a tensor of records, or of void of a size, cannot be declared")
     return dtype.newbyteorder("=")
 
 

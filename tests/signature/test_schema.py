@@ -1,0 +1,8 @@
+
+
+def test_a_tensor_of_void_is_what_mlflow_reads_back_and_no_more() -> None:
+    schema = Schema([TensorSpec(np.dtype("void"), (-1, 2))])
+    assert Schema.from_json(schema.to_json()) == schema
+    for dtype in ("V5", "f4,i8"):
+        with pytest.raises(SignatureError, match="cannot be declared"):
+            TensorSpec(np.dtype(dtype), (-1,))
