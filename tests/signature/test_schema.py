@@ -1,3 +1,11 @@
+"""Schemas at the edge of what can be declared."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sparksig import Schema, SignatureError, TensorSpec
 
 
 def test_a_tensor_of_void_is_what_mlflow_reads_back_and_no_more() -> None:
