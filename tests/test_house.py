@@ -56,8 +56,11 @@ def test_the_doors_are_independent_of_each_other() -> None:
 
 
 def test_no_room_has_more_than_eight_modules() -> None:
-    rooms = [path for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"]
-    sizes = {room.name: len([file for file in room.glob("*.py") if file.name != "__init__.py"]) for room in rooms}
+    rooms = {file.parent for file in PACKAGE.rglob("*.py")} - {PACKAGE}
+    sizes = {
+        str(room.relative_to(PACKAGE)): len([path for path in room.iterdir() if path.name.strip("_") == path.name])
+        for room in rooms
+    }
     assert {name: size for name, size in sizes.items() if size > 8} == {}
 
 

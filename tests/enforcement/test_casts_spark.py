@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sparksig import ColSpec, Policy, Schema, plan, tag
-from sparksig.enforcement import guards, spelling, sql
 from sparksig.enforcement.frames import positional
+from sparksig.enforcement.sql import guards, nodes
+from sparksig.enforcement.sql import statements as sql
 from tests.enforcement import oracle
 from tests.enforcement.edges import SOURCES, TARGETS, some
 
@@ -150,12 +151,12 @@ MUTANTS = {
 def test_a_planted_mistake_is_found(table: DataFrame, monkeypatch: pytest.MonkeyPatch, mutant: str) -> None:
     name, change = MUTANTS[mutant]
     mutated = change(getattr(guards, name))
-    for module in (guards, spelling):
+    for module in (guards, nodes):
         if hasattr(module, name):
             monkeypatch.setattr(module, name, mutated)
     if mutant == "not coalesced":
-        real = spelling._case
-        monkeypatch.setattr(spelling, "_case", lambda *args: (real(*args)[0], _uncoalesced(real(*args)[1])))
+        real = nodes._case
+        monkeypatch.setattr(nodes, "_case", lambda *args: (real(*args)[0], _uncoalesced(real(*args)[1])))
     chosen = [("long", "integer", False), ("double", "float", False), ("string", "double", False)]
     faults, _ = compare(table, chosen)
     assert faults

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sparksig.enforcement.guards import cast_value, judgements, text
+from sparksig.enforcement.sql.guards import cast_value, judgements, text
 from sparksig.enforcement.steps import (
     ELEMENT,
     VALUE,

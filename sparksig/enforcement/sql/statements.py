@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from sparksig.enforcement import spelling
-from sparksig.enforcement.guards import text
+from sparksig.enforcement.sql import nodes
+from sparksig.enforcement.sql.guards import text
 from sparksig.enforcement.steps import (
     AbsentNode,
     ArrayNode,
@@ -58,9 +58,9 @@ def preparations(plan: Plan) -> list[tuple[int, str | None]]:
         match step.node:
             case VectorNode(from_vector=True) | TensorNode(layout=Layout.VECTOR):
                 found.append((step.positions[0], None))
-            case node if spelling.opens_struct(node):
+            case node if nodes.opens_struct(node):
                 kind = plan.table.fields[step.positions[0]].type
-                found.append((step.positions[0], f"cast({column(step.positions[0])} as {spelling.renamed(kind)})"))
+                found.append((step.positions[0], f"cast({column(step.positions[0])} as {nodes.renamed(kind)})"))
     return found
 
 
@@ -84,7 +84,7 @@ def accepted(plan: Plan) -> str | None:
     """The condition that a clean row satisfies, never null; None where no row can be dirty."""
     conditions = []
     for group in _groups(plan, _MANY_CONDITIONS):
-        condition = spelling.clean(group[0].node, "x" if len(group) > 1 else _x(group[0]), 0)
+        condition = nodes.clean(group[0].node, "x" if len(group) > 1 else _x(group[0]), 0)
         if condition is not None:
             conditions.append(condition if len(group) == 1 else f"forall({_array(group)}, x -> {condition})")
     return " and ".join(conditions) if conditions else None
@@ -148,7 +148,7 @@ def _faults(plan: Plan) -> str:
         if len(group) > 1:
             parts.append(_group_faults(group, [order[step.name] for step in group]))
             continue
-        for found in spelling.codes(group[0].node, _x(group[0]), group[0].name, 0):
+        for found in nodes.codes(group[0].node, _x(group[0]), group[0].name, 0):
             singles.append(_fault(str(order[group[0].name]), text(found.path), found.code, found.types))
     parts += [f"array({', '.join(singles)})"] if singles else []
     every = parts[0] if len(parts) == 1 else f"concat({', '.join(parts)})"
@@ -163,7 +163,7 @@ def _group_faults(group: Sequence[Step], order: Sequence[int]) -> str:
     """The faults of columns that are judged alike: one expression for all of them, their paths in one literal."""
     node = group[0].node
     assert isinstance(node, ScalarNode)
-    (found,) = spelling.codes(node, "x", "", 0)
+    (found,) = nodes.codes(node, "x", "", 0)
     places = json.dumps([{"i": i, "p": step.name} for i, step in zip(order, group, strict=True)])
     read = f"from_json({text(places)}, 'array<struct<i:int,p:string>>')"
     codes = f"transform({_array(group)}, x -> {found.code})"
@@ -181,7 +181,7 @@ def _groups(plan: Plan, many: int) -> list[list[Step]]:
     """Steps that are judged alike, together: hundreds of columns must not become hundreds of expressions to analyse."""
     alike: dict[object, list[Step]] = {}
     for i, step in enumerate(plan.steps):
-        lone = not isinstance(step.node, ScalarNode) or spelling.clean(step.node, "x", 0) is None
+        lone = not isinstance(step.node, ScalarNode) or nodes.clean(step.node, "x", 0) is None
         alike.setdefault(i if lone else step.node, []).append(step)
     return [part for group in alike.values() for part in ([group] if len(group) >= many else [[s] for s in group])]
 
@@ -196,7 +196,7 @@ def _array(group: Sequence[Step]) -> str:
 
 def _x(step: Step) -> str:
     """What a step's column is called where it is read; several names, parted by commas, for several columns."""
-    if spelling.opens_struct(step.node) or getattr(step.node, "from_vector", False):
+    if nodes.opens_struct(step.node) or getattr(step.node, "from_vector", False):
         return prepared(step.positions[0])
     if isinstance(step.node, TensorNode) and step.node.layout is Layout.VECTOR:
         return prepared(step.positions[0])
@@ -204,11 +204,11 @@ def _x(step: Step) -> str:
 
 
 def _step_value(step: Step, flat: bool) -> str:
-    if isinstance(step.node, StructNode | ArrayNode | MapNode) and spelling.unchanged(step.node):
+    if isinstance(step.node, StructNode | ArrayNode | MapNode) and nodes.unchanged(step.node):
         return column(step.positions[0])  # the column itself, under the names of its own fields
     if isinstance(step.node, VectorNode) and step.node.from_vector and not flat:
         return column(step.positions[0])
-    return spelling.value(step.node, _x(step), 0, flat)
+    return nodes.value(step.node, _x(step), 0, flat)
 
 
 def needs_vector(plan: Plan) -> list[int]:
