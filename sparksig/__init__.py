@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # a type checker reads imports, and `as` is how they are expo
     from sparksig.enforcement.frames import validate as validate
     from sparksig.enforcement.policy import Policy as Policy
     from sparksig.enforcement.steps import Plan as Plan
+    from sparksig.enforcement.values import enforce_values as enforce_values
     from sparksig.errors import AccountingError as AccountingError
     from sparksig.errors import Code as Code
     from sparksig.errors import ConfigError as ConfigError
@@ -84,6 +85,7 @@ _HOMES = {
     "sparksig.enforcement.policy": "Policy",
     "sparksig.enforcement.steps": "Plan",
     "sparksig.enforcement.frames": "Split enforce plan split tag validate",
+    "sparksig.enforcement.values": "enforce_values",
     "sparksig.models.loading": "load_model",
     "sparksig.models.saving": "save_model",
     "sparksig.scoring.udf": "predict_udf",

@@ -29,7 +29,7 @@ from sparksig.enforcement.steps import (
     words,
 )
 from sparksig.errors import Code, NotSupportedError, PolicyError, Problem
-from sparksig.signature.casts import Between, Fixed, Guard, InNanoseconds, Source, find_cast, find_rounding
+from sparksig.signature.casts import Between, Fixed, Guard, InNanoseconds, Level, Source, find_cast, find_rounding
 from sparksig.signature.dtypes import ELEMENTS, SPARK, Element, Kind
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
@@ -259,6 +259,7 @@ class NodeBuilder:
         """The node of a declared column on the columns of the table that hold it; None if there was a fault."""
         nulls = not spec.required or self.policy.admits_nulls(path.column)
         if isinstance(spec, ColSpec):
+            nulls = nulls or self.policy.admits_null_scalars(spec.type)
             return self._node(spec.type, fields[0].type, path, nulls)
         if len(fields) > 1:
             return self._columns(spec, fields)
@@ -268,11 +269,11 @@ class NodeBuilder:
         types = Types(words(declared), str(kind))
         match declared, kind:
             case DataType(), _:
-                return self._scalar(declared.element, kind, path, nulls, container=not path.inner)
+                return self.scalar(declared.element, kind, path, nulls, container=not path.inner)
             case AnyType(), _:
                 return AnyNode(kind, nulls)
             case Array(dtype), ArrayType(element):
-                inner = self._node(dtype, element, path / ELEMENT, nulls)
+                inner = self._node(dtype, element, path / ELEMENT, nulls or self.policy.admits_null_scalars(dtype))
                 return None if inner is None else ArrayNode(inner, nulls, types)
             case Map(value_type), MapType(ScalarType(Element(numpy="str")), value):
                 inner = self._node(value_type, value, path / VALUE, nulls)
@@ -339,7 +340,7 @@ class NodeBuilder:
             self._unsupported(path, "allow_nan=False cannot be asked of binary tensors")
             return None
         before = len(self.problems)
-        element = self._scalar(row, entry, path, False, container=False)
+        element = self.entry(row, entry, path)
         if element is None:  # told of the column that the table has, not of the entries in it
             self.problems[before:] = [
                 replace(problem, fact=f"declared {words(spec)}, the table has {kind}")
@@ -354,20 +355,45 @@ class NodeBuilder:
             path = Path(field.name)
             if spec.element is None:
                 self._unsupported(path, f"{spec.type.name} has no Spark type that carries it")
-            elif (node := self._scalar(spec.element, field.type, path, False, container=False)) is not None:
+            elif (node := self.entry(spec.element, field.type, path)) is not None:
                 entries.append((field.name, node))
         return ColumnsNode(tuple(entries)) if len(entries) == len(fields) else None
 
-    def _scalar(
-        self, target: Element, kind: ObservedType, path: Path, nulls: bool, *, container: bool
+    def entry(self, target: Element, kind: ObservedType, path: Path) -> ScalarNode | None:
+        """The node of a tensor's entries; None if there was a fault."""
+        level = self.policy.tensor_level
+        least = None if level is None else Level(level)
+        return self.scalar(target, kind, path, False, container=False, least=least)
+
+    def scalar(
+        self,
+        target: Element,
+        kind: ObservedType,
+        path: Path,
+        nulls: bool,
+        *,
+        container: bool,
+        least: Level | None = None,
     ) -> ScalarNode | None:
+        """The node of scalar values; None if there was a fault.
+
+        Args:
+            target: the declared type.
+            kind: the observed type.
+            path: where the values are.
+            nulls: whether a null is admitted.
+            container: whether the values are a column of their own in what the model receives.
+            least: the level where it is not the policy's.
+        """
+        if not self.policy.stable_dtypes and target.kind is Kind.INTEGER and path.inner in ("", ELEMENT):
+            nulls = False  # numpy's integers have none
         source = _source(kind)
         exact = None if source is None else find_cast(source, target)
         declared = target.mlflow or target.numpy
         if exact is None or source is None:
             self._refuse(path, declared, kind)
             return None
-        level = self.policy.level_of(path.column, path.inner)
+        level = least or self.policy.level_of(path.column, path.inner)
         rounding = find_rounding(source, target)
         if self.policy.rounds(path.column, path.inner) and rounding is not None and rounding.level <= level:
             exact = rounding

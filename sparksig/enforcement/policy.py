@@ -8,8 +8,10 @@ from typing import Any, Literal, TypeAlias
 
 from sparksig.errors import PolicyError, Problem
 from sparksig.signature.casts import Level
+from sparksig.signature.types import AnyType, ColumnType, DataType
 
 Paths: TypeAlias = bool | Sequence[str]
+Nulls: TypeAlias = Paths | Literal["scalars"]
 Columns: TypeAlias = Sequence[str] | Mapping[str, str] | None
 
 VIOLATIONS = "_violations"
@@ -22,7 +24,8 @@ class Policy:
     Attributes:
         level: the cast level, or a dict of levels by path (`"*"` names the rest, which is `safe` unless given).
         allow_rounding: True, or the paths, where a number may be rounded to the nearest float.
-        allow_nulls: True, or the paths, where a null in a required column is no violation.
+        allow_nulls: True, or the paths, where a null in a required column is no violation. `"scalars"`, MLflow's
+            reading: in scalar columns and among the elements of arrays of scalars, not for a whole array or object.
         allow_nan: False makes NaN in a float column a violation.
         extra: `"ignore"` drops columns that the signature has not, `"forbid"` makes them problems.
         case_sensitive: False lets names differ by case only.
@@ -32,6 +35,9 @@ class Policy:
         time_zone: the zone in which a Spark TIMESTAMP is read as a wall clock; None is UTC, never the session's.
         violations_column: the name of the column that `tag`, `split` and `score` add.
         absent_optional: whether an absent optional column appears as a typed null or is left out.
+        stable_dtypes: whether a column that may hold nulls reaches the model in one dtype whatever a batch holds:
+            integers as float64, booleans as objects. False, as MLflow has it, admits no null among integers.
+        tensor_level: the level for the entries of tensors, where it is not `level`; MLflow casts none.
 
     Raises:
         PolicyError: an option has a value that it cannot have; all of them are listed.
@@ -47,7 +53,7 @@ class Policy:
 
     level: Level | str | Mapping[str, Level | str] = Level.SAFE
     allow_rounding: Paths = False
-    allow_nulls: Paths = False
+    allow_nulls: Nulls = False
     allow_nan: bool = True
     extra: Literal["ignore", "forbid"] = "ignore"
     case_sensitive: bool = True
@@ -56,6 +62,8 @@ class Policy:
     time_zone: str | None = None
     violations_column: str = VIOLATIONS
     absent_optional: Literal["null", "omit"] = "null"
+    stable_dtypes: bool = True
+    tensor_level: Level | str | None = None
 
     def __post_init__(self) -> None:
         if problems := list(_faults(self)):
@@ -63,9 +71,10 @@ class Policy:
         # frozen copies: a policy is compared, hashed and shipped, so nothing in it may change under it
         set_ = object.__setattr__
         set_(self, "level", _frozen_levels(self.level))
+        set_(self, "tensor_level", None if self.tensor_level is None else Level(self.tensor_level))
         for name in ("allow_rounding", "allow_nulls"):
             value = getattr(self, name)
-            set_(self, name, value if isinstance(value, bool) else tuple(value))
+            set_(self, name, value if isinstance(value, bool | str) else tuple(value))
         if self.columns is not None and not isinstance(self.columns, Mapping):
             set_(self, "columns", tuple(self.columns))
         elif self.columns is not None:
@@ -74,8 +83,8 @@ class Policy:
 
     @classmethod
     def mlflow(cls) -> Policy:
-        """MLflow's own reading: safe casts, nulls allowed, absent optional columns left out, extras dropped."""
-        return cls(allow_nulls=True, absent_optional="omit")
+        """MLflow's own reading: safe casts, none in tensors, nulls allowed, absent optional columns left out."""
+        return cls(allow_nulls="scalars", absent_optional="omit", stable_dtypes=False, tensor_level=Level.STRICT)
 
     def level_of(self, column: str, inner: str = "") -> Level:
         """The cast level of a column, or of a path inside it such as `[].price`; the column's holds for all inside."""
@@ -94,13 +103,17 @@ class Policy:
         """Whether a null in a required column, or at a required path inside it, is no violation."""
         return _listed(self.allow_nulls, column, inner)
 
+    def admits_null_scalars(self, declared: ColumnType) -> bool:
+        """Whether a null is no violation because it is a scalar's, wherever it stands but in an object or a map."""
+        return self.allow_nulls == "scalars" and isinstance(declared, DataType | AnyType)
+
     def named_paths(self) -> Iterator[tuple[str, str]]:
         """Each (option, path) that the policy names, for checking them against a signature."""
         if isinstance(self.level, Mapping):
             yield from (("level", path) for path in self.level if path != "*")
         for option in ("allow_rounding", "allow_nulls"):
             value = getattr(self, option)
-            if not isinstance(value, bool):
+            if not isinstance(value, bool | str):
                 yield from ((option, path) for path in value)
         if isinstance(self.columns, Mapping):
             yield from (("columns", name) for name in self.columns)
@@ -141,17 +154,17 @@ def resolve_policy(policy: Policy | None, keywords: Mapping[str, Any]) -> Policy
 
 def _faults(policy: Policy) -> Iterator[Problem]:
     levels = policy.level.values() if isinstance(policy.level, Mapping) else [policy.level]
-    for level in levels:
+    for level in (*levels, *([policy.tensor_level] if policy.tensor_level is not None else [])):
         if level not in tuple(Level):
             yield Problem("level", f"{level!r} is no level", hint=f"use one of {', '.join(Level)}")
     for name in ("allow_rounding", "allow_nulls", "keep", "columns"):
-        if isinstance(getattr(policy, name), str):
+        if isinstance(getattr(policy, name), str) and (name, policy.allow_nulls) != ("allow_nulls", "scalars"):
             yield Problem(name, "a single text, where a list of names is meant", hint="write ['name']")
     if policy.extra not in ("ignore", "forbid"):
         yield Problem("extra", f"{policy.extra!r} is no choice", hint="use 'ignore' or 'forbid'")
     if policy.absent_optional not in ("null", "omit"):
         yield Problem("absent_optional", f"{policy.absent_optional!r} is no choice", hint="use 'null' or 'omit'")
-    for name in ("allow_nan", "case_sensitive"):
+    for name in ("allow_nan", "case_sensitive", "stable_dtypes"):
         if not isinstance(getattr(policy, name), bool):
             yield Problem(name, "neither True nor False")
     if policy.time_zone is not None and not _known_zone(policy.time_zone):
@@ -182,7 +195,9 @@ def _ancestors(column: str, inner: str) -> Iterator[str]:
             yield column + inner[:end]
 
 
-def _listed(option: Paths, column: str, inner: str) -> bool:
+def _listed(option: Nulls, column: str, inner: str) -> bool:
+    if option == "scalars":
+        return False
     return option if isinstance(option, bool) else any(path in option for path in _ancestors(column, inner))
 
 

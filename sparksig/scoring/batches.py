@@ -6,7 +6,7 @@ strictly as a table is held to the inputs: names, types without loss, shapes and
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,83 +15,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sparksig.enforcement.steps import AbsentNode, Layout, Plan, ScalarNode, TensorNode, words
+from sparksig.enforcement.steps import words
 from sparksig.enforcement.values import arrow_type, cast_array
 from sparksig.errors import Code, NotSupportedError, OutputError, Problem
 from sparksig.signature.casts import Level, find_cast
-from sparksig.signature.dtypes import ARROW, ELEMENTS, Element, Kind
+from sparksig.signature.dtypes import ARROW, ELEMENTS, Element
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
 from sparksig.signature.types import DataType
-
-
-@dataclass(frozen=True, slots=True)
-class FeedColumn:
-    """One column as the model takes it.
-
-    Attributes:
-        name: the column's name in the signature.
-        element: the declared element type.
-        shape: the shape of one row's tensor; None for a scalar column.
-        nulls: whether nulls may come: then integers arrive as float64 and booleans as objects, in every batch.
-    """
-
-    name: str
-    element: Element
-    shape: tuple[int, ...] | None
-    nulls: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """How Arrow columns become the model's input.
-
-    Attributes:
-        columns: one for each column that reaches the model.
-        named: whether the signature names its columns.
-    """
-
-    columns: tuple[FeedColumn, ...]
-    named: bool
-
-    @classmethod
-    def of(cls, plan: Plan) -> Feed:
-        """The feed of an enforced table.
-
-        Raises:
-            NotSupportedError: it has columns that no model can be fed with yet; all of them are named.
-        """
-        columns, problems = [], []
-        for step in plan.steps:
-            match step.node:
-                case TensorNode(element, shape, Layout.FLAT, nulls) if -1 not in shape:
-                    columns.append(FeedColumn(step.name, element.cast.target, shape, nulls))
-                case ScalarNode(cast, nulls):
-                    columns.append(FeedColumn(step.name, cast.target, None, nulls))
-                case AbsentNode(DataType() as declared):
-                    columns.append(FeedColumn(step.name, declared.element, None, True))
-                case _:
-                    problems.append(Problem(step.name, f"{step.declared} from {step.observed} is not scored yet"))
-        if problems:
-            raise NotSupportedError("the model takes columns that are not scored yet", problems)
-        return cls(tuple(columns), plan.named)
-
-    def model_input(self, arrays: Sequence[pa.Array]) -> Any:
-        """The model's input: a DataFrame for columns, an ndarray or a dict of them for tensors.
-
-        Args:
-            arrays: one for each column, enforced, on their Spark carriers, tensors flat.
-
-        >>> feed = Feed((FeedColumn("n", ELEMENTS["int64"], None, nulls=True),), named=True)
-        >>> feed.model_input([pa.array([1, None])])["n"].dtype
-        dtype('float64')
-        """
-        ready = [_to_numpy(column, array) for column, array in zip(self.columns, arrays, strict=True)]
-        if all(column.shape is not None for column in self.columns):
-            if not self.named:
-                return ready[0]
-            return {column.name: array for column, array in zip(self.columns, ready, strict=True)}
-        names = [column.name for column in self.columns] if self.named else range(len(self.columns))
-        return pd.DataFrame(dict(zip(names, ready, strict=True)), copy=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,26 +120,6 @@ _ABSENT = object()
 """Stands for a declared output that the prediction has not."""
 
 
-def _to_numpy(column: FeedColumn, array: pa.Array) -> Any:
-    element = column.element
-    if column.shape is not None:
-        entries = array.flatten().to_numpy(zero_copy_only=False).reshape(len(array), *column.shape)
-        return entries.astype(element.numpy, copy=False)
-    if element.kind is Kind.INTEGER and column.nulls:
-        return array.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    if element.kind is Kind.DATETIME:
-        return (
-            array.cast(pa.timestamp("us", tz="UTC"))
-            .cast(pa.int64())
-            .cast(pa.timestamp("us"))
-            .cast(pa.timestamp("ns"))
-            .to_numpy(zero_copy_only=False)
-        )
-    if element.kind is Kind.BOOLEAN and column.nulls:
-        return array.to_numpy(zero_copy_only=False).astype(object)
-    return array.to_numpy(zero_copy_only=False)
-
-
 def _output_element(spec: ColSpec | TensorSpec) -> Element | None:
     if isinstance(spec, ColSpec):
         return spec.type.element if isinstance(spec.type, DataType) else None
@@ -250,7 +160,7 @@ def _checked_output(column: OutputColumn, array: pa.Array, rows: int) -> pa.Arra
             return _wrong_output(column, "moments that microseconds do not hold")
     entries, faults = cast_array(cast, array)
     if faults:
-        codes = ", ".join(f"{int(mask.sum())} x {code}" for code, mask in faults)
+        codes = ", ".join(f"{int(wrong.mask.sum())} x {wrong.code}" for wrong in faults)
         return _wrong_output(column, f"{array.type} with values that do not fit: {codes}")
     if column.required and entries.null_count:
         return _wrong_output(column, f"{entries.null_count} null(s)")

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sparksig.enforcement.values import Feed
 from sparksig.errors import ModelError, SignatureError
 from sparksig.models.artifact import Artifact
 from sparksig.models.loading import Model, load_model, require_trust
-from sparksig.scoring.batches import Feed, Outputs
+from sparksig.scoring.batches import Outputs
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.params import resolve_params
 from sparksig.sources.mlmodel import load_signature

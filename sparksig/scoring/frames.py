@@ -13,9 +13,9 @@ from sparksig.enforcement import sql
 from sparksig.enforcement.frames import opened, plan
 from sparksig.enforcement.policy import Policy
 from sparksig.enforcement.steps import Plan
+from sparksig.enforcement.values import Feed
 from sparksig.errors import Code, NotSupportedError, PolicyError, Problem, SchemaError
 from sparksig.models.loading import Model
-from sparksig.scoring.batches import Feed
 from sparksig.scoring.calls import ModelCall
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.sources.spark_schema import struct_type

@@ -11,10 +11,9 @@ import pyarrow as pa
 
 from sparksig.enforcement.planning import plan_table
 from sparksig.enforcement.policy import Policy, resolve_policy
-from sparksig.enforcement.values import enforce_arrow
+from sparksig.enforcement.values import Feed, enforce_arrow
 from sparksig.errors import NotSupportedError, SchemaError
 from sparksig.models.loading import Model
-from sparksig.scoring.batches import Feed
 from sparksig.scoring.calls import ModelCall
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.sources.observed import StructType, from_arrow
@@ -97,7 +96,7 @@ class StructScorer:
         judged = enforce_arrow(plan, batch.flatten(), len(batch))
         if not self.null:
             judged.require_clean()
-        clean = ~np.any([mask for *_, mask in judged.faults], axis=0) if judged.faults else np.ones(len(batch), bool)
+        clean = np.ones(len(batch), bool) if judged.clean is None else judged.clean
         call = self.call.on(Feed.of(plan))
         if not clean.any():
             found = [pa.nulls(len(batch), column.arrow) for column in call.outputs.columns]

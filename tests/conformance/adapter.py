@@ -23,7 +23,7 @@ CLASSES = (
 )
 NS = {name: getattr(sparksig, name) for name in CLASSES}
 ERRORS = (SparksigError,)
-NOT_YET = {"enforce", "infer_hint", "infer_output_hint", "validate_hint"}
+NOT_YET = {"infer_hint", "infer_output_hint", "validate_hint"}
 
 schema_from_json = sparksig.Schema.from_json
 paramschema_from_json = sparksig.ParamSchema.from_json
@@ -33,6 +33,10 @@ def spark():
     from pyspark.sql import SparkSession
 
     return SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+
+
+def enforce(schema, data):
+    return sparksig.enforce_values(data, schema, policy=sparksig.Policy.mlflow())
 
 
 def enforce_params(params, schema):

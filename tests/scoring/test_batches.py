@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 
 from sparksig import AnyType, ColSpec, NotSupportedError, OutputError, Schema, TensorSpec, plan
-from sparksig.enforcement.values import enforce_arrow
-from sparksig.scoring.batches import Feed, Outputs
+from sparksig.enforcement.values import Feed, enforce_arrow
+from sparksig.scoring.batches import Outputs
 
 
 def fed(schema: Schema, columns: dict[str, pa.Array], **options: Any) -> Any:

@@ -1,5 +1,19 @@
 """A plan applied to values that are here: Arrow columns in a worker, and what people hold in notebooks and tests."""
 
-from sparksig.enforcement.values.arrays import Judged, arrow_type, cast_array, enforce_arrow
+from sparksig.enforcement.values.casts import arrow_type, bits, cast_array
+from sparksig.enforcement.values.containers import enforce_values
+from sparksig.enforcement.values.feeds import Feed, FeedColumn
+from sparksig.enforcement.values.nodes import Fault, Judged, declared_arrow, enforce_arrow
 
-__all__ = ["Judged", "arrow_type", "cast_array", "enforce_arrow"]
+__all__ = [
+    "Fault",
+    "Feed",
+    "FeedColumn",
+    "Judged",
+    "arrow_type",
+    "bits",
+    "cast_array",
+    "declared_arrow",
+    "enforce_arrow",
+    "enforce_values",
+]

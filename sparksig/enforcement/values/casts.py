@@ -1,0 +1,184 @@
+"""The cast table applied to Arrow arrays: guards and casts in numpy, one spelling beside SQL's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sparksig.enforcement.values.exact import reader
+from sparksig.errors import Code, NotSupportedError
+from sparksig.signature.casts import Between, Cast, Fixed, Guard, InNanoseconds, Integral, NotNan, StaysFinite, Survives
+from sparksig.signature.dtypes import ELEMENTS, Element, Kind
+
+Mask: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+
+_MICROS = pa.timestamp("us", tz="UTC")
+_NANOSECONDS = 9_223_372_036_854_775  # microseconds on either side of 1970 that datetime64[ns] holds
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """Values that break one rule: the rule's code, and which of them."""
+
+    code: Code
+    mask: Mask
+
+
+def arrow_type(element: Element) -> pa.DataType:
+    """The Arrow type of the Spark type that carries an element.
+
+    >>> arrow_type(ELEMENTS["uint8"]), arrow_type(ELEMENTS["datetime64[ns]"])
+    (DataType(int16), TimestampType(timestamp[us, tz=UTC]))
+    """
+    if element.spark == "timestamp":
+        return _MICROS
+    if element.spark.startswith("decimal"):
+        return pa.decimal128(20, 0)
+    return pa.type_for_alias(_carrier(element).arrow)
+
+
+def cast_array(cast: Cast, x: pa.Array, after: tuple[Guard, ...] = ()) -> tuple[pa.Array, list[Wrong]]:
+    """Cast one Arrow array by a cell of the cast table.
+
+    Args:
+        cast: the cell.
+        x: values of the cast's source type, nulls admitted.
+        after: what the cast values must satisfy besides.
+
+    Returns:
+        The cast array on the Spark type that carries the target, null where a guard failed, and what failed.
+
+    Raises:
+        NotSupportedError: a guard that only Spark spells.
+
+    >>> from sparksig.signature.casts import find_cast
+    >>> y, wrong = cast_array(find_cast(ELEMENTS["float64"], ELEMENTS["int32"]), pa.array([1.0, 1.5]))
+    >>> y.to_pylist(), [(w.code.value, w.mask.tolist()) for w in wrong]
+    ([1, None], [('NOT_EXACT', [False, True])])
+    """
+    read_singly = isinstance(cast.source, Fixed) or (cast.source.kind is Kind.STRING and bool(cast.guards))
+    y, wrong = _read(cast, x) if read_singly else _cast(cast, x)
+    if not after:
+        return y, wrong
+    judged, late = _cast(Cast(_carrier(cast.target), cast.target, cast.level, after), y)
+    return judged, [*wrong, *late]
+
+
+def bits(mask: pa.Array | pa.ChunkedArray) -> Mask:
+    """A boolean Arrow array without nulls as numpy's."""
+    return np.asarray(mask.to_numpy(zero_copy_only=False))
+
+
+def _carrier(element: Element) -> Element:
+    """The row of the table that fills the Spark type on which an element rides."""
+    rides = [row for row in ELEMENTS.values() if row.spark == element.spark]
+    return max(rides, key=lambda row: row.digits)
+
+
+def _read(cast: Cast, x: pa.Array) -> tuple[pa.Array, list[Wrong]]:
+    """Texts and decimals: value by value, but for decimals that every double or long holds."""
+    if isinstance(cast.source, Fixed) and not cast.guards and cast.target.kind is Kind.INTEGER:
+        return x.cast(arrow_type(cast.target)), []
+    read = reader(cast)
+    found = [None if value is None else read(value) for value in x.to_pylist()]
+    codes = dict.fromkeys(value for value in found if isinstance(value, Code))
+    wrong = [Wrong(code, np.fromiter((value is code for value in found), bool, len(found))) for code in codes]
+    values = [None if isinstance(value, Code) else value for value in found]
+    if cast.target.kind is Kind.DATETIME:
+        return _moments(pa.array(values, pa.int64())), wrong
+    return pa.array(values, arrow_type(cast.target)), wrong
+
+
+def _cast(cast: Cast, x: pa.Array) -> tuple[pa.Array, list[Wrong]]:
+    target = arrow_type(cast.target)
+    if not cast.guards:
+        return _convert(x, target), []
+    given = bits(x.is_valid())
+    good, wrong = given.copy(), []
+    source = _numbers(x)
+    with np.errstate(all="ignore"):  # values that a guard refuses may overflow on the way
+        result = source.astype(_numpy(cast.target)) if cast.target.is_number else source
+        for guard in cast.guards:
+            bad = good & ~_holds(guard, cast, source, result)
+            good &= ~bad
+            if bad.any():
+                wrong.append(Wrong(guard.code, bad))
+        if not wrong and x.type != target and cast.target.is_number and result.dtype != object:
+            return pa.array(result, target, mask=None if given.all() else ~given), []
+    kept = x if not wrong else pc.if_else(pa.array(good), x, pa.scalar(None, x.type))
+    return _convert(kept, target), wrong
+
+
+def _holds(guard: Guard, cast: Cast, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> Any:
+    """One guard, in numpy: true where the value passes."""
+    match guard:
+        case Between(low, high):
+            return _between(x, low, high)
+        case NotNan():
+            return ~np.isnan(x)
+        case Integral():
+            return np.rint(x) == x
+        case StaysFinite():
+            limit = float(cast.target.largest + 16) if cast.target.suffix is None else np.inf
+            return np.isnan(x) | np.isinf(x) | (np.abs(y) < limit)
+        case Survives():
+            back = x.astype(np.float16).astype(x.dtype) if cast.target.suffix is None else y.astype(x.dtype)
+            return np.isnan(x) | (back == x)
+        case InNanoseconds():
+            return (x >= -_NANOSECONDS) & (x <= _NANOSECONDS)
+    raise NotSupportedError(f"{guard} is not built for values without Spark")
+
+
+def _between(x: np.ndarray[Any, Any], low: int | None, high: int | None) -> Any:
+    inside = np.ones(len(x), bool)
+    if low is not None:
+        inside &= np.asarray(x >= _own(low, x), bool)
+    if high is not None:
+        inside &= np.asarray(x <= _own(high, x), bool)
+    return inside
+
+
+def _own(bound: int, x: np.ndarray[Any, Any]) -> Any:
+    """A bound in the array's own type: mixed types would widen, and round."""
+    if x.dtype.kind == "u":
+        return x.dtype.type(max(bound, 0))
+    return bound if x.dtype == object else x.dtype.type(bound)
+
+
+def _numpy(target: Element) -> Any:
+    name = _carrier(target).numpy
+    return object if target.spark.startswith("decimal") else name
+
+
+def _numbers(x: pa.Array) -> np.ndarray[Any, Any]:
+    """The values as numpy numbers, anything where they are null; moments as microseconds, decimals as Python's."""
+    if pa.types.is_decimal(x.type):
+        return np.array([0 if value is None else int(value) for value in x.to_pylist()], dtype=object)
+    if pa.types.is_temporal(x.type):
+        x = _convert(x, _MICROS).cast(_MICROS, safe=False).cast(pa.int64())
+    if x.null_count:
+        x = pc.fill_null(x, pa.scalar(False if pa.types.is_boolean(x.type) else 0, x.type))
+    return np.asarray(x.to_numpy(zero_copy_only=False))
+
+
+def _convert(x: pa.Array, target: pa.DataType) -> pa.Array:
+    if x.type == target:
+        return x
+    if pa.types.is_timestamp(target):
+        if not pa.types.is_timestamp(x.type):
+            x = x.cast(pa.timestamp("us"))  # a date is a wall clock; it is read in UTC
+        finest = "ns" if x.type.unit == "ns" else "us"  # a worker's batches have no nanoseconds, pandas has
+        return x.cast(pa.timestamp(finest, tz=x.type.tz)).cast(pa.timestamp(finest, tz="UTC"))
+    if pa.types.is_decimal(target):
+        return pa.array(x.to_pylist(), target)
+    if x.type == pa.float16() and pa.types.is_floating(target):
+        return pa.array(_numbers(x).astype(target.to_pandas_dtype()), mask=~bits(x.is_valid()))
+    return x.cast(target, safe=False)
+
+
+def _moments(micros: pa.Array) -> pa.Array:
+    return micros.cast(pa.timestamp("us")).cast(_MICROS)

@@ -1,0 +1,389 @@
+"""Columns of Python objects as Arrow arrays, read along the declared type: level by level, not value by value.
+
+What is declared says how a cell is opened (a list, a mapping, a scalar); what the scalars are is read from their
+classes, never guessed by Arrow, which turns datetimes beside dates into dates. A cell that cannot be opened is a fault
+of its row and null from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from itertools import chain
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from sparksig.enforcement.steps import ELEMENT, VALUE, Types
+from sparksig.enforcement.values.casts import Mask, arrow_type
+from sparksig.enforcement.values.nodes import Fault
+from sparksig.errors import Code
+from sparksig.signature.dtypes import ELEMENTS, SPARK, Element, Kind
+from sparksig.signature.types import AnyType, Array, ColumnType, DataType, Map, Object, SparkMLVector
+from sparksig.sources.observed import ArrayType, DecimalType, MapType, ObservedType, OtherType, ScalarType, StructType
+from sparksig.sources.observed import Field as ObservedField
+
+Declared: TypeAlias = ColumnType | Element
+
+_CLASSES: dict[type, Element] = {
+    **{np.dtype(row.numpy).type: row for row in ELEMENTS.values() if row.kind not in (Kind.DATETIME, Kind.BINARY)},
+    bool: ELEMENTS["bool"],
+    int: ELEMENTS["int64"],
+    float: ELEMENTS["float64"],
+    str: ELEMENTS["str"],
+    bytes: ELEMENTS["bytes"],
+    bytearray: ELEMENTS["bytes"],
+    np.bytes_: ELEMENTS["bytes"],
+    datetime: ELEMENTS["datetime64[us]"],
+    pd.Timestamp: ELEMENTS["datetime64[us]"],
+    np.datetime64: ELEMENTS["datetime64[us]"],
+    date: ELEMENTS["datetime64[D]"],
+}
+"""The element type of a value by its exact class."""
+
+_WIDEST = 38  # digits of the widest decimal
+
+
+@dataclass(slots=True)
+class Reading:
+    """What one pass over a table's cells finds beside the arrays.
+
+    Attributes:
+        faults: rows with a cell that cannot be opened as declared.
+        anything: the values of which nothing is declared; their column holds positions in this list.
+    """
+
+    faults: list[Fault] = field(default_factory=list)
+    anything: list[object] = field(default_factory=list)
+
+    def column(self, cells: Sequence[object], declared: Declared, path: str) -> tuple[pa.Array, ObservedType]:
+        """A column of cells as an Arrow array, and the type that it shows."""
+        inner = Reading(anything=self.anything)
+        array, kind = inner._read(cells, declared, path)
+        self.faults += inner.faults
+        return array, kind
+
+    def _read(self, cells: Sequence[object], declared: Declared, path: str) -> tuple[pa.Array, ObservedType]:
+        match declared:
+            case AnyType():
+                return self._any(cells)
+            case Array(dtype):
+                return self._lists(cells, dtype, declared, path)
+            case SparkMLVector():
+                return self._lists(cells, DataType.double, declared, path)
+            case Map(value_type):
+                return self._maps(cells, value_type, declared, path)
+            case Object():
+                return self._objects(cells, declared, path)
+            case DataType():
+                return self._scalars(cells, declared.element, path)
+            case Element():
+                return self._scalars(cells, declared, path)
+
+    def _any(self, cells: Sequence[object]) -> tuple[pa.Array, ObservedType]:
+        start = len(self.anything)
+        self.anything.extend(cells)  # not +=, which numpy would take for a sum
+        mask = np.fromiter((cell is None for cell in cells), bool, len(cells))
+        return pa.array(np.arange(start, start + len(cells)), mask=mask), OtherType("anything")
+
+    # ---- what nests
+
+    def _lists(
+        self, cells: Sequence[object], element: Declared, declared: ColumnType, path: str
+    ) -> tuple[pa.Array, ObservedType]:
+        cells = [cell.toArray() if hasattr(cell, "toArray") else cell for cell in cells]  # Spark's own vectors
+        opened: list[Any] = [cell if _is_list(cell) else None for cell in cells]
+        if (stranger := self._closed(cells, opened, declared, path)) is not None:
+            return stranger
+        lengths = np.fromiter((0 if cell is None else len(cell) for cell in opened), np.int64, len(opened))
+        entries = _joined([cell for cell in opened if cell is not None])
+        owner = np.repeat(np.arange(len(opened)), lengths)
+        inner, kind = self._inside(entries, element, path + ELEMENT, owner, len(opened))
+        offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
+        return pa.ListArray.from_arrays(offsets, inner, mask=_mask(opened)), ArrayType(kind)
+
+    def _maps(
+        self, cells: Sequence[object], value: ColumnType, declared: ColumnType, path: str
+    ) -> tuple[pa.Array, ObservedType]:
+        opened = [_members(cell) for cell in cells]
+        if (stranger := self._closed(cells, opened, declared, path)) is not None:
+            return stranger
+        keyed = [cell if cell is None or all(isinstance(key, str) for key in cell) else None for cell in opened]
+        self._fault(path, Code.INCOMPATIBLE_TYPE, opened, keyed, Types(repr(declared), "map with other keys than text"))
+        lengths = np.fromiter((0 if cell is None else len(cell) for cell in keyed), np.int64, len(keyed))
+        present = [cell for cell in keyed if cell is not None]
+        owner = np.repeat(np.arange(len(keyed)), lengths)
+        values = list(chain.from_iterable(cell.values() for cell in present))
+        inner, kind = self._inside(values, value, path + VALUE, owner, len(keyed))
+        keys = pa.array(list(chain.from_iterable(present)), pa.string())
+        missing = np.array([cell is None for cell in keyed], bool)
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        offsets = pa.array(ends, pa.int32(), mask=np.append(missing, False) if missing.any() else None)
+        return pa.MapArray.from_arrays(offsets, keys, inner), MapType(ScalarType(SPARK["string"]), kind)
+
+    def _objects(self, cells: Sequence[object], declared: Object, path: str) -> tuple[pa.Array, ObservedType]:
+        opened = [_members(cell) for cell in cells]
+        if (stranger := self._closed(cells, opened, declared, path)) is not None:
+            return stranger
+        names = {prop.name for prop in declared.properties}
+        known = [None if cell is not None and not cell.keys() <= names else cell for cell in opened]
+        types = Types(repr(declared), "object")
+        self._fault(path, Code.UNEXPECTED_FIELD, opened, known, types)
+        arrays, fields = [], []
+        for prop in declared.properties:
+            values = [_ABSENT if cell is None else cell.get(prop.name, _ABSENT) for cell in known]
+            absent = [value is _ABSENT and cell is not None for value, cell in zip(values, known, strict=True)]
+            place = f"{path}.{prop.name}"
+            if prop.required and any(absent):
+                self.faults.append(
+                    Fault(place, Code.MISSING_FIELD, np.array(absent), Types(repr(prop.dtype), "absent"))
+                )
+            array, kind = self._read([None if value is _ABSENT else value for value in values], prop.dtype, place)
+            arrays.append(array)
+            fields.append(ObservedField(prop.name, kind))
+        shown = [pa.field(f.name, array.type) for f, array in zip(fields, arrays, strict=True)]
+        return pa.StructArray.from_arrays(arrays, fields=shown, mask=_mask(known)), StructType(tuple(fields))
+
+    def _inside(
+        self, cells: Any, declared: Declared, path: str, owner: np.ndarray[Any, Any], rows: int
+    ) -> tuple[pa.Array, ObservedType]:
+        """The cells of one level further in; their faults are those of the rows that hold them."""
+        inner = Reading(anything=self.anything)
+        array, kind = inner._read(cells, declared, path)
+        for fault in inner.faults:
+            mask = np.zeros(rows, bool)
+            mask[owner[fault.mask]] = True
+            self.faults.append(replace(fault, mask=mask))
+        return array, kind
+
+    def _closed(
+        self, cells: Sequence[object], opened: Sequence[object], declared: ColumnType, path: str
+    ) -> tuple[pa.Array, ObservedType] | None:
+        """Note the cells that could not be opened; where none could, the column as what it is instead."""
+        strange = [cell for cell, inside in zip(cells, opened, strict=True) if inside is None and not _is_null(cell)]
+        if strange and all(inside is None for inside in opened):
+            return self._scalars(cells, ELEMENTS["str"], path)
+        if strange:
+            found = sorted({type(cell).__name__ for cell in strange})
+            mask = np.array([i is None and not _is_null(c) for c, i in zip(cells, opened, strict=True)], bool)
+            self.faults.append(Fault(path, Code.INCOMPATIBLE_TYPE, mask, Types(repr(declared), ", ".join(found))))
+        return None
+
+    def _fault(self, path: str, code: Code, before: Sequence[object], after: Sequence[object], types: Types) -> None:
+        mask = np.array([a is None and b is not None for b, a in zip(before, after, strict=True)], bool)
+        if mask.any():
+            self.faults.append(Fault(path, code, mask, types))
+
+    # ---- scalars
+
+    def _scalars(self, cells: Any, declared: Element, path: str) -> tuple[pa.Array, ObservedType]:
+        if isinstance(cells, np.ndarray) and cells.dtype != object:
+            return from_numpy(cells)
+        values = np.fromiter(cells, dtype=object, count=len(cells))
+        classes = set(map(type, values))
+        if len(classes) == 1 and float in classes:  # NaN among floats is a value
+            return pa.array(values.astype(float)), ScalarType(ELEMENTS["float64"])
+        missing = _missing(values, classes)
+        kept = values[~missing]
+        classes = set(map(type, kept))
+        if not classes:
+            return pa.nulls(len(values), arrow_type(declared)), ScalarType(SPARK.get(declared.spark, declared))
+        if classes == {Decimal}:
+            return _decimals(values, kept, missing)
+        rows = {_CLASSES[kind] for kind in classes} if classes <= _CLASSES.keys() else set()
+        row = rows.pop() if len(rows) == 1 else _together(rows, kept)
+        if row is None:
+            return pa.nulls(len(values)), OtherType(_named(classes))
+        if row.kind is Kind.DATETIME:
+            return _moments(values, kept, missing, row)
+        if row.kind is Kind.STRING:
+            values, missing = self._texts(values, missing, path)
+        if row.numpy == "int64" and int in classes and not _in_longs(kept):
+            return _long_integers(values, kept, missing)
+        if row.kind is Kind.BINARY:
+            values = np.array([None if gone else bytes(v) for v, gone in zip(values, missing, strict=True)], object)
+        elif row.is_number:
+            values[missing] = 0
+            return pa.array(values.astype(row.numpy), mask=missing), ScalarType(row)
+        return pa.array(values, pa.type_for_alias(row.arrow), mask=missing), ScalarType(row)
+
+    def _texts(self, values: np.ndarray[Any, Any], missing: Mask, path: str) -> tuple[np.ndarray[Any, Any], Mask]:
+        """Without the texts that UTF-8 does not hold, half of a surrogate pair: they are faults of their rows."""
+        broken = np.fromiter((isinstance(v, str) and not _encodes(v) for v in values), bool, len(values))
+        if broken.any():
+            self.faults.append(Fault(path, Code.UNPARSABLE, broken, Types("string", "text that is no Unicode")))
+        return values, missing | broken
+
+
+_ABSENT = object()
+
+
+def from_numpy(array: np.ndarray[Any, Any]) -> tuple[pa.Array, ObservedType]:
+    """A 1-D array of one of numpy's own dtypes as an Arrow array; NaN stays a value, NaT is a null.
+
+    >>> from_numpy(np.array([1, 2], "uint8"))[1].element.numpy
+    'uint8'
+    """
+    kind = array.dtype.kind
+    if kind == "M":
+        unit = np.datetime_data(array.dtype)[0]
+        row = ELEMENTS["datetime64[D]" if unit == "D" else "datetime64[us]"]
+        finest = array if unit in ("D", "us", "ns") else array.astype("M8[us]")
+        return pa.array(finest, mask=np.isnat(array)), ScalarType(row)
+    if kind in "US":
+        row = ELEMENTS["str" if kind == "U" else "bytes"]
+        return pa.array(array.tolist(), pa.type_for_alias(row.arrow)), ScalarType(row)
+    found = ELEMENTS.get(array.dtype.name)
+    if found is None:
+        return pa.nulls(len(array)), OtherType(array.dtype.name)
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    return pa.array(np.ascontiguousarray(native)), ScalarType(found)
+
+
+def depth_of(cells: Sequence[object]) -> int:
+    """How many lists or dimensions are around the scalars of a column, read from its first cell that says so."""
+    for cell in cells:
+        if isinstance(cell, np.ndarray):
+            return cell.ndim
+        if isinstance(cell, list):
+            return 1 + depth_of(cell)
+        if not _is_null(cell):
+            return 0
+    return 0
+
+
+def _is_list(cell: object) -> bool:
+    return isinstance(cell, list) or (isinstance(cell, np.ndarray) and cell.ndim > 0)
+
+
+def _members(cell: object) -> Mapping[Any, Any] | None:
+    if hasattr(cell, "asDict"):  # a Spark Row
+        cell = cell.asDict()
+    return cell if isinstance(cell, Mapping) else None
+
+
+def _is_null(cell: object) -> bool:
+    return cell is None or cell is pd.NA or cell is pd.NaT or (isinstance(cell, float | np.floating) and cell != cell)
+
+
+def _mask(cells: Sequence[object]) -> pa.Array | None:
+    mask = np.fromiter((cell is None for cell in cells), bool, len(cells))
+    return pa.array(mask) if mask.any() else None
+
+
+def _joined(cells: Sequence[Any]) -> Any:
+    """The elements of all cells: an array where all cells are arrays of one dtype, else a list."""
+    dtypes = {(cell.dtype, cell.ndim) if isinstance(cell, np.ndarray) else None for cell in cells}
+    if len(dtypes) == 1 and None not in dtypes and cells[0].dtype != object:
+        return np.concatenate(cells) if cells[0].ndim == 1 else list(chain.from_iterable(cells))
+    return list(chain.from_iterable(cells))
+
+
+def _missing(values: np.ndarray[Any, Any], classes: set[type]) -> Mask:
+    """None, NA and NaT; NaN where the other values are no floats."""
+    missing = np.asarray(pd.isna(values), bool)
+    others = {kind for kind in classes if not issubclass(kind, float | np.floating | type(None) | _NAT | _NA)}
+    if not others and any(issubclass(kind, float | np.floating) for kind in classes):
+        nan = np.fromiter((isinstance(v, float | np.floating) for v in values), bool, len(values))
+        return np.asarray(missing & ~nan)
+    return missing
+
+
+_NA, _NAT = type(pd.NA), type(pd.NaT)
+
+
+def _together(rows: set[Element], kept: np.ndarray[Any, Any]) -> Element | None:
+    """One type for values of several: whole numbers among floats where a double holds them, dates among datetimes."""
+    kinds = {row.kind for row in rows}
+    if kinds == {Kind.DATETIME}:
+        return ELEMENTS["datetime64[us]"]
+    if kinds == {Kind.INTEGER}:
+        return max(rows, key=lambda row: row.digits)
+    if kinds and kinds <= {Kind.INTEGER, Kind.FLOAT}:
+        double = ELEMENTS["float64"]
+        held = all(isinstance(v, float | np.floating) or double.low <= v <= double.high for v in kept)
+        return double if held else None
+    return None
+
+
+def _named(classes: set[type]) -> str:
+    return ("values of several classes: " if len(classes) > 1 else "") + ", ".join(sorted(k.__name__ for k in classes))
+
+
+def _in_longs(kept: np.ndarray[Any, Any]) -> bool:
+    row = ELEMENTS["int64"]
+    return bool(min(kept) >= row.low and max(kept) <= row.high)
+
+
+def _long_integers(
+    values: np.ndarray[Any, Any], kept: np.ndarray[Any, Any], missing: Mask
+) -> tuple[pa.Array, ObservedType]:
+    if max(abs(int(v)) for v in kept) >= 10**_WIDEST:
+        return pa.nulls(len(values)), OtherType("integers beyond 38 digits")
+    whole = np.array([None if gone else Decimal(int(v)) for v, gone in zip(values, missing, strict=True)], object)
+    return pa.array(whole, pa.decimal128(_WIDEST, 0)), DecimalType(_WIDEST, 0)
+
+
+def _decimals(values: np.ndarray[Any, Any], kept: np.ndarray[Any, Any], missing: Mask) -> tuple[pa.Array, ObservedType]:
+    if not all(v.is_finite() for v in kept):
+        return pa.nulls(len(values)), OtherType("infinite decimals")
+    scale = max(max(0, -int(v.as_tuple().exponent)) for v in kept)
+    whole = max(max(0, v.adjusted() + 1) for v in kept)
+    if whole + scale > _WIDEST:
+        return pa.nulls(len(values)), OtherType("decimals beyond 38 digits")
+    precision = max(1, whole + scale)
+    return pa.array(values, pa.decimal128(precision, scale), mask=missing), DecimalType(precision, scale)
+
+
+def _moments(
+    values: np.ndarray[Any, Any], kept: np.ndarray[Any, Any], missing: Mask, row: Element
+) -> tuple[pa.Array, ObservedType]:
+    if row.numpy == "datetime64[D]":
+        return pa.array(values, pa.date32(), mask=missing), ScalarType(row)
+    zoned = {isinstance(v, datetime) and v.tzinfo is not None for v in kept}
+    if len(zoned) > 1:
+        return pa.nulls(len(values)), OtherType("datetimes with and without a zone")
+    instants = zoned == {True}
+    found = [None if gone else _nanos(v) for v, gone in zip(values, missing, strict=True)]
+    fine = any(v is not None and v % 1000 for v in found)
+    unit = "ns" if fine else "us"
+    ticks = pa.array([None if v is None else v if fine else v // 1000 for v in found], pa.int64())
+    naive = ticks.cast(pa.timestamp(unit))
+    return (
+        (naive.cast(pa.timestamp(unit, tz="UTC")), ScalarType(SPARK["timestamp"]))
+        if instants
+        else (naive, ScalarType(row))
+    )
+
+
+_EPOCH = datetime(1970, 1, 1)
+
+
+def _nanos(value: Any) -> int:
+    """Nanoseconds since 1970 of a wall clock, or of an instant in UTC."""
+    if isinstance(value, np.datetime64):
+        return int(value.astype("M8[us]").astype(np.int64)) * 1000 if _coarse(value) else int(value.astype(np.int64))
+    if isinstance(value, datetime):
+        fine = getattr(value, "nanosecond", 0)
+        wall = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+        plain = datetime.combine(wall.date(), wall.time())
+    else:
+        fine, plain = 0, datetime(value.year, value.month, value.day)
+    delta = plain - _EPOCH
+    return ((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1000 + fine
+
+
+def _coarse(value: np.datetime64) -> bool:
+    return np.datetime_data(value.dtype)[0] != "ns"
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
