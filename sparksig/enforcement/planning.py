@@ -250,10 +250,17 @@ def _nearest(name: str, names: Sequence[str]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class NodeBuilder:
-    """Decides nodes under one policy, and collects every fault on the way."""
+    """Decides nodes under one policy, and collects every fault on the way.
+
+    Attributes:
+        policy: the options.
+        problems: where faults are put.
+        feeds: whether a model will take the values, in whose container they must fit.
+    """
 
     policy: Policy
     problems: list[Problem]
+    feeds: bool = True
 
     def column(self, spec: ColSpec | TensorSpec, fields: Sequence[Field], path: Path) -> Node | None:
         """The node of a declared column on the columns of the table that hold it; None if there was a fault."""
@@ -405,7 +412,7 @@ class NodeBuilder:
                 hint += "; allow_rounding=True rounds each value to the nearest"
             self._refuse(path, declared, kind, hint)
             return None
-        after = tuple(_container(target, nulls, container))
+        after = tuple(_container(target, nulls, container)) if self.feeds else ()
         return ScalarNode(exact, nulls, self.policy.allow_nan or target.kind is not Kind.FLOAT, after)
 
     def _refuse(self, path: Path, declared: str, kind: ObservedType, hint: str | None = None) -> None:

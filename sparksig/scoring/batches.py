@@ -1,46 +1,136 @@
-"""Inside a batch: Arrow columns to what the model takes, its prediction to Arrow columns. Runs on executors.
+"""A model's prediction for one batch as Arrow columns, held to the output schema. Runs on executors.
 
-Numbers and tensors travel from Arrow to numpy without a Python loop. The prediction is held to the output schema as
-strictly as a table is held to the inputs: names, types without loss, shapes and the number of rows.
+The prediction is held as strictly as a table is held to the inputs, by the same plan, level checked: names, types
+without loss, shapes, nulls and the number of rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from sparksig.enforcement.steps import words
-from sparksig.enforcement.values import arrow_type, cast_array
+from sparksig.enforcement.planning import NodeBuilder
+from sparksig.enforcement.policy import Policy
+from sparksig.enforcement.steps import Path, words
+from sparksig.enforcement.values import Fault, arrow_type, declared_arrow
+from sparksig.enforcement.values.cells import Reading, depth_of, from_numpy
+from sparksig.enforcement.values.containers import read_column
+from sparksig.enforcement.values.nodes import apply, together
 from sparksig.errors import Code, NotSupportedError, OutputError, Problem
-from sparksig.signature.casts import Level, find_cast
-from sparksig.signature.dtypes import ARROW, ELEMENTS, Element
+from sparksig.signature.casts import Level
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
-from sparksig.signature.types import DataType
+from sparksig.signature.types import AnyType, Array, ColumnType, DataType, Map, Object, SparkMLVector
+from sparksig.sources.observed import ArrayType, Field, ObservedType
+
+_POLICY = Policy(level=Level.CHECKED)
 
 
 @dataclass(frozen=True, slots=True)
 class OutputColumn:
-    """One declared output: its name, its element type and, for a tensor, the shape of one row."""
+    """One declared output.
+
+    Attributes:
+        name: its name; its position, as text, where outputs have none.
+        spec: what is declared.
+    """
 
     name: str
     spec: ColSpec | TensorSpec
-    element: Element
-    shape: tuple[int, ...]
-    required: bool
 
     @property
     def arrow(self) -> pa.DataType:
-        """The Arrow type of the column in the scored frame."""
-        kind = arrow_type(self.element)
-        for _ in self.shape:
-            kind = pa.list_(kind)
+        """The Arrow type in which it leaves the worker: Any as JSON text, a vector as an array of doubles."""
+        if isinstance(self.spec, ColSpec):
+            return pa.string() if isinstance(self.spec.type, AnyType) else declared_arrow(self.spec.type)
+        assert self.spec.element is not None
+        kind = arrow_type(self.spec.element)
+        for _ in self.spec.shape[1:]:
+            kind = pa.list_(pa.field("element", kind))
         return kind
+
+    def read(self, values: Any, rows: int) -> pa.Array | Problem:
+        """The model's values as the declared type, or what is wrong with them.
+
+        Args:
+            values: the model's values for this output, one a row.
+            rows: how many rows the batch had.
+        """
+        if isinstance(self.spec, TensorSpec):
+            return self._tensor(self.spec, values, rows)
+        if isinstance(self.spec.type, AnyType):
+            return self._json(values, rows)
+        column = _column(values)
+        if column is None or len(column) != rows:
+            count = _words(values) if column is None else len(column)
+            return self._wrong(f"the batch has {rows} rows, the model returned {count}")
+        reading = Reading()
+        array, kind = read_column(column, self.spec, reading, self.name)
+        return self._enforced(array, kind, reading.faults)
+
+    def _tensor(self, spec: TensorSpec, values: Any, rows: int) -> pa.Array | Problem:
+        shape = tuple(spec.shape[1:])
+        dense = _dense(values)
+        if dense is None:  # rows of different shapes
+            cells = list(values)
+            if len(cells) != rows or depth_of(cells) != len(shape):
+                return self._wrong(f"declared {words(spec)} for {rows} rows, the model returned {_words(values)}")
+            declared: Any = spec.element
+            for _ in shape:
+                declared = Array(_scalar(declared))
+            reading = Reading()
+            array, kind = reading.column(cells, declared, self.name)
+            return self._enforced(array, kind, reading.faults)
+        fits = all(size in (-1, found) for size, found in zip(shape, dense.shape[1:], strict=False))
+        if dense.ndim != len(spec.shape) or len(dense) != rows or not fits:
+            found = f"shape {dense.shape}"
+            return self._wrong(f"declared {words(spec)} for {rows} rows, the model returned {found}")
+        flat, kind = from_numpy(dense.reshape(-1)) if dense.dtype != object else _objects(dense, spec)
+        entries, observed = flat, kind
+        for depth in reversed(range(1, dense.ndim)):
+            lists = int(np.prod(dense.shape[:depth], dtype=int))
+            offsets = pa.array(np.arange(lists + 1) * dense.shape[depth], pa.int32())
+            entries, observed = pa.ListArray.from_arrays(offsets, entries), ArrayType(observed)
+        return self._enforced(entries, observed, [])
+
+    def _json(self, values: Any, rows: int) -> pa.Array | Problem:
+        column = _column(values)
+        if column is None or len(column) != rows:
+            return self._wrong(f"the batch has {rows} rows, the model returned {_words(values)}")
+        try:
+            cells = [None if _missing(cell) else json.dumps(cell, default=_plain, allow_nan=False) for cell in column]
+        except (TypeError, ValueError):
+            return self._wrong("declared Any, the model returned values that JSON does not hold")
+        if self.spec.required and None in cells:
+            return self._wrong(f"declared Any, the model returned {cells.count(None)} null(s)")
+        return pa.array(cells, pa.string())
+
+    def _enforced(self, array: pa.Array, kind: ObservedType, opening: Sequence[Fault]) -> pa.Array | Problem:
+        problems: list[Problem] = []
+        builder = NodeBuilder(_POLICY, problems, feeds=False)
+        node = builder.column(self.spec, [Field(self.name, kind)], Path(self.name))
+        if node is None:
+            facts = "; ".join(p.fact.replace("the table has", "the model returned") for p in problems)
+            places = ", ".join(p.path for p in problems if p.path != self.name)
+            return self._wrong(f"{facts}{f' ({places})' if places else ''}")
+        made, faults = apply(node, array, self.name)
+        if wrong := together(opening, faults):
+            counts = ", ".join(f"{int(f.mask.sum())} x {f.code}{f.path.removeprefix(self.name)}" for f in wrong)
+            return self._wrong(
+                f"declared {words(self.spec)}, the model returned {kind} with rows that do not fit: {counts}"
+            )
+        try:
+            return made.cast(self.arrow)
+        except pa.ArrowInvalid:
+            return self._wrong(f"declared {words(self.spec)}, the model returned moments that microseconds do not hold")
+
+    def _wrong(self, fact: str) -> Problem:
+        return Problem(self.name, fact, Code.WRONG_OUTPUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +150,12 @@ class Outputs:
         """Read an output schema.
 
         Raises:
-            NotSupportedError: it declares types that predictions are not held to yet; all of them are named.
+            NotSupportedError: it declares types that no prediction column can have; all of them are named.
         """
-        columns, problems = [], []
-        for i, spec in enumerate(schema):
-            name = str(i) if spec.name is None else str(spec.name)
-            element = _output_element(spec)
-            if element is None:
-                problems.append(Problem(name, f"{words(spec)} as an output is not built yet"))
-                continue
-            shape = tuple(spec.shape[1:]) if isinstance(spec, TensorSpec) else ()
-            required = not (isinstance(spec, ColSpec) and not spec.required)
-            columns.append(OutputColumn(name, spec, element, shape, required))
+        columns = [OutputColumn(str(i) if s.name is None else str(s.name), s) for i, s in enumerate(schema)]
+        problems = [Problem(c.name, fact) for c in columns if (fact := _unfit(c.spec)) is not None]
         if problems:
-            raise NotSupportedError("the output schema declares types that are not built yet", problems)
+            raise NotSupportedError("the output schema declares types that cannot be columns", problems)
         return cls(tuple(columns), schema.has_input_names())
 
     def to_arrow(self, prediction: Any, rows: int) -> list[pa.Array]:
@@ -85,25 +167,39 @@ class Outputs:
 
         Raises:
             OutputError: names, types, shapes, nulls or the number of rows are not as declared; every fault is listed.
+
+        >>> outputs = Outputs.of(Schema([ColSpec("double", "p"), ColSpec(Array("string"), "labels")]))
+        >>> [column.to_pylist() for column in outputs.to_arrow([{"p": 0.5, "labels": ["a"]}], 1)]
+        [[0.5], [['a']]]
         """
-        found = self._fields(prediction)
         arrays: list[pa.Array] = []
         problems: list[Problem] = []
-        for column, values in zip(self.columns, found, strict=True):
-            result = _output_array(column, values, rows)
-            if isinstance(result, Problem):
-                problems.append(result)
-            else:
-                arrays.append(result)
+        for column, values in zip(self.columns, self._fields(prediction), strict=True):
+            if values is _ABSENT:
+                fact = "declared, but the output has no such column"
+                problems.append(Problem(column.name, fact, Code.WRONG_OUTPUT))
+                continue
+            result = column.read(values, rows)
+            (problems if isinstance(result, Problem) else arrays).append(result)
         if problems:
             raise OutputError("the model's output breaks the output schema", problems)
         return arrays
 
+    def nulls(self, rows: int) -> list[pa.Array]:
+        """The columns of rows that were not scored."""
+        return [pa.nulls(rows, column.arrow) for column in self.columns]
+
     def _fields(self, prediction: Any) -> list[Any]:
-        if isinstance(prediction, pd.DataFrame | Mapping) and (self.named or len(self.columns) > 1):
+        """The model's values for each declared output."""
+        one = self.columns[0].spec if len(self.columns) == 1 else None
+        whole = isinstance(one, ColSpec) and isinstance(one.type, Object | Map | AnyType)
+        if isinstance(prediction, pd.DataFrame | Mapping) and (self.named or one is None):
             names = [c.name for c in self.columns] if self.named else list(prediction)[: len(self.columns)]
             return [prediction.get(name, _ABSENT) for name in names]
-        if len(self.columns) == 1:
+        if _are_dicts(prediction) and not whole:
+            names = [c.name for c in self.columns]
+            return [[row.get(name) for row in prediction] if _in_any(prediction, name) else _ABSENT for name in names]
+        if one is not None:
             single = isinstance(prediction, pd.DataFrame) and prediction.shape[1] == 1
             return [prediction.iloc[:, 0] if single else prediction]
         if isinstance(prediction, np.ndarray) and prediction.ndim == 2 and prediction.shape[1] == len(self.columns):
@@ -120,80 +216,89 @@ _ABSENT = object()
 """Stands for a declared output that the prediction has not."""
 
 
-def _output_element(spec: ColSpec | TensorSpec) -> Element | None:
+def _unfit(spec: ColSpec | TensorSpec) -> str | None:
+    """Why a declared output cannot be a column; None where it can."""
     if isinstance(spec, ColSpec):
-        return spec.type.element if isinstance(spec.type, DataType) else None
-    return ELEMENTS.get(spec.type.name) if spec.shape[0] == -1 and all(n >= 0 for n in spec.shape[1:]) else None
+        inside = _inside(spec.type)
+        return next((f"{words(spec)} holds {kind!r} inside, which no column can" for kind in inside), None)
+    if spec.element is None:
+        return f"{words(spec)} has no Spark type that carries it"
+    return None if spec.shape and spec.shape[0] == -1 else f"{words(spec)} has no open first dimension"
 
 
-def _output_array(column: OutputColumn, values: Any, rows: int) -> pa.Array | Problem:
-    """One output column in its declared type, or what is wrong with it."""
-    if values is _ABSENT:
-        return Problem(column.name, "declared, but the output has no such column", Code.WRONG_OUTPUT)
-    if column.shape or isinstance(column.spec, TensorSpec):
-        values = np.asarray(values)
-        if values.shape != (rows, *column.shape):
-            fact = f"declared {words(column.spec)} for {rows} rows, the model returned shape {values.shape}"
-            return Problem(column.name, fact, Code.WRONG_OUTPUT)
-        values = values.reshape(-1)
-    try:
-        array = _column_array(values)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        return _wrong_output(column, _words(values))
-    if len(array) != rows * int(np.prod(column.shape, dtype=int)):
-        fact = f"the batch has {rows} rows, the model returned {len(array)}"
-        return Problem(column.name, fact, Code.WRONG_OUTPUT)
-    return _checked_output(column, array, rows)
+def _inside(kind: ColumnType) -> list[ColumnType]:
+    """What lies inside a type and can be a column only by itself."""
+    match kind:
+        case Array(inner) | Map(inner):
+            parts = [inner]
+        case Object(properties):
+            parts = [p.dtype for p in properties]
+        case _:
+            parts = []
+    return [
+        found for part in parts for found in ([part] if isinstance(part, AnyType | SparkMLVector) else _inside(part))
+    ]
 
 
-def _checked_output(column: OutputColumn, array: pa.Array, rows: int) -> pa.Array | Problem:
-    row = ARROW.get(str(array.type), ARROW["timestamp[us]"] if pa.types.is_timestamp(array.type) else None)
-    if pa.types.is_null(array.type):
-        array, row = array.cast(arrow_type(column.element)), column.element
-    cast = None if row is None else find_cast(row, column.element)
-    if cast is None or cast.level > Level.CHECKED:
-        return _wrong_output(column, _type_words(array.type))
-    if pa.types.is_timestamp(array.type):
-        try:
-            array = array.cast(pa.timestamp("us", tz=array.type.tz))
-        except pa.ArrowInvalid:
-            return _wrong_output(column, "moments that microseconds do not hold")
-    entries, faults = cast_array(cast, array)
-    if faults:
-        codes = ", ".join(f"{int(wrong.mask.sum())} x {wrong.code}" for wrong in faults)
-        return _wrong_output(column, f"{array.type} with values that do not fit: {codes}")
-    if column.required and entries.null_count:
-        return _wrong_output(column, f"{entries.null_count} null(s)")
-    return _nested(entries, column.shape, rows)
+def _are_dicts(prediction: Any) -> bool:
+    return isinstance(prediction, list) and bool(prediction) and all(isinstance(row, Mapping) for row in prediction)
 
 
-def _nested(entries: pa.Array, shape: tuple[int, ...], rows: int) -> pa.Array:
-    """Flat entries as lists of lists, in C order."""
-    for depth in reversed(range(len(shape))):
-        lists = rows * int(np.prod(shape[:depth], dtype=int))
-        entries = pa.ListArray.from_arrays(np.arange(lists + 1, dtype=np.int32) * np.int32(shape[depth]), entries)
-    return entries
+def _in_any(rows: Sequence[Mapping[Any, Any]], name: str) -> bool:
+    return any(name in row for row in rows)
 
 
-def _column_array(values: Any) -> pa.Array:
-    """The model's column as an Arrow array in the type that it has, nulls where pandas means nulls."""
+def _column(values: Any) -> Any:
+    """One output's values as a column, one a row; None for what is none."""
     if isinstance(values, pd.Series):
-        array = pa.array(values, from_pandas=values.dtype.kind not in "f")  # NaN in a float column is a value
-    elif isinstance(values, np.ndarray) and values.dtype.kind == "U":
-        array = pa.array(values.tolist(), pa.string())
-    else:
-        array = pa.array(values.reshape(-1) if isinstance(values, np.ndarray) and values.ndim == 2 else values)
-    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-    return pc.dictionary_decode(array) if pa.types.is_dictionary(array.type) else array
+        return values.reset_index(drop=True)
+    if isinstance(values, np.ndarray):
+        if values.ndim == 2 and values.shape[1] == 1:
+            return values[:, 0]
+        return values if values.ndim == 1 else _cells(list(values)) if values.ndim else None
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        return values
+    if isinstance(values, list | tuple):
+        return _cells(values)
+    return values.toarray() if hasattr(values, "toarray") else None
 
 
-def _wrong_output(column: OutputColumn, got: str) -> Problem:
-    return Problem(column.name, f"declared {words(column.spec)}, the model returned {got}", Code.WRONG_OUTPUT)
+def _cells(values: Sequence[object]) -> np.ndarray[Any, Any]:
+    return np.fromiter(values, dtype=object, count=len(values))
 
 
-def _type_words(kind: pa.DataType) -> str:
-    """An Arrow type without the names in it: a dict's keys may be data."""
-    return str(kind).partition("<")[0] if pa.types.is_nested(kind) else str(kind)
+def _dense(values: Any) -> np.ndarray[Any, Any] | None:
+    """A tensor output as one array; None where its rows differ in shape."""
+    if isinstance(values, pd.DataFrame | pd.Series):
+        values = values.to_numpy()
+    if hasattr(values, "toarray"):  # a sparse matrix
+        values = values.toarray()
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        return values
+    try:
+        return np.stack([np.asarray(row) for row in values]) if len(values) else np.asarray(values)
+    except ValueError:
+        return None
+
+
+def _objects(dense: np.ndarray[Any, Any], spec: TensorSpec) -> tuple[pa.Array, ObservedType]:
+    assert spec.element is not None
+    return Reading().column(list(dense.reshape(-1)), spec.element, "")
+
+
+def _scalar(declared: Any) -> Any:
+    return declared if isinstance(declared, DataType | Array) else DataType.holding(declared) or DataType.double
+
+
+def _missing(cell: object) -> bool:
+    return cell is None or cell is pd.NA or cell is pd.NaT
+
+
+def _plain(value: Any) -> Any:
+    """A numpy value as JSON knows it."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError
 
 
 def _words(value: Any) -> str:

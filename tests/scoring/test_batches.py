@@ -11,7 +11,20 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from sparksig import AnyType, ColSpec, NotSupportedError, OutputError, Schema, TensorSpec, plan
+from sparksig import (
+    AnyType,
+    Array,
+    ColSpec,
+    Map,
+    NotSupportedError,
+    Object,
+    OutputError,
+    Property,
+    Schema,
+    SparkMLVector,
+    TensorSpec,
+    plan,
+)
 from sparksig.enforcement.values import Feed, enforce_arrow
 from sparksig.scoring.batches import Outputs
 
@@ -129,15 +142,15 @@ def test_numbers_become_the_declared_type_only_without_loss() -> None:
     [
         (DOUBLE, ["1.0", "2.0"], "the model returned string"),
         (DOUBLE, [True, False], "the model returned bool"),
-        (Schema([ColSpec("string")]), [1, 2], "the model returned int64"),
-        (Schema([ColSpec("boolean")]), [0, 1], "the model returned int64"),
+        (Schema([ColSpec("string")]), [1, 2], "declared string, the model returned long"),
+        (Schema([ColSpec("boolean")]), [0, 1], "declared boolean, the model returned long"),
         (DOUBLE, [1.0], "the batch has 2 rows, the model returned 1"),
-        (DOUBLE, [1.0, None], r"the model returned 1 null\(s\)"),
-        (DOUBLE, [object(), object()], "the model returned list"),
-        (DOUBLE, [{"Anna": 1.0}, {"b": 1.0}], r"the model returned struct \["),
-        (Schema([ColSpec("long")]), [2**63, 1], "the model returned list"),
+        (DOUBLE, [1.0, None], "1 x NULL"),
+        (DOUBLE, [object(), object()], "the model returned object"),
+        (DOUBLE, [{"Anna": 1.0}, {"b": 1.0}], "declared, but the output has no such column"),
+        (Schema([ColSpec("long")]), [2**63, 1], "1 x OUT_OF_RANGE"),
         (Schema([ColSpec("datetime")]), np.array(["2026-01-01T00:00:00.000000999"] * 2, "datetime64[ns]"), "moments"),
-        (Schema([ColSpec("datetime")]), np.array(["300000-01-01"] * 2, "datetime64[s]"), "moments"),
+        (Schema([ColSpec("datetime")]), np.array(["300000-01-01"] * 2, "datetime64[s]"), "microseconds do not hold"),
         (NAMED, pd.DataFrame({"p": [1.0, 2.0], "n": ["x", "y"]}), "label: declared, but the output has no such column"),
         (NAMED, pd.DataFrame({"p": [1.0, 2.0], "n": ["x", "y"]}), "n: declared long, the model returned string"),
         (NAMED, np.zeros((2, 5)), r"3 columns are declared, the model returned ndarray of shape \(2, 5\)"),
@@ -171,6 +184,62 @@ def test_datetimes_and_binaries() -> None:
     assert held(Schema([ColSpec("binary")]), [b"a", b""]) == [[b"a", b""]]
 
 
-def test_outputs_that_are_not_built_are_named() -> None:
-    with pytest.raises(NotSupportedError, match="a: Any"):
-        Outputs.of(Schema([ColSpec(AnyType(), "a"), ColSpec("long", "b")]))
+def test_arrays_objects_maps_and_any() -> None:
+    schema = Schema(
+        [
+            ColSpec(Array("float"), "scores"),
+            ColSpec(Object([Property("x", "long"), Property("why", "string", required=False)]), "best"),
+            ColSpec(Map("double"), "weights", required=False),
+            ColSpec(AnyType(), "more"),
+        ]
+    )
+    rows = [
+        {"scores": np.array([0.5, 1.5], "f4"), "best": {"x": 1}, "weights": {"a": 0.5}, "more": {"k": [1, None]}},
+        {"scores": [], "best": {"x": 2**53 + 1, "why": "b"}, "weights": None, "more": np.float64(1.5)},
+    ]
+    expected = [
+        [[0.5, 1.5], []],
+        [{"x": 1, "why": None}, {"x": 2**53 + 1, "why": "b"}],
+        [[("a", 0.5)], None],
+        ['{"k": [1, null]}', "1.5"],
+    ]
+    assert held(schema, rows) == expected
+    assert held(schema, pd.DataFrame(rows)) == expected
+    assert held(Schema([ColSpec(Object([Property("x", "long")]))]), [{"x": 1}, {"x": 2}]) == [[{"x": 1}, {"x": 2}]]
+    assert held(Schema([ColSpec(SparkMLVector(), "v")]), {"v": np.eye(2)}) == [[[1.0, 0.0], [0.0, 1.0]]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "told"),
+    [
+        (Array("float"), [[0.1], [1.0]], r"1 x NOT_EXACT\[\]"),
+        (Array("long"), [[1, None], [2]], r"1 x NULL\[\]"),
+        (Array("long"), [1, 2], "the model returned long"),
+        (Object([Property("x", "long")]), [{"x": 1}, {}], r"1 x MISSING_FIELD\.x"),
+        (Object([Property("x", "long")]), [{"x": 1}, {"x": 1, "Anna": 2}], "1 x UNEXPECTED_FIELD "),
+        (Map("long"), [{"Anna": "x"}, {"b": "y"}], r"the model returned string \(0\{\}\)"),
+        (AnyType(), [float("nan"), 1], "values that JSON does not hold"),
+        (AnyType(), [None, 1], r"1 null\(s\)"),
+    ],
+)
+def test_a_wrong_nested_output_names_the_place_and_no_value(kind: Any, values: Any, told: str) -> None:
+    with pytest.raises(OutputError, match=told) as raised:
+        held(Schema([ColSpec(kind)]), values)
+    assert "Anna" not in str(raised.value)
+
+
+def test_tensors_of_open_sizes_are_nested_arrays() -> None:
+    schema = Schema([TensorSpec(np.dtype("int32"), (-1, -1, 2))])
+    rows = [np.array([[1, 2]], "i4"), np.array([[3, 4], [5, 6]], "i4")]
+    assert held(schema, rows) == [[[[1, 2]], [[3, 4], [5, 6]]]]
+    assert held(schema, np.stack([rows[1], rows[1]])) == [[[[3, 4], [5, 6]]] * 2]
+    with pytest.raises(OutputError, match="2 x WRONG_SHAPE"):
+        held(schema, [np.zeros((1, 3), "i4"), np.zeros((2, 3), "i4")])
+
+
+def test_outputs_that_no_column_can_have_are_named() -> None:
+    schema = Schema([ColSpec(Array(AnyType()), "a"), ColSpec("long", "b")])
+    with pytest.raises(NotSupportedError, match=r"a: .*holds Any inside"):
+        Outputs.of(schema)
+    with pytest.raises(NotSupportedError, match="complex64"):
+        Outputs.of(Schema([TensorSpec(np.dtype("complex64"), (-1, 2))]))

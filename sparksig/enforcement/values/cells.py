@@ -233,6 +233,8 @@ def from_numpy(array: np.ndarray[Any, Any]) -> tuple[pa.Array, ObservedType]:
         unit = np.datetime_data(array.dtype)[0]
         row = ELEMENTS["datetime64[D]" if unit == "D" else "datetime64[us]"]
         finest = array if unit in ("D", "us", "ns") else array.astype("M8[us]")
+        if not np.array_equal(finest.astype(array.dtype), array, equal_nan=True):  # numpy's casts wrap around
+            return pa.nulls(len(array)), OtherType("datetimes that microseconds do not hold")
         return pa.array(finest, mask=np.isnat(array)), ScalarType(row)
     if kind in "US":
         row = ELEMENTS["str" if kind == "U" else "bytes"]

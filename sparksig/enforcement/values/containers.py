@@ -17,7 +17,7 @@ from sparksig.enforcement.steps import AnyNode, ArrayNode, Path, Plan, StructNod
 from sparksig.enforcement.values.casts import bits, cast_array
 from sparksig.enforcement.values.cells import Declared, Reading, depth_of, from_numpy
 from sparksig.enforcement.values.feeds import Feed, stacked_entries
-from sparksig.enforcement.values.nodes import Fault, Judged, enforce_arrow
+from sparksig.enforcement.values.nodes import Fault, Judged, enforce_arrow, together
 from sparksig.errors import Code, Problem, SchemaError
 from sparksig.signature.casts import Level, NotNan
 from sparksig.signature.dtypes import ELEMENTS
@@ -117,7 +117,7 @@ class Held:
             cells = _cells(column)
             if cells is not None or isinstance(column, pd.Series):
                 given[at] = column if cells is None else cells
-            array, kind = _read(column, cells, declared.get(at), reading, str(label))
+            array, kind = read_column(column, declared.get(at), reading, str(label))
             arrays.append(array)
             fields.append(Field(str(label), kind))
         rows = len(arrays[0]) if arrays else 0
@@ -128,15 +128,7 @@ class Held:
         judged = enforce_arrow(plan, self.arrays, self.rows)
         names = {self.table.fields[at].name: step.name for step in plan.steps for at in step.positions}
         opening = [replace(f, path=_renamed(f.path, names)) for f in self.reading.faults if _declares(f.path, names)]
-        faults = list(opening)
-        for fault in judged.faults:
-            mask = fault.mask.copy()
-            for other in opening:
-                if other.path == fault.path:
-                    mask &= ~other.mask
-            if mask.any():
-                faults.append(replace(fault, mask=mask))
-        return Judged(judged.columns, tuple(faults))
+        return Judged(judged.columns, together(opening, judged.faults))
 
     def restored(self, plan: Plan, judged: Judged) -> Any:
         """What the model takes, with the data's own index and, where the signature has no names, its labels."""
@@ -271,9 +263,18 @@ def _cells(column: Any) -> Any:
     return None
 
 
-def _read(
-    column: Any, cells: Sequence[object] | None, spec: ColSpec | TensorSpec | None, reading: Reading, label: str
+def read_column(
+    column: Any, spec: ColSpec | TensorSpec | None, reading: Reading, label: str
 ) -> tuple[pa.Array, ObservedType]:
+    """A column of pandas, numpy or Arrow as an Arrow array, and the type that it shows.
+
+    Args:
+        column: the values.
+        spec: what is declared for them; None where nothing is.
+        reading: where faults of cells are noted.
+        label: the column's name.
+    """
+    cells = _cells(column)
     if cells is not None:
         return (
             (pa.nulls(len(cells)), OtherType("objects")) if spec is None else _read_cells(cells, spec, reading, label)

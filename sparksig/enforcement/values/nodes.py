@@ -103,6 +103,18 @@ def enforce_arrow(plan: Plan, columns: Sequence[pa.Array], rows: int) -> Judged:
     return Judged(tuple(column for column, _ in judged), tuple(faults))
 
 
+def together(opening: Sequence[Fault], faults: Sequence[Fault]) -> tuple[Fault, ...]:
+    """All faults of rows, one a place: where a cell could not be opened, its null is not told as well."""
+    found = list(opening)
+    for fault in faults:
+        mask = fault.mask.copy()
+        for other in opening:
+            if other.path == fault.path:
+                mask &= ~other.mask
+        found.append(replace(fault, mask=mask))
+    return tuple(fault for fault in found if fault.mask.any())
+
+
 def declared_arrow(declared: ColumnType) -> pa.DataType:
     """The Arrow type of a declared type; Any has none of its own.
 
