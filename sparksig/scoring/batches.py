@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from sparksig.enforcement.planning import NodeBuilder
 from sparksig.enforcement.policy import Policy
-from sparksig.enforcement.steps import Path, words
+from sparksig.enforcement.steps import ColumnsNode, Node, Path, Plan, ScalarNode, TensorNode, words
 from sparksig.enforcement.values import Fault, arrow_type, declared_arrow
 from sparksig.enforcement.values.cells import Reading, depth_of, from_numpy
 from sparksig.enforcement.values.containers import read_column
@@ -29,6 +29,14 @@ from sparksig.signature.types import AnyType, Array, ColumnType, DataType, Map, 
 from sparksig.sources.observed import ArrayType, Field, ObservedType
 
 _POLICY = Policy(level=Level.CHECKED)
+
+BATCH_BYTES = 64 << 20
+"""How many bytes of inputs and outputs go to the model at once, as the signature's widths say."""
+
+BATCH_ROWS = 10_000
+"""How many rows go to the model at once, at most; Spark's own default."""
+
+_OPEN = 256  # bytes taken for what has no width of its own: a text, an array, an object
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +218,45 @@ class Outputs:
             return [list(column) for column in zip(*prediction, strict=True)] or [[] for _ in self.columns]
         fact = f"{len(self.columns)} columns are declared, the model returned {_words(prediction)}"
         raise OutputError("the model's output breaks the output schema", [Problem("", fact, Code.WRONG_OUTPUT)])
+
+
+def rows_of_batch(plan: Plan, outputs: Outputs) -> int:
+    """How many rows a batch may have: as many as BATCH_BYTES hold, and BATCH_ROWS at most.
+
+    Args:
+        plan: says what each input row holds.
+        outputs: say what each prediction holds.
+
+    >>> from sparksig.enforcement.planning import plan_table
+    >>> from sparksig.sources.observed import table_from_arrow
+    >>> images = Schema([TensorSpec(np.dtype("float32"), (-1, 224, 224, 3))])
+    >>> plan = plan_table(table_from_arrow(pa.schema({"x": pa.list_(pa.float32())})), images, Policy())
+    >>> rows_of_batch(plan, Outputs.of(Schema([ColSpec("double")])))
+    111
+    """
+    width = sum(_width_of(step.node) for step in plan.steps) + sum(_width(c.spec) for c in outputs.columns)
+    return max(1, min(BATCH_ROWS, BATCH_BYTES // max(width, 1)))
+
+
+def _width(spec: ColSpec | TensorSpec) -> int:
+    """The bytes of one value on its Spark carrier."""
+    if isinstance(spec, TensorSpec):
+        sizes = [size for size in spec.shape[1:] if size >= 0]
+        return int(np.prod(sizes, dtype=int)) * max(1, spec.type.itemsize) * (_OPEN if -1 in spec.shape[1:] else 1)
+    scalar = isinstance(spec.type, DataType) and (spec.type.element.is_number or spec.type is DataType.datetime)
+    return 8 if scalar else _OPEN
+
+
+def _width_of(node: Node) -> int:
+    match node:
+        case TensorNode(element, shape):
+            return _width(TensorSpec(np.dtype(element.cast.target.numpy), (-1, *shape)))
+        case ColumnsNode(entries):
+            return 8 * len(entries)
+        case ScalarNode(cast) if cast.target.is_number:
+            return 8
+        case _:
+            return _OPEN
 
 
 _ABSENT = object()

@@ -2,22 +2,63 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import RLock
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
 
 from sparksig.enforcement.values import Feed
-from sparksig.errors import ModelError, SignatureError
+from sparksig.enforcement.values.exact import reader
+from sparksig.errors import Code, ModelError, ParamError, Problem, SignatureError
 from sparksig.models.artifact import Artifact
-from sparksig.models.loading import Model, load_model, require_trust
+from sparksig.models.loading import CACHED, Model, load_model, require_trust
 from sparksig.scoring.batches import Outputs
+from sparksig.signature.casts import find_cast
+from sparksig.signature.dtypes import ELEMENTS, Kind
 from sparksig.signature.model_signature import ModelSignature
-from sparksig.signature.params import resolve_params
+from sparksig.signature.params import ParamSchema, resolve_params
+from sparksig.signature.types import DataType
 from sparksig.sources.mlmodel import load_signature
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+_shipped: OrderedDict[str, Model] = OrderedDict()  # by digest, in a worker
+_lock = RLock()
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """A model that is an object or a function, pickled once on the driver and unpickled once a worker process.
+
+    Spark broadcasts what it ships where that is large, so the bytes reach an executor once.
+    """
+
+    pickled: bytes = field(repr=False)
+    digest: str
+
+    @classmethod
+    def of(cls, model: object) -> Shipped:
+        """Pickle a model, as Spark pickles functions."""
+        from pyspark import cloudpickle
+
+        pickled: bytes = cloudpickle.dumps(model)  # type: ignore[no-untyped-call]
+        return cls(pickled, f"sha256:{sha256(pickled).hexdigest()}")
+
+    def load(self) -> Model:
+        """The model, from this process's cache where it has been loaded before."""
+        with _lock:
+            if self.digest not in _shipped:
+                _shipped[self.digest] = load_model(pickle.loads(self.pickled))
+                while len(_shipped) > CACHED:
+                    _shipped.popitem(last=False)
+            _shipped.move_to_end(self.digest)
+            return _shipped[self.digest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +66,12 @@ class ModelCall:
     """A model with its params and its contract, ready to be shipped.
 
     Attributes:
-        model: an artifact's directory, or the model itself.
+        model: an artifact's directory, or the pickled model.
         trust: the digest that the artifact must have where it is loaded; None for a model that is an object.
         signature: the model's contract.
         params: every param, resolved.
         outputs: the output schema.
+        variables: params that are read where the model runs: the environment variable by the param's name.
         feed: how columns become the model's input; None until a table is known.
     """
 
@@ -38,6 +80,7 @@ class ModelCall:
     signature: ModelSignature
     params: Mapping[str, Any]
     outputs: Outputs
+    variables: Mapping[str, str] = field(default_factory=dict)
     feed: Feed | None = None
 
     @classmethod
@@ -47,6 +90,7 @@ class ModelCall:
         signature: ModelSignature | None,
         params: Mapping[str, Any] | None,
         trust: bool | str,
+        param_from_env: Mapping[str, str] | None = None,
     ) -> ModelCall:
         """Resolve everything that can be resolved on the driver.
 
@@ -54,7 +98,7 @@ class ModelCall:
             TrustError: the artifact would run code when loaded and is not trusted.
             SignatureError: there is no signature, or it declares no outputs.
             ParamError: given params do not fit; all faults are listed.
-            NotSupportedError: the output schema declares what is not built yet.
+            NotSupportedError: the output schema declares what cannot be a column.
         """
         digest: str | None = None
         if isinstance(model, str | Path):
@@ -62,12 +106,15 @@ class ModelCall:
             digest = require_trust(artifact, trust)
             signature = signature or load_signature(model)
             model = str(artifact.path)
+        else:
+            model = Shipped.of(model)
         if signature is None:
             raise SignatureError("a model that is an object has no signature: give signature=")
         if signature.outputs is None:
             raise SignatureError("the signature declares no outputs: the type of the prediction column is not known")
+        variables = _variables(signature.params, params or {}, param_from_env or {})
         resolved = resolve_params(signature.params, params)
-        return cls(model, digest, signature, resolved, Outputs.of(signature.outputs))
+        return cls(model, digest, signature, resolved, Outputs.of(signature.outputs), variables)
 
     def on(self, feed: Feed) -> ModelCall:
         """The same call for a table."""
@@ -80,22 +127,95 @@ class ModelCall:
             TrustError: the artifact here is not the one that the driver saw.
             ModelLoadError: it does not load.
         """
+        if isinstance(self.model, Shipped):
+            return self.model.load()
         return load_model(self.model, trust=self.trust or False)
 
+    def here(self) -> ModelCall:
+        """The same call with the params that come from this process's environment.
+
+        Raises:
+            ParamError: a variable is not set, or its text is no value of the param's type; its text is not told.
+        """
+        if not self.variables:
+            return self
+        assert self.signature.params is not None
+        problems: list[Problem] = []
+        read = {name: _from_env(self.signature.params, name, v, problems) for name, v in self.variables.items()}
+        if problems:
+            raise ParamError("params cannot be read from the environment", problems)
+        return replace(self, params={**self.params, **read}, variables={})
+
     def predict(self, model: Model, arrays: Sequence[pa.Array], rows: int) -> list[pa.Array]:
-        """Run the model on one batch of clean rows.
+        """Run the model on one batch of clean rows; rows whose tensors differ in shape go to it apart.
 
         Raises:
             ModelError: the model raised; its message is not handed on, since it may hold data.
             OutputError: the output is not as declared.
         """
+        found = self.attempt(model, arrays, rows)
+        if isinstance(found, str):
+            raise ModelError(f"the model raised {found} on a batch of {rows} rows")
+        return found
+
+    def attempt(self, model: Model, arrays: Sequence[pa.Array], rows: int) -> list[pa.Array] | str:
+        """As `predict`, but where the model raises the exception's class is returned.
+
+        Raises:
+            OutputError: the output is not as declared.
+        """
         assert self.feed is not None
-        batch = self.feed.model_input(arrays)
-        failure = None
+        groups = self.feed.groups(arrays)
+        if groups is None:
+            return self._attempt(model, self.feed, arrays, rows)
+        parts = []
+        for group in groups:
+            members = pa.array(group)
+            found = self._attempt(model, self.feed, [array.take(members) for array in arrays], len(group))
+            if isinstance(found, str):
+                return found
+            parts.append(found)
+        back = pa.array(np.argsort(np.concatenate(groups), kind="stable"))
+        return [pa.concat_arrays(columns).take(back) for columns in zip(*parts, strict=True)]
+
+    def _attempt(self, model: Model, feed: Feed, arrays: Sequence[pa.Array], rows: int) -> list[pa.Array] | str:
+        batch = feed.model_input(arrays)
         try:
             prediction = model.predict(batch, dict(self.params))
-        except Exception as error:
-            failure = type(error).__name__
-        if failure is not None:  # raised outside the handler: a chained exception would print what the model said
-            raise ModelError(f"the model raised {failure} on a batch of {rows} rows")
+        except Exception as error:  # its class only, and outside the handler: a chained exception prints what it says
+            return type(error).__name__
         return self.outputs.to_arrow(prediction, rows)
+
+
+def _variables(schema: ParamSchema | None, given: Mapping[str, Any], variables: Mapping[str, str]) -> Mapping[str, str]:
+    """The params to read from the environment, checked against the schema."""
+    problems = []
+    for name in variables:
+        spec = next((spec for spec in schema or () if spec.name == name), None)
+        if spec is None:
+            problems.append(Problem(name, "param_from_env names it, but the signature has no such param"))
+        elif spec.shape is not None or not isinstance(spec.dtype, DataType) or spec.dtype is DataType.datetime:
+            problems.append(Problem(name, "only a text, a number or a boolean can be read from the environment"))
+        elif name in given:
+            problems.append(Problem(name, "given as a param and by param_from_env"))
+    if problems:
+        raise ParamError("params cannot be read from the environment", problems)
+    return dict(variables)
+
+
+def _from_env(schema: ParamSchema, name: str, variable: str, problems: list[Problem]) -> object:
+    text = os.environ.get(variable)
+    if text is None:
+        problems.append(Problem(name, f"the environment variable {variable} is not set here", Code.INVALID_PARAM))
+        return None
+    [declared] = [spec.dtype for spec in schema if spec.name == name]
+    assert isinstance(declared, DataType)
+    if declared.element.kind is Kind.STRING:
+        return text
+    cast = find_cast(ELEMENTS["str"], declared.element)
+    assert cast is not None
+    value = reader(cast)(text)
+    if isinstance(value, Code):
+        problems.append(Problem(name, f"the variable's text is no {declared.name}", value))
+        return None
+    return value

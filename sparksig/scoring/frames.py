@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
-import pyarrow as pa
 
 from sparksig.enforcement import sql
 from sparksig.enforcement.frames import opened, plan
@@ -15,16 +12,20 @@ from sparksig.enforcement.policy import Policy
 from sparksig.enforcement.steps import Plan
 from sparksig.enforcement.values import Feed
 from sparksig.errors import Code, NotSupportedError, PolicyError, Problem, SchemaError
-from sparksig.models.loading import Model
+from sparksig.scoring.batches import BATCH_BYTES, Outputs, rows_of_batch
 from sparksig.scoring.calls import ModelCall
+from sparksig.scoring.workers import BatchScorer
 from sparksig.signature.model_signature import ModelSignature
+from sparksig.signature.schema import ColSpec, Schema, TensorSpec
+from sparksig.signature.types import AnyType, SparkMLVector
 from sparksig.sources.spark_schema import struct_type
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-    from pyspark.sql.types import StructField, StructType
+    from pyspark.sql import Column, DataFrame
+    from pyspark.sql.types import DataType, StructField, StructType
 
 OnViolation = Literal["tag", "fail", "drop"]
+OnModelError = Literal["fail", "quarantine"]
 
 _CANNOT_CROSS = ("interval",)  # calendar and year-month intervals have no form in the batches that Spark exchanges
 
@@ -38,6 +39,8 @@ def score(
     output: str | Sequence[str] = "prediction",
     keep: Sequence[str] | None = None,
     on_violation: OnViolation = "tag",
+    on_model_error: OnModelError = "fail",
+    param_from_env: Mapping[str, str] | None = None,
     trust: bool | str = False,
     policy: Policy | None = None,
     **options: Any,
@@ -53,6 +56,11 @@ def score(
         keep: the table's columns to keep; None keeps all.
         on_violation: `"tag"` keeps dirty rows, with `_violations` and null predictions; `"fail"` fails the query that
             reads one; `"drop"` leaves them out.
+        on_model_error: `"fail"` fails the query when the model raises; `"quarantine"`, with `on_violation="tag"`, looks
+            for the rows at which it raises, by halves, and tags them MODEL_ERROR with the exception's class. The others
+            are scored, by a model whose prediction of a row does not depend on the rows beside it as without them.
+        param_from_env: params to read from environment variables where the model runs, by name: their values are in
+            no plan, no log and nothing that is shipped.
         trust: True, or the artifact's `sha256:..`, for artifacts that run code when loaded.
         policy: the options of enforcement, or give them as keywords: see `Policy`.
         options: single options of `Policy`.
@@ -69,7 +77,11 @@ def score(
     """
     if on_violation not in ("tag", "fail", "drop"):
         raise PolicyError(f"on_violation={on_violation!r} is no choice: use 'tag', 'fail' or 'drop'")
-    call = ModelCall.of(model, signature, params, trust)
+    if on_model_error not in ("fail", "quarantine"):
+        raise PolicyError(f"on_model_error={on_model_error!r} is no choice: use 'fail' or 'quarantine'")
+    if on_model_error == "quarantine" and on_violation != "tag":
+        raise PolicyError("on_model_error='quarantine' tags rows: it needs on_violation='tag'")
+    call = ModelCall.of(model, signature, params, trust, param_from_env)
     made = plan(df, call.signature, policy, **options).require_ok()
     call = call.on(Feed.of(made))
     kept = _kept(made, keep)
@@ -79,62 +91,19 @@ def score(
     if condition is not None:
         rows = rows.where(condition)
     texts, inputs = _shipped(made, kept)
-    if on_violation == "tag":
+    tagged = on_violation == "tag"
+    if tagged:
         texts.append(sql.violations(made))
     fields = [df.schema.fields[i] for i in kept]
     _refuse_uncrossable(fields)
-    work = BatchScorer(call, tuple(inputs), len(kept), on_violation == "tag", isinstance(output, str))
-    result = _result_schema(fields, call, isinstance(output, str), on_violation == "tag")
+    bound = rows_of_batch(made, call.outputs)
+    _warn_of_batches(df, bound)
+    one = isinstance(output, str) and len(call.outputs.columns) > 1
+    work = BatchScorer(call, tuple(inputs), len(kept), tagged, one, on_model_error == "quarantine", bound)
+    result = _result_schema(fields, call, one, tagged)
     shipped = rows.selectExpr(*texts).toDF(*[f"c{i}" for i in range(len(texts))])
-    return shipped.mapInArrow(work, result).toDF(*names)
-
-
-@dataclass(frozen=True, slots=True)
-class BatchScorer:
-    """What runs in a Python worker: batches in, batches with predictions out.
-
-    Attributes:
-        call: the model and its contract.
-        inputs: where in the batch the model's columns are.
-        kept: how many columns, from the first, pass through.
-        tagged: whether the last column holds violations, so that only rows without any are scored.
-        one: whether several outputs become one struct.
-    """
-
-    call: ModelCall
-    inputs: tuple[int, ...]
-    kept: int
-    tagged: bool
-    one: bool
-
-    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Score each batch; row order and row count stay."""
-        model = None  # loaded with the first batch: an empty partition needs none
-        for batch in batches:
-            model = model or self.call.load()
-            predictions = self._predictions(model, batch)
-            if self.one and len(predictions) > 1:
-                names = [f"f{i}" for i in range(len(predictions))]
-                rejected = _bits(batch.columns[-1].is_valid()) if self.tagged else None
-                mask = None if rejected is None else pa.array(rejected)
-                predictions = [pa.StructArray.from_arrays(predictions, names, mask=mask)]
-            columns = [*batch.columns[: self.kept], *predictions, *(batch.columns[-1:] if self.tagged else [])]
-            yield pa.RecordBatch.from_arrays(columns, [f"c{i}" for i in range(len(columns))])
-
-    def _predictions(self, model: Model, batch: pa.RecordBatch) -> list[pa.Array]:
-        columns = [batch.columns[i] for i in self.inputs]
-        clean = _bits(batch.columns[-1].is_null()) if self.tagged else np.ones(batch.num_rows, bool)
-        count = int(clean.sum())
-        if count == batch.num_rows:
-            return self.call.predict(model, columns, count) if count else self._nulls(0)
-        if count == 0:
-            return self._nulls(batch.num_rows)
-        found = self.call.predict(model, [column.filter(pa.array(clean)) for column in columns], count)
-        back = pa.array(np.cumsum(clean) - 1, mask=~clean)  # where each row's prediction is; null for a dirty row
-        return [array.take(back) for array in found]
-
-    def _nulls(self, rows: int) -> list[pa.Array]:
-        return [pa.nulls(rows, column.arrow) for column in self.call.outputs.columns]
+    scored = shipped.mapInArrow(work, result)
+    return _finished(scored, call, len(kept), one).toDF(*names)
 
 
 def _shipped(made: Plan, kept: Sequence[int]) -> tuple[list[str], list[int]]:
@@ -185,15 +154,85 @@ def _result_names(
 def _result_schema(fields: Sequence[StructField], call: ModelCall, one: bool, tagged: bool) -> StructType:
     from pyspark.sql import types as T
 
-    assert call.signature.outputs is not None
-    outputs = [T.StructField(f.name, f.dataType, True) for f in struct_type(call.signature.outputs).fields]
-    if one and len(outputs) > 1:
+    outputs = [T.StructField(f"f{i}", kind, True) for i, kind in enumerate(carriers(call.outputs))]
+    if one:
         outputs = [T.StructField("prediction", T.StructType(outputs), True)]
     found = [*fields, *outputs]
     if tagged:
         member = T.StructType([T.StructField(n, T.StringType()) for n in ("path", "code", "expected", "observed")])
         found.append(T.StructField("violations", T.ArrayType(member)))
     return T.StructType([T.StructField(f"c{i}", f.dataType, f.nullable) for i, f in enumerate(found)])
+
+
+def carriers(outputs: Outputs) -> list[DataType]:
+    """The Spark types in which outputs leave a worker: Any as JSON text, a vector as an array of doubles."""
+    from pyspark.sql import types as T
+
+    found: list[DataType] = []
+    for column in outputs.columns:
+        match column.spec:
+            case ColSpec(type=AnyType()):
+                found.append(T.StringType())
+            case ColSpec(type=SparkMLVector()):
+                found.append(T.ArrayType(T.DoubleType()))
+            case spec:
+                found.append(_loose(struct_type(Schema([spec])).fields[0].dataType))
+    return found
+
+
+def _loose(kind: DataType) -> DataType:
+    """The type with every element and member nullable: what is not in a declared type is judged, not promised."""
+    from pyspark.sql import types as T
+
+    match kind:
+        case T.ArrayType():
+            return T.ArrayType(_loose(kind.elementType), True)
+        case T.MapType():
+            return T.MapType(kind.keyType, _loose(kind.valueType), True)
+        case T.StructType():
+            return T.StructType([T.StructField(f.name, _loose(f.dataType), True) for f in kind.fields])
+    return kind
+
+
+def _finished(scored: DataFrame, call: ModelCall, kept: int, one: bool) -> DataFrame:
+    """The scored frame with what no worker can make: variants and vectors; the outputs' names in their struct."""
+    from pyspark.sql import functions as F
+
+    outputs = call.outputs.columns
+    special = [isinstance(c.spec, ColSpec) and isinstance(c.spec.type, AnyType | SparkMLVector) for c in outputs]
+    if not one and not any(special):
+        return scored
+    columns = [F.col(f"c{i}") for i in range(len(scored.columns))]
+    if one:
+        whole = columns[kept]
+        parts = [_made(c.spec, whole.getField(f"f{i}")).alias(c.name) for i, c in enumerate(outputs)]
+        columns[kept] = F.when(whole.isNotNull(), F.struct(*parts))
+    else:
+        columns[kept : kept + len(outputs)] = [_made(c.spec, columns[kept + i]) for i, c in enumerate(outputs)]
+    return scored.select(*[column.alias(f"c{i}") for i, column in enumerate(columns)])
+
+
+def _made(spec: ColSpec | TensorSpec, column: Column) -> Column:
+    from pyspark.sql import functions as F
+
+    if isinstance(spec, ColSpec) and isinstance(spec.type, AnyType) and hasattr(F, "parse_json"):
+        return F.parse_json(column)  # before Spark 4 there is no variant: it stays JSON text
+    if isinstance(spec, ColSpec) and isinstance(spec.type, SparkMLVector):
+        from pyspark.ml.functions import array_to_vector
+
+        return F.when(column.isNotNull(), array_to_vector(column))
+    return column
+
+
+def _warn_of_batches(df: DataFrame, bound: int) -> None:
+    """Say so where Spark hands over more rows at once than fit: it cuts its batches, here only the model's are cut."""
+    limit = int(df.sparkSession.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch", "10000") or 0)
+    if limit <= 0 or limit > bound:
+        warnings.warn(
+            f"batches of {limit or 'all'} rows are over {BATCH_BYTES >> 20} MiB for this signature: the model gets "
+            f"{bound} at a time, but a worker holds them all; set spark.sql.execution.arrow.maxRecordsPerBatch={bound}",
+            stacklevel=3,
+        )
 
 
 def _refuse_uncrossable(fields: Sequence[StructField]) -> None:
@@ -204,7 +243,3 @@ def _refuse_uncrossable(fields: Sequence[StructField]) -> None:
     ]
     if problems:
         raise NotSupportedError("the table has columns that cannot stand beside a prediction yet", problems)
-
-
-def _bits(mask: pa.BooleanArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    return np.asarray(mask.to_numpy(zero_copy_only=False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,9 +16,10 @@ from sparksig.enforcement.values import Feed, enforce_arrow
 from sparksig.errors import NotSupportedError, SchemaError
 from sparksig.models.loading import Model
 from sparksig.scoring.calls import ModelCall
+from sparksig.scoring.frames import carriers
 from sparksig.signature.model_signature import ModelSignature
+from sparksig.signature.schema import Schema
 from sparksig.sources.observed import StructType, from_arrow
-from sparksig.sources.spark_schema import struct_type
 
 if TYPE_CHECKING:
     from pyspark.sql.types import DataType
@@ -29,6 +31,7 @@ def predict_udf(
     params: Mapping[str, Any] | None = None,
     *,
     on_violation: str = "fail",
+    param_from_env: Mapping[str, str] | None = None,
     trust: bool | str = False,
     policy: Policy | None = None,
     **options: Any,
@@ -36,18 +39,22 @@ def predict_udf(
     """The model as a UDF of one struct: `df.select(predict(struct("*")))`, or in SQL `predict(struct(*))`.
 
     The struct's fields are matched by name, cast and judged like the columns of a table, batch by batch in the worker.
+    `predict()` takes the signature's columns by their names, `predict("a", "b")` the columns of these names,
+    `predict(a=col("x"))` names them, and where the signature has no names they are taken by position.
 
     Args:
         model: a model directory, an object with `predict`, or a callable `(batch, params)` or `(batch)`.
         signature: the model's contract; a model directory brings its own.
         params: params to override, by name.
         on_violation: `"fail"` fails the query on a dirty row, `"null"` gives it a null prediction.
+        param_from_env: params to read from environment variables where the model runs, by name.
         trust: True, or the artifact's `sha256:..`, for artifacts that run code when loaded.
         policy: the options of enforcement, or give them as keywords: see `Policy`.
         options: single options of `Policy`.
 
     Returns:
-        A UDF; `spark.udf.register("predict", udf)` makes it a SQL function.
+        A UDF; `spark.udf.register("predict", udf)` makes it a SQL function. Its result is the output's Spark type, a
+        struct of several outputs; Any comes as JSON text and a vector as an array of doubles, which no UDF can make.
 
     Raises:
         NotSupportedError: Spark is older than 4.1, which has the first UDFs on Arrow arrays; `score` works there.
@@ -63,13 +70,38 @@ def predict_udf(
         raise NotSupportedError(
             "predict_udf needs Spark 4.1 or newer: older UDFs damage integers beside nulls; use score()"
         )
-    call = ModelCall.of(model, signature, params, trust)
+    call = ModelCall.of(model, signature, params, trust, param_from_env)
     work = StructScorer(call, resolve_policy(policy, options), on_violation == "null")
 
     def predict(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
         return work(batches)
 
-    return F.arrow_udf(predict, _return_type(call))
+    assert call.signature.inputs is not None
+    return _of_columns(F.arrow_udf(predict, _return_type(call)), call.signature.inputs)
+
+
+def _of_columns(udf: Any, schema: Schema) -> Any:
+    """The UDF of a struct as a function of columns in all the ways that people have of naming them."""
+    from pyspark.sql import Column
+    from pyspark.sql import functions as F
+
+    names = [str(name) for name in schema.input_names()]
+
+    @wraps(udf)
+    def predict(*columns: Any, **named: Any) -> Any:
+        if len(columns) == 1 and not named and isinstance(columns[0], Column):
+            return udf(columns[0])  # the struct itself
+        if not schema.has_input_names():
+            parts = [(F.col(c) if isinstance(c, str) else c).alias(n) for n, c in zip(names, columns, strict=False)]
+        elif any(not isinstance(column, str) for column in columns):
+            raise SchemaError("columns are named: give their names, name=column, or one struct of them")
+        else:
+            wanted = columns or (() if named else [n for n, s in zip(names, schema, strict=True) if s.required])
+            parts = [F.col(f"`{name.replace('`', '``')}`").alias(name) for name in wanted]
+            parts += [(F.col(c) if isinstance(c, str) else c).alias(name) for name, c in named.items()]
+        return udf(F.struct(*parts))
+
+    return predict
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,24 +114,25 @@ class StructScorer:
 
     def __call__(self, batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
         """Score each struct array."""
-        model = None  # loaded with the first batch: an empty partition needs none
+        call, model = self.call, None  # loaded with the first batch: an empty partition needs none
         for batch in batches:
-            model = model or self.call.load()
-            yield self._score(model, batch)
+            if model is None:
+                call, model = self.call.here(), self.call.load()
+            yield self._score(call, model, batch)
 
-    def _score(self, model: Model, batch: pa.Array) -> pa.Array:
+    def _score(self, call: ModelCall, model: Model, batch: pa.Array) -> pa.Array:
         if not pa.types.is_struct(batch.type):
             raise SchemaError(f"the UDF takes one struct, it was given {from_arrow(batch.type)}: predict(struct(*))")
         table = from_arrow(batch.type)
         assert isinstance(table, StructType)
-        plan = plan_table(table, self.call.signature, self.policy).require_ok()
+        plan = plan_table(table, call.signature, self.policy).require_ok()
         judged = enforce_arrow(plan, batch.flatten(), len(batch))
         if not self.null:
             judged.require_clean()
         clean = np.ones(len(batch), bool) if judged.clean is None else judged.clean
-        call = self.call.on(Feed.of(plan))
+        call = call.on(Feed.of(plan))
         if not clean.any():
-            found = [pa.nulls(len(batch), column.arrow) for column in call.outputs.columns]
+            found = call.outputs.nulls(len(batch))
         else:
             arrays = [column.filter(pa.array(clean)) for column in judged.columns]
             back = pa.array(np.cumsum(clean) - 1, mask=~clean)
@@ -112,6 +145,8 @@ class StructScorer:
 def _return_type(call: ModelCall) -> DataType:
     from pyspark.sql import types as T
 
-    assert call.signature.outputs is not None
-    fields = [T.StructField(f.name, f.dataType, True) for f in struct_type(call.signature.outputs).fields]
-    return fields[0].dataType if len(fields) == 1 else T.StructType(fields)
+    found = carriers(call.outputs)
+    names = [column.name for column in call.outputs.columns]
+    if len(found) == 1:
+        return found[0]
+    return T.StructType([T.StructField(name, kind, True) for name, kind in zip(names, found, strict=True)])

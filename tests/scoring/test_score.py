@@ -118,7 +118,7 @@ def test_what_the_model_says_when_it_raises_is_not_told(df: DataFrame) -> None:
 
 
 def test_a_wrong_output_is_told_with_its_fields(df: DataFrame) -> None:
-    with pytest.raises(Exception, match="flag: declared boolean, the model returned int64"):
+    with pytest.raises(Exception, match="flag: declared boolean, the model returned long"):
         score(df, lambda batch: {"p": batch.a, "flag": batch.a}, SIGNATURE).count()
 
 

@@ -138,7 +138,7 @@ class Held:
             replace(column, lists=isinstance(cells, np.ndarray) and not any(isinstance(c, np.ndarray) for c in cells))
             for column, cells in zip(feed.columns, given, strict=True)
         ]
-        feed = replace(feed, columns=tuple(columns))
+        feed = replace(feed, columns=tuple(columns), matrix=False)
         result = feed.model_input(judged.columns, self.reading.anything)
         if not isinstance(result, pd.DataFrame):
             return result

@@ -63,17 +63,20 @@ class Feed:
         columns: one for each column that reaches the model.
         named: whether the signature names its columns.
         stable: whether a column's dtype is the same whether a batch has nulls or not.
+        matrix: whether a vector that is the only column is one 2-D array, rows of vectors.
     """
 
     columns: tuple[FeedColumn, ...]
     named: bool
     stable: bool = True
+    matrix: bool = False
 
     @classmethod
     def of(cls, plan: Plan) -> Feed:
-        """The feed of an enforced table."""
+        """The feed of an enforced table on the way to a model."""
         columns = tuple(FeedColumn(step.name, step.node) for step in plan.steps)
-        return cls(columns, plan.named, plan.policy.stable_dtypes)
+        matrix = len(columns) == 1 and isinstance(columns[0].node, VectorNode)
+        return cls(columns, plan.named, plan.policy.stable_dtypes, matrix)
 
     def model_input(self, arrays: Sequence[pa.Array], anything: Sequence[object] | None = None) -> Any:
         """The model's input: a DataFrame for columns, an ndarray or a dict of them for tensors.
@@ -86,6 +89,8 @@ class Feed:
         >>> Feed((FeedColumn("n", long),), named=True).model_input([pa.array([1, None])])["n"].dtype
         dtype('float64')
         """
+        if self.matrix:
+            return _vectors(arrays[0])
         ready = [self._column(column, array, anything) for column, array in zip(self.columns, arrays, strict=True)]
         if self.columns and all(column.stacks for column in self.columns):
             if not self.named:
@@ -97,6 +102,8 @@ class Feed:
     def groups(self, arrays: Sequence[pa.Array]) -> list[Array] | None:
         """The rows that go to the model together, where tensors of open sizes differ in shape; None for all rows."""
         keys = [_shapes(column.node, array) for column, array in zip(self.columns, arrays, strict=True)]
+        if self.matrix:
+            keys = [_sizes_at(arrays[0], 0).reshape(-1, 1)]
         open_sizes = [key for key in keys if key is not None]
         if not open_sizes:
             return None
@@ -165,6 +172,16 @@ def _tensor(node: TensorNode, array: pa.Array) -> Array:
     if (shapes == shapes[0]).all():
         return _stacked(array, tuple(int(size) for size in shapes[0]), target)
     return _held([_stacked(array[i : i + 1], tuple(map(int, shape)), target)[0] for i, shape in enumerate(shapes)])
+
+
+def _vectors(array: pa.Array) -> Array:
+    """Vectors of one size as the rows of a 2-D array; a null row is all NaN."""
+    if array.null_count < len(array):
+        array = (
+            array.fill_null(pa.scalar([np.nan] * len(array.drop_null()[0]), array.type)) if array.null_count else array
+        )
+        return np.asarray(array.flatten().to_numpy(zero_copy_only=False).reshape(len(array), -1))
+    return np.empty((len(array), 0))
 
 
 def _stacked(array: pa.Array, shape: tuple[int, ...], target: Element) -> Array:

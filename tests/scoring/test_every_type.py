@@ -1,0 +1,247 @@
+"""`score` and `predict_udf` with every declared type on its way in and out; poison rows; params of the environment."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sparksig import (
+    AnyType,
+    Array,
+    ColSpec,
+    Map,
+    ModelSignature,
+    Object,
+    ParamError,
+    ParamSchema,
+    ParamSpec,
+    PolicyError,
+    Property,
+    Schema,
+    SparkMLVector,
+    TensorSpec,
+    predict_udf,
+    score,
+)
+from sparksig.scoring.calls import ModelCall
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+ITEM = Object([Property("price", "double"), Property("tags", Array("string"), required=False)])
+NESTED = Schema(
+    [
+        *(ColSpec(Array("long"), "counts"), ColSpec(Array(ITEM), "items"), ColSpec(Map("double"), "weights")),
+        *(ColSpec(SparkMLVector(), "v", required=False), ColSpec(AnyType(), "more", required=False)),
+    ]
+)
+
+
+def told(cell: Any) -> Any:
+    """Plain Python values."""
+    if isinstance(cell, np.ndarray | list):
+        return [told(value) for value in cell]
+    return {name: told(value) for name, value in cell.items()} if isinstance(cell, dict) else cell
+
+
+def echo(batch: pd.DataFrame) -> pd.DataFrame:
+    """Gives back what it was given, once it is what was promised."""
+    counts = batch.counts.iloc[0]
+    if not isinstance(counts, np.ndarray) or counts.dtype != np.int64 or not isinstance(batch.weights.iloc[0], dict):
+        raise TypeError(type(counts).__name__)
+    more = [None if value is None else {"was": value} for value in map(told, batch.more)]
+    return pd.DataFrame(
+        {"counts": batch.counts, "items": batch["items"], "weights": batch.weights, "v": batch.v}
+    ).assign(more=pd.Series(more, dtype=object))
+
+
+@pytest.fixture(scope="module")
+def nested(spark: SparkSession) -> DataFrame:
+    from pyspark.ml.linalg import Vectors
+    from pyspark.ml.linalg import VectorUDT as UDT
+    from pyspark.sql import types as T
+
+    item = T.StructType([T.StructField("tags", T.ArrayType(T.StringType())), T.StructField("price", T.FloatType())])
+    schema = T.StructType(
+        [
+            T.StructField("id", T.LongType()),
+            T.StructField("counts", T.ArrayType(T.IntegerType())),
+            T.StructField("items", T.ArrayType(item)),
+            T.StructField("weights", T.MapType(T.StringType(), T.DoubleType())),
+            T.StructField("v", UDT()),
+            T.StructField("more", T.ArrayType(T.LongType())),
+        ]
+    )
+    rows = [
+        (1, [1, 2], [(["a", "b"], 0.5), (None, 1.5)], {"x": 1.0}, Vectors.dense([1.0, 2.0]), [1, 2]),
+        (2, [], [], {}, Vectors.sparse(3, [1], [5.0]), None),
+        (3, [1, None], [([], None)], {"y": None}, None, None),
+    ]
+    return spark.createDataFrame(rows, schema).repartition(1).sortWithinPartitions("id")
+
+
+def test_every_nested_type_goes_in_and_comes_out(nested: DataFrame) -> None:
+    signature = ModelSignature(NESTED, NESTED)
+    names = ["counts_", "items_", "weights_", "v_", "more_"]
+    found = score(nested, echo, signature, output=names, keep=["id"])
+    kinds = dict(found.dtypes)
+    assert kinds["items_"] == "array<struct<price:double,tags:array<string>>>"
+    assert (kinds["counts_"], kinds["v_"], kinds["more_"]) == ("array<bigint>", "vector", "variant")
+    first, second, third = found.collect()
+    assert first.counts_ == [1, 2] and [i.asDict() for i in first["items_"]] == [
+        {"price": 0.5, "tags": ["a", "b"]},
+        {"price": 1.5, "tags": None},
+    ]
+    assert first.weights_ == {"x": 1.0} and list(first.v_) == [1.0, 2.0] and first.more_.toPython() == {"was": [1, 2]}
+    assert second.counts_ == [] and second.v_.toArray().tolist() == [0.0, 5.0, 0.0] and second.more_ is None
+    assert third.counts_ is None and {(v.path, v.code) for v in third["_violations"]} == {
+        ("counts[]", "NULL"),
+        ("items[].price", "NULL"),
+        ("weights{}", "NULL"),
+    }
+
+
+def test_tensors_in_every_layout_reach_the_model_in_their_shape(spark: SparkSession) -> None:
+    def shapes(batch: Any) -> pd.DataFrame:
+        assert {name: x.dtype.name for name, x in batch.items()} == {
+            "image": "uint8",
+            "open": "float32",
+            "raw": "int16",
+        }
+        rows = len(batch["raw"])
+        return pd.DataFrame(
+            {
+                "shapes": [[[*batch["image"].shape[1:]], [*batch["open"].shape[1:]]]] * rows,
+                "sum": batch["open"].reshape(rows, -1).sum(axis=1).astype("float64") + batch["raw"].sum(axis=1),
+            }
+        )
+
+    inputs = Schema(
+        [
+            TensorSpec(np.dtype("uint8"), (-1, 2, 2), "image"),
+            TensorSpec(np.dtype("float32"), (-1, -1, 2), "open"),
+            TensorSpec(np.dtype("int16"), (-1, 2), "raw"),
+        ]
+    )
+    outputs = Schema([ColSpec(Array(Array("long")), "shapes"), ColSpec("double", "sum")])
+    df = spark.sql(
+        "select 0 as id, array(1S, 2S, 3S, 4S) as image, array(array(1f, 2f)) as open, X'01000200' as raw union all "
+        "select 1, array(1S, 2S, 3S, 4S), array(array(1f, 2f), array(3f, 4f)), X'ffff0000' union all "
+        "select 2, array(1S, 2S, 3S, 4S), array(array(5f, 6f)), X'00000000' union all "
+        "select 3, array(1S, 2S, 3S, 256S), array(array(5f, 6f)), X'0000'"
+    ).repartition(1)
+    found = score(df, shapes, ModelSignature(inputs, outputs), output=["shapes", "sum"]).sort("id").collect()
+    assert [row["sum"] for row in found] == [6.0, 9.0, 11.0, None]
+    assert [row["shapes"] for row in found] == [[[2, 2], [1, 2]], [[2, 2], [2, 2]], [[2, 2], [1, 2]], None]
+    assert {(v.path, v.code) for v in found[3]["_violations"]} == {("image[]", "OUT_OF_RANGE"), ("raw", "WRONG_LENGTH")}
+
+
+def test_a_lone_vector_column_is_a_matrix(spark: SparkSession) -> None:
+    from pyspark.ml.linalg import Vectors
+
+    def norms(x: Any) -> Any:
+        assert isinstance(x, np.ndarray) and x.ndim == 2
+        return x.sum(axis=1)
+
+    signature = ModelSignature(Schema([ColSpec(SparkMLVector(), "v")]), Schema([ColSpec("double")]))
+    df = spark.createDataFrame([(Vectors.dense([1.0, 2.0]),), (Vectors.sparse(2, [0], [5.0]),)], ["v"]).repartition(1)
+    assert sorted(row.prediction for row in score(df, norms, signature).collect()) == [3.0, 5.0]
+
+
+NUMBER = ModelSignature(
+    Schema([ColSpec("long", "n")]),
+    Schema([ColSpec("long")]),
+    ParamSchema([ParamSpec("secret", "string", ""), ParamSpec("factor", "long", 1)]),
+)
+
+
+def test_rows_at_which_the_model_raises_are_found_by_halves(spark: SparkSession) -> None:
+    calls = spark.sparkContext.accumulator(0)
+
+    def touchy(batch: pd.DataFrame) -> Any:
+        calls.add(1)
+        if batch.n.isin([7, 500]).any():
+            raise ValueError("Anna was here")
+        return batch.n * 2
+
+    df = spark.range(512).selectExpr("if(id = 3, null, id) as n").repartition(1)
+    rows = score(df, touchy, NUMBER, on_model_error="quarantine").collect()
+    assert {row.n: row.prediction for row in rows if not row["_violations"]} == {
+        n: 2 * n for n in range(512) if n not in (3, 7, 500)
+    }
+    wrong = {row.n: [tuple(v) for v in row["_violations"]] for row in rows if row["_violations"]}
+    assert wrong[7] == wrong[500] == [("", "MODEL_ERROR", "", "ValueError")] and wrong[None][0][1] == "NULL"
+    assert len(rows) == 512 and calls.value <= 1 + 2 * 2 * 9  # two calls a halving, for each of two rows
+    with pytest.raises(PolicyError, match="needs on_violation='tag'"):
+        score(df, touchy, NUMBER, on_model_error="quarantine", on_violation="drop")
+
+
+def test_params_from_the_environment_are_read_where_the_model_runs(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def use(batch: pd.DataFrame, params: dict[str, Any]) -> Any:
+        return batch.n * params["factor"] + len(params["secret"])
+
+    df = spark.range(2).selectExpr("id as n")
+    monkeypatch.setenv("SPARKSIG_FACTOR", "3")  # in the driver only, after the workers' environment was made
+    with pytest.raises(Exception, match="SPARKSIG_FACTOR is not set here"):
+        score(df, use, NUMBER, param_from_env={"secret": "PATH", "factor": "SPARKSIG_FACTOR"}).collect()
+    from_env = score(df, use, NUMBER, {"factor": 10}, param_from_env={"secret": "PATH"})
+    assert [row.prediction for row in from_env.collect()] == [len(os.environ["PATH"]), 10 + len(os.environ["PATH"])]
+    call = ModelCall.of(use, NUMBER, {"factor": 10}, False, {"secret": "PATH"})
+    assert os.environ["PATH"].encode() not in pickle.dumps(call) and os.environ["PATH"] not in repr(call)
+    with pytest.raises(ParamError, match="the variable's text is no long"):
+        ModelCall.of(use, NUMBER, {}, False, {"factor": "PATH"}).here()
+    for wrong, fact in [({"no": "X"}, "no such param"), ({"factor": "X"}, "given as a param and by")]:
+        with pytest.raises(ParamError, match=fact):
+            score(df, use, NUMBER, {"factor": 1}, param_from_env=wrong)
+
+
+def test_a_model_object_is_loaded_once_a_worker_process(spark: SparkSession) -> None:
+    class Counted:
+        def __init__(self, loads: Any) -> None:
+            self.loads = loads
+
+        def __setstate__(self, state: dict[str, Any]) -> None:
+            self.__dict__.update(state)
+            self.loads.add(1)
+
+        def predict(self, batch: pd.DataFrame) -> Any:
+            return batch.n
+
+    loads = spark.sparkContext.accumulator(0)
+    df = spark.range(100).selectExpr("id as n").repartition(10)
+    scored = score(df, Counted(loads), NUMBER)
+    assert scored.count() == 100 and scored.count() == 100
+    workers = int(spark.sparkContext.defaultParallelism)
+    assert 1 <= loads.value <= workers, "once a process, over twenty tasks and two jobs"
+
+
+def test_the_udf_builds_the_struct_from_names(spark: SparkSession) -> None:
+    signature = ModelSignature(
+        Schema([ColSpec("long", "a b"), ColSpec("long", "c", required=False)]), Schema([ColSpec(Array("long"))])
+    )
+
+    def pairs(batch: pd.DataFrame) -> Any:
+        return [[int(a), -1 if np.isnan(c) else int(c)] for a, c in zip(batch["a b"], batch.c, strict=True)]
+
+    predict = predict_udf(pairs, signature)
+    df = spark.sql("select 1L as `a b`, 2 as c, 3L as d")
+    from pyspark.sql import functions as F
+
+    row = df.select(
+        predict(F.struct("*")), predict(), predict("a b", "c"), predict(c=F.col("d"), **{"a b": F.col("c")})
+    ).first()
+    assert row is not None and [list(cell) for cell in row] == [[1, 2], [1, -1], [1, 2], [2, 3]]
+    spark.udf.register("predict", predict)
+    df.createOrReplaceTempView("pairs_")
+    assert spark.sql("select predict(struct(*)) as p from pairs_").first().p == [1, 2]  # type: ignore[union-attr]
+    unnamed = predict_udf(
+        lambda batch: batch[0] + batch[1], ModelSignature(Schema([ColSpec("long")] * 2), Schema([ColSpec("long")]))
+    )
+    assert df.select(unnamed("d", F.col("c"))).first()[0] == 5  # type: ignore[index]
