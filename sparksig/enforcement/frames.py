@@ -10,7 +10,7 @@ from sparksig.enforcement import sql
 from sparksig.enforcement.planning import plan_table
 from sparksig.enforcement.policy import Policy, resolve_policy
 from sparksig.enforcement.steps import Plan
-from sparksig.errors import Code, Problem, SchemaError
+from sparksig.errors import Code, PolicyError, Problem, SchemaError
 from sparksig.report.summary import Count, Report, sorted_counts
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import Schema
@@ -146,25 +146,41 @@ def split(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | No
     )
 
 
-def validate(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | None = None, **options: Any) -> Report:
+def validate(
+    df: DataFrame,
+    signature: ModelSignature | Schema,
+    policy: Policy | None = None,
+    *,
+    examples: int = 0,
+    keys: Sequence[str] = (),
+    **options: Any,
+) -> Report:
     """Count the violations of a table by path and code, in one action.
 
     Args:
         df: the table.
         signature: what the model was promised.
         policy: the options, or give them as keywords: see `Policy`.
+        examples: for how many rows of each path and code the report tells the keys. Keys are data: with 0, the default,
+            nothing of any row is in the report.
+        keys: the columns of the table that tell which row it is.
         options: single options of `Policy`.
 
     Returns:
         Rows in, clean rows, and counts by path and code.
 
     Raises:
-        SchemaError: the table's schema cannot fit.
-        PolicyError: an option cannot be used.
+        SchemaError: the table's schema cannot fit, or it has no such key columns.
+        PolicyError: an option cannot be used, or only one of `examples` and `keys` is given.
         NotSupportedError: the signature declares types that are not enforced yet.
     """
+    if bool(examples) != bool(keys) or examples < 0 or isinstance(keys, str):
+        raise PolicyError("examples= is a number of rows and keys= the list of columns that tell which: give both")
     made = plan(df, signature, policy, **options).require_ok()
-    return _count(opened(df, made).selectExpr(f"{sql.violations(made)} as v"))
+    positions = _positions(made, keys, "keys=")
+    named = ", ".join(f"'k{i}', {sql.column(at)}" for i, at in enumerate(positions))
+    key = [f"named_struct({named}) as k"] if keys else []
+    return _count(opened(df, made).selectExpr(f"{sql.violations(made)} as v", *key), keys, examples)
 
 
 def count_violations(tagged: DataFrame, column: str) -> Report:
@@ -199,21 +215,35 @@ def opened(df: DataFrame, made: Plan) -> DataFrame:
     return rows.select("*", *columns)
 
 
-def _count(violations: DataFrame) -> Report:
+def _count(violations: DataFrame, keys: Sequence[str] = (), examples: int = 0) -> Report:
     from pyspark.sql import functions as F
 
     # the first violation of a row stands for the row: rows are counted in the same pass as what is wrong with them
-    rows = violations.selectExpr("posexplode_outer(v) as (i, v)").selectExpr(
-        "v.path", "v.code", "v.expected", "v.observed", "if(coalesce(i, 0) = 0, 1, 0) as first"
+    key = ["k"] if examples else []
+    rows = violations.selectExpr("posexplode_outer(v) as (i, v)", *key).selectExpr(
+        "v.path", "v.code", "v.expected", "v.observed", "if(coalesce(i, 0) = 0, 1, 0) as first", *key
     )
-    groups = rows.groupBy("path", "code", "expected", "observed").agg(F.count("first"), F.sum("first"))
-    found = groups.toDF("path", "code", "expected", "observed", "rows", "firsts").collect()
-    counts = [Count(r.path, r.code, r.expected, r.observed, r.rows) for r in found if r.code is not None]
+    # each sample is the least of the rows' hashes, one hash a sample: no more than one key is held for it
+    samples = [F.expr(f"min(named_struct('h', xxhash64({i}, k), 'k', k)).k") for i in range(examples)]
+    groups = rows.groupBy("path", "code", "expected", "observed").agg(F.count("first"), F.sum("first"), *samples)
+    names = [f"s{i}" for i in range(examples)]
+    found = groups.toDF("path", "code", "expected", "observed", "rows", "firsts", *names).collect()
+    counts = [
+        Count(r.path, r.code, r.expected, r.observed, r.rows, _examples([r[name] for name in names], keys))
+        for r in found
+        if r.code is not None
+    ]
     return Report(
         rows_in=sum(r.firsts for r in found),
         rows_clean=sum(r.rows for r in found if r.code is None),
         violations=sorted_counts(counts),
     )
+
+
+def _examples(samples: Sequence[Any], keys: Sequence[str]) -> tuple[dict[str, Any], ...]:
+    """Different rows among the samples, with the key columns' names."""
+    distinct = dict.fromkeys(samples)
+    return tuple(dict(zip(keys, sample, strict=True)) for sample in distinct)
 
 
 def _tagging(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | None, options: dict[str, Any]) -> Plan:
@@ -229,20 +259,30 @@ def _tagging(df: DataFrame, signature: ModelSignature | Schema, policy: Policy |
 
 def _kept_positions(made: Plan) -> list[int]:
     """Where the columns of `keep=` lie in the table."""
-    declared = {step.name for step in made.steps}
-    problems, kept = [], []
-    for name in made.policy.keep:
+    declared = {step.name for step in made.steps} if made.named else set()
+    twice = [
+        Problem(name, "named by keep=, but declared as well", Code.DUPLICATE_COLUMN)
+        for name in made.policy.keep
+        if name in declared
+    ]
+    if twice:
+        raise SchemaError("keep= names columns that cannot be kept", twice)
+    return _positions(made, made.policy.keep, "keep=")
+
+
+def _positions(made: Plan, names: Sequence[str], option: str) -> list[int]:
+    """Where the columns that an option names lie in the table."""
+    problems, found = [], []
+    for name in names:
         positions = [i for i, column in enumerate(made.columns) if column == name]
-        if len(positions) != 1:
-            code = Code.DUPLICATE_COLUMN if positions else Code.MISSING_COLUMN
-            problems.append(Problem(name, f"named by keep=, but the table has {len(positions)} such columns", code))
-        elif name in declared and made.named:
-            problems.append(Problem(name, "named by keep=, but declared as well", Code.DUPLICATE_COLUMN))
-        else:
-            kept.append(positions[0])
+        if len(positions) == 1:
+            found.append(positions[0])
+            continue
+        code = Code.DUPLICATE_COLUMN if positions else Code.MISSING_COLUMN
+        problems.append(Problem(name, f"named by {option}, but the table has {len(positions)} such columns", code))
     if problems:
-        raise SchemaError("keep= names columns that cannot be kept", problems)
-    return kept
+        raise SchemaError(f"{option} names columns that are not in the table exactly once", problems)
+    return found
 
 
 def _project(rows: DataFrame, made: Plan, kept: Sequence[int]) -> DataFrame:

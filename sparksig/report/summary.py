@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ class Count:
         expected: the declared type in words.
         observed: the table's type in words.
         rows: the number of rows.
+        examples: the keys of a few such rows, where they were asked for: key columns' values by name.
     """
 
     path: str
@@ -32,21 +33,33 @@ class Count:
     expected: str
     observed: str
     rows: int
+    examples: tuple[Mapping[str, Any], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The count as JSON values."""
-        return {
+        """The count as JSON values; keys that JSON does not know are text."""
+        found: dict[str, Any] = {
             "path": self.path,
             "code": self.code,
             "expected": self.expected,
             "observed": self.observed,
             "rows": self.rows,
         }
+        if self.examples:
+            found["examples"] = [{name: _json(key) for name, key in keys.items()} for keys in self.examples]
+        return found
+
+
+def _json(key: object) -> object:
+    return key if key is None or isinstance(key, bool | int | float | str) else str(key)
 
 
 def sorted_counts(counts: Iterable[Count]) -> tuple[Count, ...]:
     """Most rows first, then by path and code."""
     return tuple(sorted(counts, key=lambda c: (-c.rows, c.path, c.code)))
+
+
+def _keys(keys: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={key}" for name, key in keys.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +110,12 @@ class Report:
     def __str__(self) -> str:
         if not self.violations:
             return self._headline()
-        return f"{self._headline()}\n{tables.text(_HEADER, self._rows(), right=[4])}"
+        examples = [
+            f"{c.path} {c.code}, rows with such keys: {', '.join(tables.printable(str(_keys(k))) for k in c.examples)}"
+            for c in self.violations
+            if c.examples
+        ]
+        return "\n".join([self._headline(), tables.text(_HEADER, self._rows(), right=[4]), *examples])
 
     def _repr_html_(self) -> str:
         return tables.html(_HEADER, self._rows(), self._headline())

@@ -11,6 +11,7 @@ import pytest
 
 from sparksig import (
     ColSpec,
+    PolicyError,
     Schema,
     SchemaError,
     TensorSpec,
@@ -106,6 +107,25 @@ def test_a_bad_row_fails_whatever_the_query_reads(df: DataFrame, action: str) ->
     told = str(raised.value)
     assert "x: NULL" in told and "declared integer, the table has long" in told and "hint" in told
     assert str(2**40) not in told and "k4" not in told and "at org.apache" not in told
+
+
+def test_validate_tells_keys_only_when_asked(spark: SparkSession) -> None:
+    df = spark.range(100).selectExpr("id", "named_struct('day', date'2024-01-01') as `a.b`", "nullif(id % 3, 0) as n")
+    schema = Schema([ColSpec("long", "n")])
+    assert "examples" not in str(validate(df, schema).to_dict()) and validate(df, schema).violations[0].examples == ()
+    tracker = spark.sparkContext.statusTracker()
+    spark.sparkContext.setJobGroup("validate", "examples")
+    report = validate(df, schema, examples=3, keys=["id", "a.b"])
+    assert len(tracker.getJobIdsForGroup("validate")) <= 2  # one action; adaptive execution may cut it in two
+    [count] = report.violations
+    ids = [keys["id"] for keys in count.examples]
+    assert count.rows == 34 and 1 < len(set(ids)) == len(ids) <= 3 and all(i % 3 == 0 for i in ids)
+    assert f"id={ids[0]}" in str(report) and report.to_dict()["violations"][0]["examples"][0]["id"] == ids[0]
+    for wrong in ({"examples": 1}, {"keys": ["id"]}, {"examples": 1, "keys": "id"}):
+        with pytest.raises(PolicyError, match="give both"):
+            validate(df, schema, **wrong)
+    with pytest.raises(SchemaError, match="named by keys="):
+        validate(df, schema, examples=1, keys=["no"])
 
 
 def test_rows_that_the_users_own_query_drops_are_not_judged(spark: SparkSession, df: DataFrame) -> None:
