@@ -392,8 +392,6 @@ class NodeBuilder:
             container: whether the values are a column of their own in what the model receives.
             least: the level where it is not the policy's.
         """
-        if not self.policy.stable_dtypes and target.kind is Kind.INTEGER and path.inner in ("", ELEMENT):
-            nulls = False  # numpy's integers have none
         source = _source(kind)
         exact = None if source is None else find_cast(source, target)
         declared = target.mlflow or target.numpy

@@ -36,7 +36,8 @@ class Policy:
         violations_column: the name of the column that `tag`, `split` and `score` add.
         absent_optional: whether an absent optional column appears as a typed null or is left out.
         stable_dtypes: whether a column that may hold nulls reaches the model in one dtype whatever a batch holds:
-            integers as float64, booleans as objects. False, as MLflow has it, admits no null among integers.
+            integers as float64, booleans as objects. False, as MLflow has it, keeps integers, among which
+            `enforce_values` then admits no null.
         tensor_level: the level for the entries of tensors, where it is not `level`; MLflow casts none.
 
     Raises:

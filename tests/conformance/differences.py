@@ -22,6 +22,7 @@ from sparksig.signature.schema import Schema
 from sparksig.signature.types import AnyType, Array, DataType, Findings, Map, Object, read_type
 from sparksig.sources.data import infer_params, infer_schema
 
+import differences_enforce
 import golden_rebuild as g
 
 BARE = "struct_type always makes a StructType; a single unnamed column is its column 0"
@@ -735,6 +736,7 @@ def _defined_by_us(name: str) -> bool:
 
 
 RULES = {
+    "enforce": (differences_enforce.difference,),
     "schema_from_json": (_vector, _malformed, _bare, _byte_order),
     "merge": (_merged,),
     "construct": (_constructed,),

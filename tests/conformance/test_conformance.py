@@ -13,6 +13,7 @@ import pytest
 
 import adapter
 import differences
+import differences_enforce
 import golden_rebuild
 import golden_run
 
@@ -175,6 +176,37 @@ def test_params_beyond_the_golden_cases(expected: Any, example: dict[str, Any]) 
 def test_each_reason_has_an_example() -> None:
     reasons = {text for name, text in vars(differences).items() if name.isupper() and isinstance(text, str)}
     assert reasons == {reason for reason, _ in RULES}
+
+
+def column(kind: dict[str, Any], *cells: Any) -> dict[str, Any]:
+    return case("enforce", schema=[kind], data={"$": "df", "columns": [["c", "object", list(cells)]]})
+
+
+ENFORCED = [  # what MLflow refuses, and no golden case asks
+    column({"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, -1]}}, [0.5, 1.5]),
+    column(
+        {
+            "type": "object",
+            "properties": {"a": {"type": "string", "required": True}},
+            "name": "c",
+            "required": False,
+        },
+        {"a": None},
+    ),
+    column({"type": "array", "items": {"type": "double"}, "name": "c", "required": True}, [0.5], [5]),
+]
+
+
+def test_each_reason_of_enforcement_is_needed_and_a_line_of_the_documentation() -> None:
+    texts = {text for name, text in vars(differences_enforce).items() if name.isupper() and isinstance(text, str)}
+    cases = [case for case in BUILT if case["input"]["op"] == "enforce"] + ENFORCED
+    assert {differences.difference(case) for case in cases} == {None, *texts}
+    refused = {"ok": False, "error_contains": ""}
+    assert [golden_run.check(case | {"expect": refused}, adapter, None, False)[0] for case in ENFORCED] == [
+        "differs"
+    ] * 2
+    page = " ".join((Path(__file__).parents[2] / "docs" / "differences.md").read_text("utf-8").split())
+    assert not [text for text in texts if f"- {text}" not in page]
 
 
 def test_each_reason_is_a_line_of_the_documentation() -> None:

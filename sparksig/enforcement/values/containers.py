@@ -13,14 +13,14 @@ import pyarrow as pa
 
 from sparksig.enforcement.planning import NodeBuilder, match_columns, plan_table, unknown_paths
 from sparksig.enforcement.policy import Policy, resolve_policy
-from sparksig.enforcement.steps import AnyNode, ArrayNode, Path, Plan, StructNode, words
+from sparksig.enforcement.steps import AnyNode, ArrayNode, MapNode, Node, Path, Plan, ScalarNode, StructNode, words
 from sparksig.enforcement.values.casts import bits, cast_array
 from sparksig.enforcement.values.cells import Declared, Reading, depth_of, from_numpy
 from sparksig.enforcement.values.feeds import Feed, stacked_entries
 from sparksig.enforcement.values.nodes import Fault, Judged, enforce_arrow, together
 from sparksig.errors import Code, Problem, SchemaError
 from sparksig.signature.casts import Level, NotNan
-from sparksig.signature.dtypes import ELEMENTS
+from sparksig.signature.dtypes import ELEMENTS, Kind
 from sparksig.signature.members import class_name
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
@@ -71,9 +71,26 @@ def enforce_values(data: Any, schema: ModelSignature | Schema, policy: Policy | 
         return _enforce_tensors(arrays, inputs, policy)
     held = Held.of(data, inputs, policy)
     plan = plan_table(held.table, inputs, policy).require_ok()
+    if not policy.stable_dtypes:
+        plan = replace(plan, steps=tuple(replace(step, node=_without_gaps(step.node)) for step in plan.steps))
     judged = held.judged(plan)
     judged.require_clean()
     return held.restored(plan, judged)
+
+
+def _without_gaps(node: Node) -> Node:
+    """The node without nulls among integers, in a column or an array: numpy's integers have none."""
+    match node:
+        case ScalarNode(cast) if cast.target.kind is Kind.INTEGER:
+            return replace(node, nulls=False, after=())
+        case ArrayNode(element):
+            return replace(node, element=_without_gaps(element))
+        case MapNode(value) if not isinstance(value, ScalarNode):
+            return replace(node, value=_without_gaps(value))
+        case StructNode(members):
+            inner = [m if isinstance(m.node, ScalarNode) else replace(m, node=_without_gaps(m.node)) for m in members]
+            return replace(node, members=tuple(inner))
+    return node
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +163,7 @@ class Held:
         for column, cells, label in zip(columns, given, result.columns, strict=True):
             if isinstance(column.node, AnyNode) and isinstance(cells, pd.Series):
                 result[label] = cells.array.copy()  # whatever it is, it stays
-            elif omits and isinstance(column.node, StructNode | ArrayNode) and isinstance(cells, np.ndarray):
+            elif omits and isinstance(column.node, StructNode | ArrayNode | MapNode) and isinstance(cells, np.ndarray):
                 kept = [_as_given(made, cell) for made, cell in zip(result[label], cells, strict=True)]
                 result[label] = pd.Series(kept, dtype=object, index=result.index)
         if not plan.named:
