@@ -202,9 +202,8 @@ def test_each_reason_of_enforcement_is_needed_and_a_line_of_the_documentation() 
     cases = [case for case in BUILT if case["input"]["op"] == "enforce"] + ENFORCED
     assert {differences.difference(case) for case in cases} == {None, *texts}
     refused = {"ok": False, "error_contains": ""}
-    assert [golden_run.check(case | {"expect": refused}, adapter, None, False)[0] for case in ENFORCED] == [
-        "differs"
-    ] * 2
+    outcomes = {golden_run.check(case | {"expect": refused}, adapter, None, False)[0] for case in ENFORCED}
+    assert outcomes == {"differs"}
     page = " ".join((Path(__file__).parents[2] / "docs" / "differences.md").read_text("utf-8").split())
     assert not [text for text in texts if f"- {text}" not in page]
 
