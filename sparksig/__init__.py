@@ -41,6 +41,9 @@ if TYPE_CHECKING:  # a type checker reads imports, and `as` is how they are expo
     from sparksig.errors import ViolationError as ViolationError
     from sparksig.models.loading import load_model as load_model
     from sparksig.models.saving import save_model as save_model
+    from sparksig.models.typed import TypeFromExample as TypeFromExample
+    from sparksig.models.typed import validate_hint as validate_hint
+    from sparksig.models.typed import validated as validated
     from sparksig.report.summary import Report as Report
     from sparksig.scoring.frames import score as score
     from sparksig.scoring.udf import predict_udf as predict_udf
@@ -60,6 +63,7 @@ if TYPE_CHECKING:  # a type checker reads imports, and `as` is how they are expo
     from sparksig.signature.types import Object as Object
     from sparksig.signature.types import Property as Property
     from sparksig.signature.types import SparkMLVector as SparkMLVector
+    from sparksig.sources.hints import signature_from_hints as signature_from_hints
     from sparksig.sources.inference import infer_signature as infer_signature
     from sparksig.sources.mlmodel import load_signature as load_signature
     from sparksig.sources.mlmodel import save_signature as save_signature
@@ -88,6 +92,8 @@ _HOMES = {
     "sparksig.enforcement.values": "enforce_values",
     "sparksig.models.loading": "load_model",
     "sparksig.models.saving": "save_model",
+    "sparksig.models.typed": "TypeFromExample validate_hint validated",
+    "sparksig.sources.hints": "signature_from_hints",
     "sparksig.scoring.udf": "predict_udf",
     "sparksig.scoring.frames": "score",
 }

@@ -13,6 +13,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import RLock
 from typing import Any, TypeAlias
@@ -230,8 +231,9 @@ def _bound(model: object, method: str = "predict", digest: str | None = None) ->
         raise ModelLoadError(f"{_name(model)} is no model", [Problem(method, "it has no such method")])
     known = _parameters(function) or {}
     first = next(iter(known), None)
-    if first == "context":
-        raise NotSupportedError("models whose predict takes MLflow's context are not called yet")
+    if first == "context":  # what MLflow's context would hold is nothing that an object brings along
+        function = partial(function, None)
+        known = _parameters(function) or {}
     name, how = _name(model), _takes_params(known)
     if how == "keyword":
         return Model(lambda batch, params: function(batch, params=params), True, name, digest)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import sparksig
 from sparksig.errors import SparksigError
+from sparksig.models.typed import validate_hint as validate_hint
 from sparksig.signature.compatibility import merge as merge
 from sparksig.signature.params import resolve_params
+from sparksig.sources import hints
 from sparksig.sources.data import infer_params as infer_params
 from sparksig.sources.inference import infer_schema as infer_schema
 from sparksig.sources.inference import infer_signature as infer_signature
@@ -23,8 +25,10 @@ CLASSES = (
 )
 NS = {name: getattr(sparksig, name) for name in CLASSES}
 ERRORS = (SparksigError,)
-NOT_YET = {"infer_hint", "infer_output_hint", "validate_hint"}
+NOT_YET: set[str] = set()
 
+infer_hint = hints.schema_from_hint
+infer_output_hint = hints.schema_from_output_hint
 schema_from_json = sparksig.Schema.from_json
 paramschema_from_json = sparksig.ParamSchema.from_json
 

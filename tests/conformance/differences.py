@@ -23,6 +23,7 @@ from sparksig.signature.types import AnyType, Array, DataType, Findings, Map, Ob
 from sparksig.sources.data import infer_params, infer_schema
 
 import differences_enforce
+import differences_hints
 import golden_rebuild as g
 
 BARE = "struct_type always makes a StructType; a single unnamed column is its column 0"
@@ -737,6 +738,7 @@ def _defined_by_us(name: str) -> bool:
 
 RULES = {
     "enforce": (differences_enforce.difference,),
+    **dict.fromkeys(("infer_hint", "infer_output_hint", "validate_hint"), (differences_hints.difference,)),
     "schema_from_json": (_vector, _malformed, _bare, _byte_order),
     "merge": (_merged,),
     "construct": (_constructed,),

@@ -14,6 +14,7 @@ import pytest
 import adapter
 import differences
 import differences_enforce
+import differences_hints
 import golden_rebuild
 import golden_run
 
@@ -180,6 +181,15 @@ def test_each_reason_has_an_example() -> None:
 
 def column(kind: dict[str, Any], *cells: Any) -> dict[str, Any]:
     return case("enforce", schema=[kind], data={"$": "df", "columns": [["c", "object", list(cells)]]})
+
+
+def test_each_reason_of_hints_is_needed_and_a_line_of_the_documentation() -> None:
+    texts = {text for name, text in vars(differences_hints).items() if name.isupper() and isinstance(text, str)}
+    examples = [case("infer_hint", hint="list[date]"), case("infer_hint", hint="list[LiteralField]")]
+    asked = [c for c in BUILT if c["input"]["op"] == "validate_hint"] + examples
+    assert {differences.difference(c) for c in asked} == {None, *texts}
+    page = " ".join((Path(__file__).parents[2] / "docs" / "differences.md").read_text("utf-8").split())
+    assert not [text for text in texts if f"- {text}" not in page]
 
 
 ENFORCED = [  # what MLflow refuses, and no golden case asks

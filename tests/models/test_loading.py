@@ -227,6 +227,5 @@ def test_what_is_no_model(model: object) -> None:
         load_model(model)
 
 
-def test_mlflows_context_is_said_by_name() -> None:
-    with pytest.raises(NotSupportedError, match="context"):
-        load_model(WithContext())
+def test_a_model_that_takes_mlflows_context_is_given_none() -> None:
+    assert load_model(WithContext()).predict([1], None) == [1]

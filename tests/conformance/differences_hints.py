@@ -1,0 +1,54 @@
+"""Where type hints are read otherwise than by MLflow: rules on the hint and the data."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+from sparksig.errors import SparksigError
+from sparksig.sources.hints import schema_from_hint, schema_from_output_hint
+
+import golden_rebuild as g
+
+MORE_HINTS = "dates, Decimals, Literals, dataclasses and models told apart by a discriminator are declared, too"
+NAN_FLOATS = "NaN in a float column is a value for a float hint"
+
+
+def difference(given: dict[str, Any]) -> str | None:
+    """The reason why we answer otherwise, or None."""
+    hint = g.hint(given["hint"])
+    read = schema_from_output_hint if given["op"] == "infer_output_hint" else schema_from_hint
+    try:
+        read(hint)
+    except SparksigError:
+        return None
+    if given["op"] != "validate_hint":
+        return MORE_HINTS if _goes_beyond(hint) else None
+    return _of_table(hint, g.rebuild(given["data"]))
+
+
+def _of_table(hint: Any, data: Any) -> str | None:
+    if not isinstance(data, pd.DataFrame) or not data.shape[1]:
+        return None
+    [element] = typing.get_args(hint)
+    column = data.iloc[:, 0]
+    gaps = column.dtype.kind == "f" and column.isna().any()
+    return NAN_FLOATS if element is float and gaps else None
+
+
+def _goes_beyond(hint: Any) -> bool:
+    """Whether MLflow declares nothing for a part of the hint."""
+    if hint in (date, Decimal) or typing.get_origin(hint) is typing.Literal:
+        return True
+    if dataclasses.is_dataclass(hint):
+        return True
+    if hasattr(hint, "model_fields"):
+        return any(_goes_beyond(info.annotation) for info in hint.model_fields.values())
+    if typing.get_origin(hint) in (typing.Union, type(int | str)):
+        inner = [part for part in typing.get_args(hint) if part is not type(None)]
+        return len(inner) == 1 and _goes_beyond(inner[0])  # into a Union nobody looks
+    return hint is not datetime and any(_goes_beyond(part) for part in typing.get_args(hint))

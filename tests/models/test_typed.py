@@ -1,0 +1,192 @@
+"""`@validated`: the model sees what its hints promise, and nobody sees a value in an error."""
+
+from __future__ import annotations
+
+import datetime as dt
+import inspect
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import pandas as pd
+import pytest
+from pydantic import BaseModel, Field
+
+from sparksig import (
+    ColSpec,
+    ModelSignature,
+    Schema,
+    SignatureError,
+    TypeFromExample,
+    ViolationError,
+    load_model,
+    score,
+    signature_from_hints,
+    validate_hint,
+    validated,
+)
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+class Line(BaseModel):
+    sku: str
+    count: int | None = None
+
+
+class Order(BaseModel):
+    id: int
+    lines: list[Line]
+    price: float
+    note: str | None = None
+
+
+@dataclass
+class Point:
+    x: int
+    y: float | None = None
+
+
+class A(BaseModel):
+    kind: Literal["a"]
+    x: int
+
+
+class B(BaseModel):
+    kind: Literal["b"]
+    y: str
+
+
+ORDER = {"id": 1, "lines": [{"sku": "s", "count": 2}], "price": 1.5}
+
+
+def test_all_faults_are_counted_by_path_and_no_value_is_told() -> None:
+    bad = [
+        ORDER,
+        {"id": "Anna", "lines": [{"sku": 5}, {}], "price": 1.5},
+        {"id": "Anna", "lines": [], "price": 1.5, "Anna": 1},
+        "Anna",
+    ]
+    with pytest.raises(ViolationError) as raised:
+        validate_hint(bad, list[Order])
+    assert {(p.path, str(p.code)) for p in raised.value.problems} == {
+        ("[].id", "INCOMPATIBLE_TYPE"),
+        ("[].lines[].sku", "INCOMPATIBLE_TYPE"),
+        ("[].lines[].sku", "MISSING_FIELD"),
+        ("[]", "INCOMPATIBLE_TYPE"),
+    }
+    assert "2 element(s)" in str(raised.value) and "Anna" not in str(raised.value)
+
+
+def test_dicts_become_objects_and_objects_stay() -> None:
+    order, same = validate_hint([ORDER, Order(**ORDER)], list[Order])  # type: ignore[arg-type]
+    assert isinstance(order, Order) and order == same and order.lines == [Line(sku="s", count=2)]
+    assert validate_hint([{"x": 1}, Point(1)], list[Point]) == [Point(1), Point(1)]
+    for wrong, code in [
+        ({"x": 1.5}, "INCOMPATIBLE_TYPE"),
+        ({}, "MISSING_FIELD"),
+        ({"x": 1, "z": 1}, "UNEXPECTED_FIELD"),
+    ]:
+        with pytest.raises(ViolationError, match=code):
+            validate_hint([wrong], list[Point])
+
+
+def test_what_goes_beyond_mlflow_is_validated_exactly() -> None:
+    assert validate_hint([dt.date(2024, 1, 2)], list[dt.date]) and validate_hint([Decimal("0.1")], list[Decimal])
+    tagged = list[Annotated[A | B, Field(discriminator="kind")]]
+    assert validate_hint([{"kind": "b", "y": "t"}, {"kind": "a", "x": 1}], tagged) == [
+        B(kind="b", y="t"),
+        A(kind="a", x=1),
+    ]
+    for hint, value in [
+        (list[dt.date], dt.datetime(2024, 1, 2)),
+        (list[Decimal], 0.1),
+        (list[Literal["a", "b"]], "c"),
+        (list[Literal[1]], True),
+        (tagged, {"kind": "a", "y": "t"}),
+        (tagged, {"kind": "c"}),
+    ]:
+        with pytest.raises(ViolationError, match=r"1 element\(s\)"):
+            validate_hint([value], hint)
+
+
+def test_tables_become_lists_in_the_hints_own_classes() -> None:
+    frame = pd.DataFrame(
+        {"id": [1, 2], "price": [1.5, float("nan")], "note": ["n", None], "lines": [[], [{"sku": "s"}]]}
+    )
+    first, second = validate_hint(frame, list[Order])
+    assert first.note == "n" and second.price != second.price and second.lines == [Line(sku="s")]
+    floats = pd.DataFrame({"x": [1.0, 2.0], "y": [float("nan"), 0.5]})
+    assert validate_hint(floats, list[Point]) == [Point(1, None), Point(2, 0.5)]
+    nan, half = validate_hint(floats[["y"]], list[float])
+    assert nan != nan and half == 0.5
+    with pytest.warns(UserWarning, match="only the first"):
+        assert validate_hint(floats, list[float]) == [1.0, 2.0]
+    assert validate_hint(frame, pd.DataFrame) is frame
+
+
+def test_the_decorator_keeps_the_functions_signature_and_passes_the_rest_through() -> None:
+    def plain(context: Any, model_input: list[int], params: dict[str, Any] | None = None) -> list[int]:
+        """Doc."""
+        return [context, *model_input, (params or {}).get("k")]
+
+    function = validated(plain)
+    assert inspect.signature(function) == inspect.signature(plain) and function.__doc__ == "Doc."
+    assert function("c", [1], params={"k": 2}) == ["c", 1, 2] == function("c", model_input=[1], params={"k": 2})
+
+    @validated
+    class Model:
+        def predict(self, model_input: list[int], params: dict[str, Any] | None = None) -> list[int]:
+            return [x + 1 for x in model_input]
+
+    assert Model().predict([1]) == [2] and load_model(Model()).predict([1], {}) == [2]
+    with pytest.raises(ViolationError, match=r"\[\]: 1 element"):
+        Model().predict(["x"])  # type: ignore[list-item]
+    with pytest.raises(SignatureError, match="has no type hint"):
+        validated(lambda model_input: model_input)
+
+
+def test_the_type_from_an_example() -> None:
+    @validated(example=[{"a": 1, "b": "x"}, {"a": 2}])
+    def rows(model_input: TypeFromExample) -> Any:
+        return model_input
+
+    assert rows(pd.DataFrame({"b": [None, "y"], "a": [1, 2]})) == [{"a": 1, "b": None}, {"a": 2, "b": "y"}]  # type: ignore[arg-type]
+    with pytest.raises(ViolationError, match="a: 1 row"):
+        rows([{"a": 1.5}])  # type: ignore[arg-type]
+
+    @validated(example=[1.5])
+    def numbers(model_input: TypeFromExample) -> Any:
+        return model_input
+
+    assert numbers([1, 2]) == [1.0, 2.0]  # type: ignore[arg-type]
+    with pytest.raises(SignatureError, match="needs an example"):
+
+        @validated
+        def none(model_input: TypeFromExample) -> Any: ...
+
+
+def test_a_validated_model_scores_a_table_with_objects(spark: SparkSession) -> None:
+    @validated
+    def total(model_input: list[Order]) -> list[float]:
+        assert all(isinstance(order, Order) and isinstance(order.lines[0], Line) for order in model_input)
+        return [order.price * (order.lines[0].count or 0) for order in model_input]
+
+    df = spark.sql(
+        "select 7L as id, array(named_struct('sku', 's', 'count', 2L)) as lines, 1.5D as price, 'n' as note union all "
+        "select null, array(named_struct('sku', 's', 'count', 2L)), 1.5D, null union all "
+        "select 9L, array(named_struct('sku', 's', 'count', cast(null as long))), 1.5D, null"
+    )
+    flat = score(df, total, signature_from_hints(total, columns=True)).collect()
+    assert {row.id: row.prediction for row in flat} == {7: 3.0, None: None, 9: 0.0}
+    objects = df.where("id is not null").selectExpr("id", "struct(*) as order")
+    whole = score(objects.select("order"), total, signature_from_hints(total)).collect()
+    assert sorted(row.prediction for row in whole) == [0.0, 3.0]
+    texts = ModelSignature(Schema([ColSpec("string")]), Schema([ColSpec("long")]))
+    lengths = validated(_lengths)
+    assert [r.prediction for r in score(spark.sql("select 'abc' as t"), lengths, texts).collect()] == [3]
+
+
+def _lengths(model_input: list[str]) -> list[int]:
+    return [len(text) for text in model_input]

@@ -1,0 +1,102 @@
+"""Type hints as schemas: MLflow's, and what goes beyond them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import BaseModel, Field
+
+from sparksig import SignatureError, signature_from_hints
+from sparksig.sources.hints import schema_from_hint, schema_from_output_hint
+
+
+class Card(BaseModel):
+    kind: Literal["card"]
+    number: str
+    paid: dt.date
+
+
+class Cash(BaseModel):
+    kind: Literal["cash"]
+    amount: Decimal
+
+
+class Sale(BaseModel):
+    payment: Card | Cash = Field(discriminator="kind")
+    tags: list[str] = []
+    note: str | None = None
+
+
+@dataclass
+class Point:
+    x: int
+    y: float | None = None
+
+
+def test_what_goes_beyond_mlflow_is_declared_in_the_closest_type() -> None:
+    assert repr(schema_from_hint(list[dt.date])) == "[datetime (required)]"
+    assert repr(schema_from_hint(list[Decimal])) == "[string (required)]"
+    assert repr(schema_from_hint(list[Literal[1, 2]])) == "[long (required)]"
+    assert repr(schema_from_hint(list[Literal[1, "a"]])) == "[Any (required)]"
+    assert repr(schema_from_hint(list[Point])) == "[{x: long (required), y: double (optional)} (required)]"
+    told = "{amount: string (optional), kind: string (required), number: string (optional), paid: datetime (optional)}"
+    assert repr(schema_from_hint(list[Annotated[Card | Cash, Field(discriminator="kind")]])) == f"[{told} (required)]"
+    sale = f"{{note: string (optional), payment: {told} (required), tags: Array(string) (required)}}"
+    assert repr(schema_from_hint(list[Sale])) == f"[{sale} (required)]"
+
+
+class NoDefault(BaseModel):
+    metadata: dict[str, str] | None
+    more: complex
+
+
+@pytest.mark.parametrize(
+    ("hint", "told"),
+    [
+        (str, r"write list\[str\]"),
+        (list, "list of what is not said"),
+        (list[str | None], r"write list\[str\]"),
+        (list[str] | None, r"write list\[str\]"),
+        (list[dict[int, str]], "key type must be str"),
+        (list[dict], "write dict"),
+        (list[tuple[int, ...]], "unsupported type hint"),
+        (list[np.int64], "unsupported type hint int64"),
+        (pd.DataFrame, "has no schema"),
+        (list[NoDefault], r"metadata: the optional field of NoDefault has no default.*\n.*\n  more: unsupported"),
+    ],
+)
+def test_a_wrong_hint_says_what_to_write_instead(hint: Any, told: str) -> None:
+    with pytest.raises(SignatureError, match=told):
+        schema_from_hint(hint)
+
+
+def test_outputs_may_be_scalars() -> None:
+    assert repr(schema_from_output_hint(float)) == "[double (required)]"
+    with pytest.warns(UserWarning, match="declared as Any"):
+        assert repr(schema_from_output_hint(list[int | str])) == "[Any (required)]"
+
+
+def test_signatures_of_functions_and_classes() -> None:
+    def predict(context: Any, model_input: list[Point], params: dict[str, Any] | None = None) -> list[Sale]: ...
+
+    class Model:
+        def predict(self, inputs: list[str]) -> pd.DataFrame: ...
+
+    found = signature_from_hints(predict)
+    assert found.inputs == schema_from_hint(list[Point]) and found.outputs == schema_from_hint(list[Sale])
+    columns = signature_from_hints(predict, columns=True)
+    assert repr(columns.inputs) == "['x': long (required), 'y': double (optional)]"
+    assert (
+        signature_from_hints(Model).outputs is None
+        and repr(signature_from_hints(Model()).inputs) == "[string (required)]"
+    )
+    with pytest.raises(SignatureError, match="has no type hint"):
+        signature_from_hints(lambda model_input: model_input)
+    with pytest.raises(SignatureError, match="a class with fields"):
+        signature_from_hints(Model, columns=True)
