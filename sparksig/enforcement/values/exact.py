@@ -71,12 +71,12 @@ def nearest(x: Fraction, target: Element) -> float:
         double = inf if x > 0 else -inf
     if target.spark == "double" or isinf(double):
         return double
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         single = np.float32(double)
+        # rounding twice is wrong where the double lies exactly between two floats and x does not
+        around = [single, np.nextafter(single, np.float32(-inf)), np.nextafter(single, np.float32(inf))]
     if isinf(single):
         return float(single)
-    # rounding twice is wrong where the double lies exactly between two floats and x does not
-    around = [single, np.nextafter(single, np.float32(-inf)), np.nextafter(single, np.float32(inf))]
     finite = [float(value) for value in around if not isinf(value)]
     best = min(abs(Fraction(value) - x) for value in finite)
     ties = [value for value in finite if abs(Fraction(value) - x) == best]
@@ -104,10 +104,9 @@ def _float_of_decimal(x: object, cast: Cast, scale: int) -> object:
         return y
     if target.suffix is None:  # float16 rides on float: it is held exactly, or not at all
         return y if Fraction(float(np.float16(y))) == Fraction(x) else Code.NOT_EXACT
-    # the way back is by the float's shortest text, which is another number from 2^53 on
-    shortest = repr(y) if target.spark == "double" else str(np.float32(y))
+    # the way back is by the shortest text of the double, which is another number from 2^53 on
     exact = scale == 0 or abs(y) >= _WHOLE_DOUBLES
-    back = Decimal(y) if exact else Decimal(shortest).quantize(Decimal(1).scaleb(-scale), context=_WIDE)
+    back = Decimal(y) if exact else Decimal(repr(y)).quantize(Decimal(1).scaleb(-scale), context=_WIDE)
     return y if back == x else Code.NOT_EXACT
 
 
