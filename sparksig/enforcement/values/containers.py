@@ -163,7 +163,7 @@ class Held:
         for column, cells, label in zip(columns, given, result.columns, strict=True):
             if isinstance(column.node, AnyNode) and isinstance(cells, pd.Series):
                 result[label] = cells.array.copy()  # whatever it is, it stays
-            elif omits and isinstance(column.node, StructNode | ArrayNode | MapNode) and isinstance(cells, np.ndarray):
+            elif omits and _may_lack(column.node) and isinstance(cells, np.ndarray):
                 kept = [_as_given(made, cell) for made, cell in zip(result[label], cells, strict=True)]
                 result[label] = pd.Series(kept, dtype=object, index=result.index)
         if not plan.named:
@@ -182,6 +182,16 @@ def _renamed(path: str, names: Mapping[str, str]) -> str:
         if path == name or path.startswith((f"{name}.", f"{name}[", f"{name}{{")):
             return declared + path[len(name) :]
     return path
+
+
+def _may_lack(node: Node) -> bool:
+    """Whether an object in a column may have been given without one of its members."""
+    match node:
+        case ArrayNode(inner) | MapNode(inner):
+            return _may_lack(inner)
+        case StructNode(members):
+            return any(getattr(m.node, "nulls", True) or _may_lack(m.node) for m in members)
+    return False
 
 
 def _as_given(made: object, given: object) -> object:
