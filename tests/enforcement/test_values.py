@@ -1,0 +1,238 @@
+"""`enforce_values` on everything that people hold: containers, edges, all faults at once, and the input untouched."""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import scipy.sparse
+
+from sparksig import (
+    AnyType,
+    Array,
+    ColSpec,
+    Map,
+    ModelSignature,
+    Object,
+    Policy,
+    Property,
+    Schema,
+    SchemaError,
+    SparkMLVector,
+    TensorSpec,
+    ViolationError,
+    enforce_values,
+)
+
+NAN = float("nan")
+TWO = Schema([ColSpec("long", "n"), ColSpec("double", "x")])
+BIG = 2**53 + 1
+
+
+def told(error: Any) -> set[tuple[str, str]]:
+    return {(problem.path, str(problem.code)) for problem in error.value.problems}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pd.DataFrame({"x": [0.5, NAN], "z": ["a", "b"], "n": [BIG, -1]}),
+        pd.DataFrame({"x": [0.5, NAN], "n": [BIG, -1]}, dtype=object),
+        pd.DataFrame({"x": pd.array([0.5, NAN], "Float64"), "n": pd.array([BIG, -1], "Int64")}).assign(
+            x=pd.Series([0.5, NAN])
+        ),
+        pd.DataFrame({"x": [0.5, NAN], "n": pd.Series([BIG, -1], dtype="int64[pyarrow]")}),
+        {"n": [BIG, -1], "x": [0.5, NAN]},
+        {"n": np.array([BIG, -1]), "x": np.array([0.5, NAN])},
+        [{"n": BIG, "x": 0.5}, {"x": NAN, "n": -1}],
+        pa.table({"n": [BIG, -1], "x": [0.5, NAN]}),
+        pa.record_batch({"x": pa.array([0.5, NAN]), "n": pa.array([BIG, -1])}),
+        pa.table({"n": pa.array([BIG, -1]).dictionary_encode(), "x": pa.chunked_array([[0.5], [NAN]])}),
+    ],
+    ids=lambda data: type(data).__name__,
+)
+def test_one_table_in_every_container(data: Any) -> None:
+    before = copy.deepcopy(data)
+    found = enforce_values(data, ModelSignature(TWO))
+    assert found.columns.tolist() == ["n", "x"] and found.dtypes.tolist() == [np.int64, np.float64]
+    assert found["n"].tolist() == [BIG, -1] and found["x"][0] == 0.5 and np.isnan(found["x"][1])
+    if isinstance(data, pd.DataFrame):
+        pd.testing.assert_frame_equal(data, before)
+    elif not isinstance(data, dict):
+        assert str(data) == str(before)
+
+
+def test_unnamed_columns_series_arrays_and_scalars() -> None:
+    one, two = Schema([ColSpec("double")]), Schema([ColSpec("double")] * 2)
+    for data in (1.5, [1.5], np.array([1.5]), pd.Series([1.5])):
+        assert enforce_values(data, one).to_numpy().tolist() == [[1.5]]
+    assert enforce_values(np.array([[1.5, 2.5]]), two).to_numpy().tolist() == [[1.5, 2.5]]
+    assert enforce_values([[1.5, 2.5]], two).to_numpy().tolist() == [[1.5, 2.5]]
+    indexed = pd.DataFrame({"a": [1.5], "b": [2.5], "c": [0]}, index=["row"])
+    assert enforce_values(indexed, two).equals(indexed[["a", "b"]])
+    named = pd.Series([1], name="n", index=[7])
+    assert enforce_values(named, Schema([ColSpec("long", "n")])).index.tolist() == [7]
+    assert enforce_values([[1.0, 2.0], []], Schema([ColSpec(Array("double"))]))[0].tolist() == [[1.0, 2.0], []]
+    with pytest.raises(SchemaError, match="holds no rows"):
+        enforce_values(None, one)
+
+
+def test_all_faults_at_once_and_no_value_told() -> None:
+    schema = Schema(
+        [
+            *(ColSpec("integer", "i"), ColSpec("string", "s"), ColSpec("datetime", "t"), ColSpec("double", "d")),
+            ColSpec(Array(Object([Property("p", "long"), Property("q", "string", required=False)])), "o"),
+        ]
+    )
+    rows = {
+        "i": [1, 2**40, 3],
+        "s": ["Anna", None, "x"],
+        "t": [dt.datetime(2020, 1, 1), dt.datetime(9999, 1, 1), pd.NaT],
+        "d": [0.5, 1.5, None],
+        "o": [[{"p": 1}], [{"p": None}, {"Anna": 1}], [{"p": 2, "q": None}]],
+    }
+    with pytest.raises(ViolationError) as raised:
+        enforce_values(pd.DataFrame(rows, dtype=object), schema, level="checked")
+    assert told(raised) == {
+        *{("i", "OUT_OF_RANGE"), ("s", "NULL"), ("t", "OUT_OF_RANGE"), ("t", "NULL"), ("d", "NULL")},
+        *{("o[].p", "NULL"), ("o[]", "UNEXPECTED_FIELD")},
+    }
+    assert "Anna" not in str(raised.value) and str(2**40) not in str(raised.value)
+    with pytest.raises(SchemaError) as refused:
+        enforce_values(pd.DataFrame({"i": ["Anna"], "x": [1], "d": [[1]], "t": [True], "o": ["Anna"]}), schema)
+    assert {path for path, _ in told(refused)} == {"i", "s", "t", "d", "o"} and "Anna" not in str(refused.value)
+
+
+def test_nan_is_a_value_and_none_a_null_among_objects() -> None:
+    one = Schema([ColSpec("double", "x", required=False)])
+    found = enforce_values(pd.DataFrame({"x": [NAN, None, 1.5]}, dtype=object), one)["x"]
+    assert np.isnan(found[0]) and np.isnan(found[1])
+    with pytest.raises(ViolationError, match=r"x: 1 row\(s\) \[NAN\]"):
+        enforce_values(pd.DataFrame({"x": [NAN, None, 1.5]}, dtype=object), one, allow_nan=False)
+    with pytest.raises(ViolationError, match=r"x: 1 row\(s\) \[NULL\]"):
+        enforce_values({"x": [NAN, None, -0.0]}, Schema([ColSpec("double", "x")]))
+    texts = Schema([ColSpec("string", "x")])
+    with pytest.raises(ViolationError, match=r"x: 2 row\(s\) \[NULL\]"):
+        enforce_values({"x": ["a", NAN, pd.NA]}, texts)
+    with pytest.raises(ViolationError, match=r"x: 1 row\(s\) \[UNPARSABLE\]"):
+        enforce_values({"x": ["a", "\ud800"]}, texts)
+
+
+def test_edges_of_numbers_and_moments() -> None:
+    long, double, moment = (Schema([ColSpec(kind, "x")]) for kind in ("long", "double", "datetime"))
+    assert enforce_values({"x": [2**63 - 1, -(2**63)]}, long)["x"].tolist() == [2**63 - 1, -(2**63)]
+    assert enforce_values({"x": [Decimal("1"), Decimal("2")]}, long)["x"].tolist() == [1, 2]
+    assert str(enforce_values({"x": [-0.0]}, double)["x"][0]) == "-0.0"
+    for value, code in [(2**63, "OUT_OF_RANGE"), (1.5, "NOT_EXACT"), (NAN, "NAN"), (Decimal("0.1"), "NOT_EXACT")]:
+        with pytest.raises(ViolationError, match=code):
+            enforce_values({"x": [value]}, long, level="checked")
+    with pytest.raises(ViolationError, match="NOT_EXACT"):
+        enforce_values({"x": [BIG]}, double, level="checked")
+    assert enforce_values({"x": [BIG]}, double, allow_rounding=True)["x"][0] == 2.0**53
+    assert enforce_values({"x": ["+7", "1e3"]}, double, level="parse")["x"].tolist() == [7.0, 1000.0]
+    nanos = pd.Timestamp("2020-01-01 00:00:00.000000001")
+    assert enforce_values({"x": [nanos]}, moment)["x"][0] == nanos
+    assert enforce_values(pd.DataFrame({"x": pd.Series([nanos])}), moment)["x"][0] == nanos
+    zoned = pd.Timestamp("2020-01-01 01:00", tz="Europe/Berlin")
+    assert enforce_values({"x": [zoned]}, moment)["x"][0] == pd.Timestamp("2020-01-01")
+    mixed = [dt.date(2020, 1, 1), dt.datetime(2020, 1, 1, 12)]
+    assert enforce_values({"x": mixed}, moment)["x"].dt.hour.tolist() == [0, 12]
+    with pytest.raises(SchemaError, match="with and without a zone"):
+        enforce_values({"x": [zoned, nanos]}, moment)
+    with pytest.raises(SchemaError, match="several classes"):
+        enforce_values({"x": [1, "a"]}, long, level="parse")
+
+
+def test_optional_integers_and_booleans_have_one_dtype() -> None:
+    schema = Schema([ColSpec("long", "n", required=False), ColSpec("boolean", "b", required=False)])
+    for data in ({"n": [1], "b": [True]}, {"n": [None], "b": [None]}, {"z": [1]}):
+        assert enforce_values(data, schema).dtypes.tolist() == [np.float64, object]
+    assert enforce_values({"n": [1], "b": [True]}, schema, policy=Policy.mlflow()).dtypes.tolist() == [np.int64, bool]
+
+
+def test_nested_cells_keep_their_form_and_the_input_its_own() -> None:
+    item = Object([Property("price", "double"), Property("more", AnyType(), required=False)])
+    schema = Schema([ColSpec(Array(item), "items"), ColSpec(Map(Array("long")), "m"), ColSpec(SparkMLVector(), "v")])
+    data = pd.DataFrame(
+        {
+            "items": [[{"price": 0.5, "more": {"k": [1]}}], []],
+            "m": [{"a": [BIG], "": []}, {}],
+            "v": [np.array([1.0, 2.0]), np.array([])],
+        }
+    )
+    before = copy.deepcopy(data)
+    found = enforce_values(data, schema)
+    assert found["items"].tolist() == [[{"price": 0.5, "more": {"k": [1]}}], []]
+    assert found["m"].tolist() == [{"a": [BIG], "": []}, {}] and found["v"][0].dtype == np.float64
+    found["items"][0][0]["price"] = 7.0
+    found["m"][0]["a"].append(1)
+    assert str(data.to_dict()) == str(before.to_dict())
+    for cells, path, code in [
+        ([{"price": 0.5}], "items", "UNSUPPORTED_TYPE"),
+        ([[5], [{"price": 0.5}]], "items[]", "INCOMPATIBLE_TYPE"),
+        ([[{}]], "items[].price", "MISSING_FIELD"),
+        ([None], "items", "NULL"),
+        ([[None]], "items[]", "NULL"),
+    ]:
+        more = pd.DataFrame({"items": cells, "m": [{}] * len(cells), "v": [[1.0]] * len(cells)}, dtype=object)
+        with pytest.raises((ViolationError, SchemaError)) as raised:
+            enforce_values(more, schema)
+        assert (path, code) in told(raised), cells
+    with pytest.raises(ViolationError, match=r"m: 1 row\(s\) \[INCOMPATIBLE_TYPE\]"):
+        enforce_values(data.assign(m=[{1: [1]}, {}]), schema)
+
+
+def test_tensors() -> None:
+    images = Schema([TensorSpec(np.dtype("uint8"), (-1, 2, 2))])
+    array = np.arange(8, dtype="uint8").reshape(2, 2, 2)
+    found = enforce_values(array, images)
+    assert found.dtype == np.uint8 and (found == array).all() and not np.shares_memory(found, array)
+    assert enforce_values(array.astype("int64"), images, level="checked").dtype == np.uint8
+    with pytest.raises(ViolationError, match=r"\[\]: 1 row\(s\) \[OUT_OF_RANGE\]"):
+        enforce_values(array.astype("int64") + 250 * (array == 7), images, level="checked")
+    for wrong in (array.reshape(2, 4), array[0], array.astype("float64")):
+        with pytest.raises(SchemaError):
+            enforce_values(wrong, images)
+    flat = pd.DataFrame({"image": [[0, 1, 2, 3], [4, 5, 6, 7]]})
+    assert (enforce_values(flat, images, level="checked") == array).all()
+    two = Schema([TensorSpec(np.dtype("float32"), (-1, 2), "a"), TensorSpec(np.dtype("str"), (-1,), "b")])
+    named = enforce_values({"b": np.array(["x", "yz"]), "a": np.zeros((2, 2), "f4"), "c": np.zeros(1)}, two)
+    assert list(named) == ["a", "b"] and named["b"].tolist() == ["x", "yz"]
+    with pytest.raises(SchemaError) as raised:
+        enforce_values({"a": np.zeros((2, 3), "f4")}, two)
+    assert told(raised) == {("a", "WRONG_SHAPE"), ("b", "MISSING_COLUMN")}
+    sparse = scipy.sparse.csr_matrix(np.eye(3))
+    kept = enforce_values(sparse, Schema([TensorSpec(np.dtype("float64"), (-1, 3))]))
+    assert isinstance(kept, scipy.sparse.csr_matrix) and (kept != sparse).nnz == 0
+    columns = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    assert enforce_values(columns, Schema([TensorSpec(np.dtype("float64"), (-1, 2))])).tolist() == [[1, 3], [2, 4]]
+    open_ = Schema([TensorSpec(np.dtype("float64"), (-1, -1))])
+    ragged = enforce_values(pd.DataFrame({"a": [[1.0], [1.0, 2.0]]}), open_)
+    assert [row.tolist() for row in ragged] == [[1.0], [1.0, 2.0]]
+
+
+@pytest.mark.parametrize("name", ["a.b", "`", "", "x y", "${env:HOME}", "items[].price"])
+def test_any_name_works_and_duplicates_are_told(name: str) -> None:
+    schema = Schema([ColSpec("long", name or " ")])
+    assert enforce_values({name or " ": [1]}, schema).iloc[0, 0] == 1
+    twice = pd.DataFrame([[1, 2]], columns=[name or " "] * 2)
+    with pytest.raises(SchemaError, match="DUPLICATE_COLUMN"):
+        enforce_values(twice, schema)
+    with pytest.raises(ViolationError) as raised:
+        enforce_values({name or " ": [None, 1]}, schema)
+    assert told(raised) == {(name or " ", "NULL")}
+
+
+def test_no_rows_are_rows() -> None:
+    empty = pd.DataFrame({"n": pd.Series([], dtype="int64"), "x": pd.Series([], dtype=object)})
+    assert enforce_values(empty, TWO).shape == (0, 2)
+    assert enforce_values(pa.table({"n": pa.array([], pa.int64()), "x": pa.array([], pa.float64())}), TWO).shape == (
+        0,
+        2,
+    )
