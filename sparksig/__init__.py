@@ -39,7 +39,12 @@ if TYPE_CHECKING:  # a type checker reads imports, and `as` is how they are expo
     from sparksig.errors import SparksigError as SparksigError
     from sparksig.errors import TrustError as TrustError
     from sparksig.errors import ViolationError as ViolationError
+    from sparksig.models.examples import InputExample as InputExample
+    from sparksig.models.examples import load_serving_example as load_serving_example
+    from sparksig.models.examples import serving_payload as serving_payload
     from sparksig.models.loading import load_model as load_model
+    from sparksig.models.payloads import parse_payload as parse_payload
+    from sparksig.models.payloads import validate_serving_input as validate_serving_input
     from sparksig.models.saving import save_model as save_model
     from sparksig.models.typed import TypeFromExample as TypeFromExample
     from sparksig.models.typed import validate_hint as validate_hint
@@ -90,7 +95,9 @@ _HOMES = {
     "sparksig.enforcement.steps": "Plan",
     "sparksig.enforcement.frames": "Split enforce plan split tag validate",
     "sparksig.enforcement.values": "enforce_values",
+    "sparksig.models.examples": "InputExample load_serving_example serving_payload",
     "sparksig.models.loading": "load_model",
+    "sparksig.models.payloads": "parse_payload validate_serving_input",
     "sparksig.models.saving": "save_model",
     "sparksig.models.typed": "TypeFromExample validate_hint validated",
     "sparksig.sources.hints": "signature_from_hints",

@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -95,9 +95,35 @@ def set_signature(path: str | os.PathLike[str], signature: ModelSignature) -> No
     body = text.removeprefix(mark)
     content = _parse(body, file)
     _check_mlmodel(content, str(file))
-    changed = _with_block(body, file, signature)
+    changed = _with_block(body, file, "signature", _block(signature))
     if not _differs_in_signature_only(changed, content, signature, file):
         raise SignatureError(f"{file}: the signature block cannot be told from the rest; the file is unchanged")
+    _write_atomically(file, mark + changed)
+
+
+def set_example_info(path: str | os.PathLike[str], info: Mapping[str, str]) -> None:
+    """Write MLmodel's entry of the files of an input example, and touch no other line.
+
+    Args:
+        path: an MLmodel file or the folder with one.
+        info: the entry `saved_input_example_info`: the files' names, the example's type.
+
+    Raises:
+        SignatureError: the file is no MLmodel, or the block cannot be found exactly once; nothing is written.
+        SinkError: the file cannot be written.
+    """
+    file = _file(path)
+    text = _read_text(file)
+    mark = "\ufeff" if text.startswith("\ufeff") else ""
+    body = text.removeprefix(mark)
+    content = _parse(body, file)
+    _check_mlmodel(content, str(file))
+    key = "saved_input_example_info"
+    lines = [f"{key}:", *(f"  {name}: '{value}'" for name, value in sorted(info.items()))]
+    changed = _with_block(body, file, key, lines)
+    after = _parse(changed, file)
+    if {**content, key: dict(info)} != after:
+        raise SignatureError(f"{file}: the block {key} cannot be told from the rest; the file is unchanged")
     _write_atomically(file, mark + changed)
 
 
@@ -198,16 +224,16 @@ def _check_mlmodel(content: Mapping[str, Any], where: str) -> None:
         raise SignatureError(f"{where} is no MLmodel and no signature: none of their keys is there")
 
 
-def _with_block(text: str, path: Path, signature: ModelSignature) -> str:
-    """The text with its signature block replaced, or with one after its last line."""
+def _with_block(text: str, path: Path, key_name: str, content: Sequence[str]) -> str:
+    """The text with the lines of a top-level key's block replaced, or with the block after its last line."""
     with _yaml_errors(path):
         root = yaml.compose(text, _LOADER)
     if not isinstance(root, yaml.MappingNode) or root.flow_style:
         raise SignatureError(f"{path}: only an MLmodel in YAML's block style can be changed, not one written as JSON")
     lines = _BREAKS.split(text)
-    found = [(key, value) for key, value in root.value if key.value == "signature"]
+    found = [(key, value) for key, value in root.value if key.value == key_name]
     if len(found) > 1:
-        raise SignatureError(f"{path}: the key signature is there {len(found)} times; the file is unchanged")
+        raise SignatureError(f"{path}: the key {key_name} is there {len(found)} times; the file is unchanged")
     if found:
         key, value = found[0]
         first, last = key.start_mark.line, max(key.start_mark.line, _last_line(value))
@@ -216,7 +242,7 @@ def _with_block(text: str, path: Path, signature: ModelSignature) -> str:
     style = re.search("[\r\n]+$", lines[min(first, last)])
     ending = style[0] if style else _common_ending(text)
     indent = " " * root.value[0][0].start_mark.column
-    block = [f"{indent}{line}" for line in _block(signature)]
+    block = [f"{indent}{line}" for line in content]
     before, after = "".join(lines[:first]), "".join(lines[last + 1 :])
     if before and not before.endswith(("\n", "\r")):
         return before + ending + ending.join(block)  # the file ends without a line break, and still does

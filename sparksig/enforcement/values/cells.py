@@ -195,7 +195,7 @@ class Reading:
         if classes == {Decimal}:
             return _decimals(values, kept, missing)
         rows = {_CLASSES[kind] for kind in classes} if classes <= _CLASSES.keys() else set()
-        row = rows.pop() if len(rows) == 1 else _together(rows, kept)
+        row = rows.pop() if len(rows) == 1 else _together(rows)
         if row is None:
             return pa.nulls(len(values)), OtherType(_named(classes))
         if row.kind is Kind.DATETIME:
@@ -204,12 +204,21 @@ class Reading:
             values, missing = self._texts(values, missing, path)
         if row.numpy == "int64" and int in classes and not _in_longs(kept):
             return _long_integers(values, kept, missing)
+        if row.kind is Kind.FLOAT and not all(issubclass(kind, float | np.floating) for kind in classes):
+            values, missing = self._doubles(values, missing, path)
         if row.kind is Kind.BINARY:
             values = np.array([None if gone else bytes(v) for v, gone in zip(values, missing, strict=True)], object)
         elif row.is_number:
             values[missing] = 0
             return pa.array(values.astype(row.numpy), mask=missing), ScalarType(row)
         return pa.array(values, pa.type_for_alias(row.arrow), mask=missing), ScalarType(row)
+
+    def _doubles(self, values: np.ndarray[Any, Any], missing: Mask, path: str) -> tuple[np.ndarray[Any, Any], Mask]:
+        """Without the whole numbers among floats that no double holds: they are faults of their rows."""
+        lost = np.fromiter((not gone and not _is_double(v) for v, gone in zip(values, missing, strict=True)), bool)
+        if lost.any():
+            self.faults.append(Fault(path, Code.NOT_EXACT, lost, Types("double", "an integer among floats")))
+        return values, missing | lost
 
     def _texts(self, values: np.ndarray[Any, Any], missing: Mask, path: str) -> tuple[np.ndarray[Any, Any], Mask]:
         """Without the texts that UTF-8 does not hold, half of a surrogate pair: they are faults of their rows."""
@@ -298,17 +307,15 @@ def _missing(values: np.ndarray[Any, Any], classes: set[type]) -> Mask:
 _NA, _NAT = type(pd.NA), type(pd.NaT)
 
 
-def _together(rows: set[Element], kept: np.ndarray[Any, Any]) -> Element | None:
-    """One type for values of several: whole numbers among floats where a double holds them, dates among datetimes."""
+def _together(rows: set[Element]) -> Element | None:
+    """One type for values of several: whole numbers among floats are doubles, dates among datetimes are datetimes."""
     kinds = {row.kind for row in rows}
     if kinds == {Kind.DATETIME}:
         return ELEMENTS["datetime64[us]"]
     if kinds == {Kind.INTEGER}:
         return max(rows, key=lambda row: row.digits)
     if kinds and kinds <= {Kind.INTEGER, Kind.FLOAT}:
-        double = ELEMENTS["float64"]
-        held = all(isinstance(v, float | np.floating) or double.low <= v <= double.high for v in kept)
-        return double if held else None
+        return ELEMENTS["float64"]
     return None
 
 
@@ -381,6 +388,15 @@ def _nanos(value: Any) -> int:
 
 def _coarse(value: np.datetime64) -> bool:
     return np.datetime_data(value.dtype)[0] != "ns"
+
+
+def _is_double(value: Any) -> bool:
+    if isinstance(value, float | np.floating):
+        return True
+    try:
+        return bool(float(value) == value)
+    except OverflowError:
+        return False
 
 
 def _encodes(text: str) -> bool:

@@ -1,0 +1,280 @@
+"""Input examples in MLflow's files: what a model was shown, and the payload that shows it to a server.
+
+The files are MLflow's `input_example.json` and `serving_input_example.json`, and an entry of MLmodel says what they
+hold. They are valid JSON: NaN and missing values are null, which a column of floats reads back as NaN.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from sparksig.errors import Problem, SignatureError, SinkError
+from sparksig.models.payloads import decode
+from sparksig.signature.members import class_name
+from sparksig.signature.schema import ColSpec, Schema
+from sparksig.sources.mlmodel import load_signature, set_example_info
+
+EXAMPLE, SERVING = "input_example.json", "serving_input_example.json"
+_CHAT = ("messages", "prompt", "input")  # a dict with one of them is sent to a server as it is
+
+
+@dataclass(frozen=True, slots=True)
+class InputExample:
+    """Data that a model was shown, and the params beside it.
+
+    Attributes:
+        data: a DataFrame, an ndarray, a dict of ndarrays, a scipy csr or csc matrix, a dict, a list, a scalar, a
+            datetime or a pydantic object.
+        params: params by name, or None.
+
+    >>> InputExample.of(({"n": [1, 2]}, {"limit": 3})).params
+    {'limit': 3}
+    """
+
+    data: Any
+    params: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, example: Any) -> InputExample:
+        """An example as people give it: the data, or a tuple of the data and the params."""
+        if isinstance(example, InputExample):
+            return example
+        pair = isinstance(example, tuple) and len(example) == 2 and isinstance(example[1], Mapping | None)
+        return cls(*example) if pair else cls(example)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the example's files into a folder, and its entry into the MLmodel that is there.
+
+        Raises:
+            SignatureError: no example is of that class.
+            SinkError: a file cannot be written.
+        """
+        kind, content, _ = _stored(self.data)
+        info = {"artifact_path": EXAMPLE, "serving_input_path": SERVING, "type": kind}
+        if kind == "dataframe":
+            info["pandas_orient"] = "split" if "columns" in content else "values"
+        if self.params is not None:
+            content = {"inputs": content, "params": _json(dict(self.params))}
+            info["params"] = "true"
+        path = Path(folder)
+        try:
+            (path / EXAMPLE).write_text(_dumped(content), encoding="utf-8")
+            (path / SERVING).write_text(serving_payload(self), encoding="utf-8")
+        except OSError as error:
+            raise SinkError(f"{path}: the example cannot be written: {error.strerror}") from error
+        if (path / "MLmodel").exists():
+            set_example_info(path, info)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> InputExample:
+        """The example of a model's folder, in the container that it was saved from.
+
+        Raises:
+            SignatureError: the folder's MLmodel tells of no example, or its files are not what it tells.
+        """
+        path = Path(folder)
+        info = _info(path)
+        content = _read(path / str(info.get("artifact_path", EXAMPLE)))
+        params = None
+        if info.get("params"):
+            content, params = content["inputs"], content["params"]
+        read = _READERS.get(str(info.get("type")))
+        if read is None:
+            raise SignatureError(f"{path}: no example of type {info.get('type')} is known")
+        return cls(read(content, _schema(path)), params)
+
+
+def serving_payload(example: Any) -> str:
+    """The JSON text that sends an example to MLflow's scoring server.
+
+    Args:
+        example: the data, a tuple of the data and params, or an InputExample.
+
+    Raises:
+        SignatureError: no example is of that class.
+
+    >>> serving_payload(({"n": [1, 2]}, {"limit": 3}))
+    '{"inputs": {"n": [1, 2]}, "params": {"limit": 3}}'
+    """
+    given = InputExample.of(example)
+    _, _, payload = _stored(given.data)
+    if given.params is not None:
+        chat = isinstance(given.data, Mapping) and any(name in given.data for name in _CHAT)
+        params = _json(dict(given.params))
+        payload = {**payload, **params} if chat else {**payload, "params": params}
+    return _dumped(payload)
+
+
+def load_serving_example(folder: str | os.PathLike[str]) -> str:
+    """The payload that was stored beside a model's input example, as JSON text.
+
+    Raises:
+        SignatureError: there is none.
+    """
+    path = Path(folder)
+    name = _info(path).get("serving_input_path")
+    if name is None or not (path / str(name)).is_file():
+        raise SignatureError(f"{path}: the model was stored without a serving example")
+    return (path / str(name)).read_text(encoding="utf-8")
+
+
+# ---- from data to JSON
+
+
+def _stored(data: Any) -> tuple[str, Any, Any]:
+    """The type's name in MLmodel, what the example's file holds, and the payload."""
+    if hasattr(data, "model_dump"):
+        data = data.model_dump()
+    if isinstance(data, pd.DataFrame):
+        split = _split(data)
+        return "dataframe", split, {"dataframe_split": split}
+    if isinstance(data, np.ndarray):
+        return "ndarray", _json(data), {"inputs": _json(data)}
+    if type(data).__module__.startswith("scipy.sparse"):
+        return _sparse(data)
+    if isinstance(data, Mapping):
+        return _mapping(data)
+    if isinstance(data, list) and not any(isinstance(item, np.ndarray) for item in data):
+        return "json_object", _json(data), {"inputs": _json(data)}
+    if isinstance(data, datetime | date) or np.isscalar(data):
+        return "json_object", _json(data), {"inputs": _json(data)}
+    hint = "give a DataFrame, an ndarray or a dict of them, a csr or csc matrix, a dict, a list or a scalar"
+    fact = "arrays in a list" if isinstance(data, list) else class_name(data)
+    raise SignatureError("no input example", [Problem("", f"{fact} cannot be stored as an example", hint=hint)])
+
+
+def _mapping(data: Mapping[Any, Any]) -> tuple[str, Any, Any]:
+    arrays = [isinstance(value, np.ndarray) for value in data.values()]
+    if any(arrays) and not all(arrays):
+        raise SignatureError("no input example", [Problem("", "a dict of arrays and other values")])
+    content = _json(dict(data))
+    chat = any(name in data for name in _CHAT) and not any(arrays)
+    return ("ndarray" if any(arrays) else "json_object"), content, content if chat else {"inputs": content}
+
+
+def _sparse(data: Any) -> tuple[str, Any, Any]:
+    if data.format not in ("csr", "csc"):
+        raise SignatureError("no input example", [Problem("", f"a sparse matrix in the format {data.format}")])
+    parts = {name: _json(getattr(data, name)) for name in ("data", "indices", "indptr")}
+    return f"sparse_matrix_{data.format}", {**parts, "shape": list(data.shape)}, {"inputs": _json(data.toarray())}
+
+
+def _split(frame: pd.DataFrame) -> dict[str, Any]:
+    columns = [frame.iloc[:, i].tolist() for i in range(frame.shape[1])]
+    rows = [list(row) for row in zip(*columns, strict=True)] if columns else [[] for _ in range(len(frame))]
+    plain = isinstance(frame.columns, pd.RangeIndex)
+    return {**({} if plain else {"columns": frame.columns.tolist()}), "data": _json(rows)}
+
+
+def _json(value: Any) -> Any:
+    """A value as JSON has it: missing values null, bytes Base64, datetimes ISO 8601."""
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, np.ndarray | np.generic):
+        value = (
+            value.astype(object).tolist()
+            if isinstance(value, np.ndarray) and value.dtype.kind == "M"
+            else value.tolist()
+        )
+    if isinstance(value, list | tuple):
+        return [_json(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _json(item) for key, item in value.items()}
+    if isinstance(value, float):
+        return None if value != value else value  # an infinity has no form in JSON, and is told when it is written
+    if isinstance(value, bytes | bytearray):
+        return base64.b64encode(bytes(value)).decode()
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return str(value) if isinstance(value, Decimal) else value
+
+
+def _dumped(content: Any) -> str:
+    try:
+        return json.dumps(content, allow_nan=False)
+    except (TypeError, ValueError):
+        raise SignatureError("no input example", [Problem("", "it holds values that JSON has no form for")]) from None
+
+
+# ---- and back
+
+
+def _info(path: Path) -> Mapping[str, Any]:
+    file = path / "MLmodel"
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        raise SignatureError(f"{path} holds no MLmodel that can be read") from None
+    info = content.get("saved_input_example_info") if isinstance(content, Mapping) else None
+    if not isinstance(info, Mapping):
+        raise SignatureError(f"{path}: the model was stored without an input example")
+    return info
+
+
+def _read(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise SignatureError(f"{file}: no example's JSON can be read there") from None
+
+
+def _schema(path: Path) -> Schema | None:
+    try:
+        return load_signature(path).inputs
+    except SignatureError:  # a model without a signature may have an example all the same
+        return None
+
+
+def _frame(content: Any, schema: Schema | None) -> pd.DataFrame:
+    frame = pd.DataFrame(content["data"], columns=content.get("columns"))
+    for spec in schema or ():
+        if isinstance(spec, ColSpec) and spec.name in frame.columns:
+            cells = [decode(cell, spec.type, "", []) for cell in frame[spec.name]]
+            frame[spec.name] = pd.Series(cells, index=frame.index)
+    return frame
+
+
+def _arrays(content: Any, schema: Schema | None) -> Any:
+    types = {spec.name: spec.type for spec in schema or () if not isinstance(spec, ColSpec)}
+    if isinstance(content, Mapping):
+        return {name: _array(part, types.get(name)) for name, part in content.items()}
+    return _array(content, next(iter(types.values()), None))
+
+
+def _array(content: Any, dtype: Any) -> np.ndarray[Any, Any]:
+    array = np.array(content)
+    if array.dtype == object:  # a null stands for NaN
+        array = array.astype(float)
+    return array if dtype is None or dtype.kind in "US" else array.astype(dtype)
+
+
+def _matrix(kind: str) -> Any:
+    def read(content: Any, schema: Schema | None) -> Any:
+        make = getattr(import_module("scipy.sparse"), f"{kind}_matrix")
+        parts = tuple(np.array(content[name]) for name in ("data", "indices", "indptr"))
+        return make(parts, shape=tuple(content["shape"]))
+
+    return read
+
+
+_READERS: dict[str, Any] = {
+    "dataframe": _frame,
+    "ndarray": _arrays,
+    "json_object": lambda content, schema: content,
+    "sparse_matrix_csr": _matrix("csr"),
+    "sparse_matrix_csc": _matrix("csc"),
+}
+"""How the content of an example's file is read, by the type that MLmodel tells."""

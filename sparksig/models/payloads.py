@@ -1,0 +1,351 @@
+"""REST payloads as MLflow's scoring server takes them, read without a cast that damages a value.
+
+JSON has no bytes, no datetimes and one kind of number. So a declared binary is Base64 text, a datetime is ISO 8601
+text, and a whole number is exact: 1.5 for a long is a violation, never 1. The rest is what `enforce_values` says.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from sparksig.enforcement.policy import Policy, resolve_policy
+from sparksig.enforcement.values import enforce_values
+from sparksig.enforcement.values.exact import reader
+from sparksig.errors import Code, ParamError, Problem, SchemaError, ViolationError
+from sparksig.models.loading import load_model
+from sparksig.signature.casts import Level, find_cast
+from sparksig.signature.dtypes import ELEMENTS
+from sparksig.signature.members import class_name
+from sparksig.signature.model_signature import ModelSignature
+from sparksig.signature.params import resolve_params
+from sparksig.signature.schema import ColSpec, Schema, TensorSpec
+from sparksig.signature.types import Array, ColumnType, DataType, Map, Object
+from sparksig.sources.mlmodel import load_signature
+
+FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+"""The fields of which a payload has exactly one."""
+
+_MOMENT = find_cast(ELEMENTS["str"], ELEMENTS["datetime64[ns]"])
+_EPOCH = datetime(1970, 1, 1)
+
+
+class Payload(NamedTuple):
+    """What a payload holds.
+
+    Attributes:
+        data: the inputs, as the model takes them.
+        params: every param, resolved.
+    """
+
+    data: Any
+    params: dict[str, Any]
+
+
+def parse_payload(
+    payload: str | bytes | Mapping[str, Any],
+    signature: ModelSignature,
+    policy: Policy | None = None,
+    **options: Any,
+) -> Payload:
+    """Read a payload as the signature declares it.
+
+    Args:
+        payload: JSON text, or what it holds: an object with exactly one of `dataframe_split`, `dataframe_records`,
+            `instances` and `inputs`, and perhaps `params`.
+        signature: the model's contract.
+        policy: the options of enforcement, level checked unless given; or give them as keywords: see `Policy`.
+        options: single options of `Policy`.
+
+    Raises:
+        ViolationError: the payload is malformed (BAD_PAYLOAD), or values in it break the contract; all are listed.
+        SchemaError: its columns or types cannot fit.
+        ParamError: its params do not fit.
+
+    >>> signature = ModelSignature(Schema([ColSpec("long", "n"), ColSpec("binary", "b")]))
+    >>> parse_payload('{"dataframe_records": [{"n": 9007199254740993, "b": "eA=="}]}', signature).data.values.tolist()
+    [[9007199254740993, b'x']]
+    """
+    if policy is None:
+        options = {"level": Level.CHECKED, **options}
+    policy = resolve_policy(policy, options)
+    content = _content(payload)
+    schema = signature.inputs
+    if schema is None:
+        raise SchemaError("the signature declares no inputs", [Problem("", "no inputs", Code.NO_INPUTS)])
+    problems: list[Problem] = []
+    [form] = [name for name in FORMS if name in content]
+    data = _TENSORS[form](content[form], schema) if schema.is_tensor_spec() else _COLUMNS[form](content[form], schema)
+    data = _decoded(data, schema, problems)
+    data = _enforced(data, schema, policy, problems)
+    return Payload(data, resolve_params(signature.params, content.get("params")))
+
+
+def validate_serving_input(model: Any, payload: str | bytes | Mapping[str, Any], *, trust: bool | str = False) -> Any:
+    """The model's prediction for a payload, parsed and enforced as `parse_payload` says.
+
+    Args:
+        model: a model directory, which brings its signature.
+        payload: JSON text, or what it holds.
+        trust: True, or the artifact's `sha256:..`, for artifacts that run code when loaded.
+
+    Raises:
+        ViolationError: the payload breaks the contract.
+        TrustError: the artifact runs code when loaded and is not trusted.
+    """
+    parsed = parse_payload(payload, load_signature(model))
+    return load_model(model, trust=trust).predict(parsed.data, parsed.params)
+
+
+def bad(fact: str, hint: str | None = None) -> ViolationError:
+    """The error for a payload that is malformed as a whole."""
+    return ViolationError("the payload cannot be read", [Problem("", fact, Code.BAD_PAYLOAD, hint)])
+
+
+def _content(payload: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
+    if isinstance(payload, str | bytes):
+        payload = read_json(payload)
+    if not isinstance(payload, Mapping):
+        raise bad(f"an object is expected, not {class_name(payload)}")
+    found = [name for name in FORMS if name in payload]
+    if len(found) != 1:
+        raise bad(f"exactly one of {', '.join(FORMS)} is expected, not {len(found)} of them")
+    if others := len(payload.keys() - {*FORMS, "params"}):
+        raise bad(f"{others} field(s) beside {found[0]} and params that no payload has")
+    if not isinstance(payload.get("params") or {}, Mapping):
+        raise ParamError("the params of a payload are an object")
+    return payload
+
+
+def read_json(text: str | bytes) -> Any:
+    """What JSON text holds; numbers as they are written, NaN and Infinity as MLflow writes them.
+
+    Raises:
+        ViolationError: it is no JSON (BAD_PAYLOAD), or an object has a key twice.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_unique)
+    except ViolationError:
+        raise
+    except (ValueError, RecursionError):
+        raise bad("the text is no JSON") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise bad("an object has a key twice")
+    return found
+
+
+# ---- the four forms, as columns
+
+
+def _split(value: Any, schema: Schema) -> Any:
+    if not isinstance(value, Mapping) or not isinstance(value.get("data"), list) or not value.keys() <= _SPLIT:
+        raise bad("dataframe_split is an object with data, a list of rows, and perhaps columns and index")
+    rows, columns = value["data"], value.get("columns")
+    if not all(isinstance(row, list) for row in rows) or len({len(row) for row in rows}) > 1:
+        raise bad("the rows of dataframe_split are lists of one length")
+    width = len(rows[0]) if rows else len(columns or [])
+    if columns is not None and (not isinstance(columns, list) or len(columns) != width):
+        raise bad("dataframe_split has as many columns as its rows have values")
+    names = range(width) if columns is None else columns
+    return _frame({name: [row[i] for row in rows] for i, name in enumerate(names)})
+
+
+_SPLIT = {"data", "columns", "index"}
+
+
+def _records(value: Any, schema: Schema) -> Any:
+    if not isinstance(value, list) or not all(isinstance(row, Mapping) for row in value):
+        raise bad("dataframe_records is a list of objects")
+    return value
+
+
+def _instances(value: Any, schema: Schema) -> Any:
+    if not isinstance(value, list):
+        raise bad("instances is a list, of rows")
+    return value
+
+
+def _inputs(value: Any, schema: Schema) -> Any:
+    return value
+
+
+def _frame(columns: Mapping[Any, list[Any]]) -> pd.DataFrame:
+    return pd.DataFrame({name: _cells(cells) for name, cells in columns.items()})
+
+
+def _cells(cells: list[Any]) -> Any:
+    return np.fromiter(cells, dtype=object, count=len(cells))
+
+
+_COLUMNS = {"dataframe_split": _split, "dataframe_records": _records, "instances": _instances, "inputs": _inputs}
+
+
+# ---- and as tensors
+
+
+def _tensor_rows(value: Any, schema: Schema) -> Any:
+    """`instances`: a list of rows, objects where tensors have names."""
+    if not isinstance(value, list) or not value:
+        raise bad("instances is a list, of rows")
+    if not schema.has_input_names():
+        return _array(value)
+    if not all(isinstance(row, Mapping) and row.keys() == value[0].keys() for row in value):
+        raise bad("instances of named tensors are objects with the same names")
+    return {name: _array([row[name] for row in value]) for name in value[0]}
+
+
+def _tensor_inputs(value: Any, schema: Schema) -> Any:
+    """`inputs`: the whole array, or an object of them where tensors have names."""
+    if not schema.has_input_names():
+        return _array(value)
+    if not isinstance(value, Mapping):
+        if len(schema.inputs) == 1:
+            return {schema.inputs[0].name: _array(value)}
+        raise bad("inputs of named tensors are an object")
+    return {name: _array(part) for name, part in value.items()}
+
+
+def _array(value: Any) -> np.ndarray[Any, Any]:
+    """Nested lists as an array of Python's values, which no number is rounded in."""
+    if not isinstance(value, list):
+        raise bad(f"a tensor is nested lists, not {class_name(value)}")
+    shape, level = [len(value)], value
+    while level and all(isinstance(item, list) for item in level):
+        lengths = {len(item) for item in level}
+        if len(lengths) > 1:
+            raise bad("the lists of a tensor have different lengths")
+        shape.append(lengths.pop())
+        level = [entry for item in level for entry in item]
+    if any(isinstance(item, list | Mapping) for item in level):
+        raise bad("the entries of a tensor are scalars, all nested alike")
+    return np.asarray(_cells(level).reshape(shape))
+
+
+def _table(form: Any) -> Any:
+    return lambda value, schema: pd.DataFrame(form(value, schema))
+
+
+_TENSORS = {
+    "dataframe_split": _table(_split),
+    "dataframe_records": _table(_records),
+    "instances": _tensor_rows,
+    "inputs": _tensor_inputs,
+}
+
+
+# ---- JSON's forms of bytes and datetimes
+
+
+def _decoded(data: Any, schema: Schema, problems: list[Problem]) -> Any:
+    named = schema.has_input_names()
+    if isinstance(data, pd.DataFrame):
+        names = [spec.name for spec in schema] if named else list(data.columns)[: len(schema.inputs)]
+        return _decoded_frame(data, dict(zip(names, schema, strict=False)), problems)
+    specs = {spec.name: spec for spec in schema}
+    if isinstance(data, Mapping) and named:
+        return {name: _value(v, specs.get(name), str(name), problems) for name, v in data.items()}
+    if isinstance(data, list) and named and all(isinstance(row, Mapping) for row in data):
+        return [{n: _value(v, specs.get(n), str(n), problems) for n, v in row.items()} for row in data]
+    return _value(data, schema.inputs[0] if len(schema.inputs) == 1 else None, "0", problems)
+
+
+def _decoded_frame(data: pd.DataFrame, known: Mapping[Any, Any], problems: list[Problem]) -> pd.DataFrame:
+    made = {name: [_value(cell, known.get(name), str(name), problems) for cell in data[name]] for name in data.columns}
+    return _frame(made)
+
+
+def _value(value: Any, spec: ColSpec | TensorSpec | None, path: str, problems: list[Problem]) -> Any:
+    """A value with bytes and datetimes for their texts, wherever they are declared."""
+    if isinstance(spec, TensorSpec):
+        return value
+    if spec is None or not _needs(spec.type):
+        return value
+    if isinstance(value, list) and not isinstance(spec.type, Array):
+        return [decode(item, spec.type, path, problems) for item in value]  # a column
+    return decode(value, spec.type, path, problems)
+
+
+def _needs(kind: ColumnType) -> bool:
+    match kind:
+        case DataType():
+            return kind in (DataType.binary, DataType.datetime)
+        case Array(inner) | Map(inner):
+            return _needs(inner)
+        case Object(properties):
+            return any(_needs(prop.dtype) for prop in properties)
+    return False
+
+
+def decode(value: Any, kind: ColumnType, path: str, problems: list[Problem]) -> Any:
+    """One JSON value with bytes and datetimes for the texts that stand for them; a bad text is a problem and null.
+
+    >>> from sparksig.signature.types import Property
+    >>> decode({"t": "2024-01-31"}, Object([Property("t", "datetime")]), "o", [])
+    {'t': datetime.datetime(2024, 1, 31, 0, 0)}
+    """
+    match kind, value:
+        case DataType.binary, str():
+            try:
+                return base64.b64decode(value.rstrip("\n"), validate=True)  # MLflow's encoder ends it with a newline
+            except (binascii.Error, ValueError):
+                return _wrong(path, "a text that is no Base64", problems)
+        case DataType.datetime, str():
+            assert _MOMENT is not None
+            micros = reader(_MOMENT)(value)
+            if isinstance(micros, Code):
+                return _wrong(path, "a text that is no ISO 8601 date or datetime", problems, micros)
+            assert isinstance(micros, int)
+            try:
+                return _EPOCH + timedelta(microseconds=micros)
+            except OverflowError:  # Python has no year 0
+                return _wrong(path, "a datetime outside the years 1 to 9999", problems, Code.OUT_OF_RANGE)
+        case Array(inner), list():
+            return [decode(item, inner, f"{path}[]", problems) for item in value]
+        case Map(inner), Mapping():
+            return {key: decode(item, inner, f"{path}{{}}", problems) for key, item in value.items()}
+        case Object(properties), Mapping():
+            types = {prop.name: prop.dtype for prop in properties}
+            return {
+                name: decode(item, types[name], f"{path}.{name}", problems) if name in types else item
+                for name, item in value.items()
+            }
+    return value
+
+
+def _wrong(path: str, fact: str, problems: list[Problem], code: Code = Code.UNPARSABLE) -> None:
+    problem = Problem(path, fact, code)
+    if problem not in problems:
+        problems.append(problem)
+
+
+def _enforced(data: Any, schema: Schema, policy: Policy, problems: list[Problem]) -> Any:
+    """The data enforced; what was wrong with its texts is told beside everything else."""
+    if not problems:
+        return enforce_values(data, schema, policy)
+    told: list[Problem] = list(problems)
+    paths = [problem.path for problem in problems]
+    try:
+        enforce_values(data, schema, replace(policy, allow_nulls=_with(policy.allow_nulls, paths)))
+    except (SchemaError, ViolationError) as error:
+        told += error.problems
+    raise ViolationError("values in the payload break the signature", told)
+
+
+def _with(allowed: Any, paths: Iterable[str]) -> Any:
+    return (
+        allowed
+        if isinstance(allowed, bool) and allowed
+        else [*([] if isinstance(allowed, bool | str) else allowed), *paths]
+    )

@@ -1,0 +1,123 @@
+"""Input examples in MLflow's files, read and written by it and by us."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+from mlflow.models import Model
+from mlflow.models.utils import _read_example, _save_example
+from pydantic import BaseModel
+
+from sparksig import InputExample, SignatureError, load_serving_example, serving_payload, set_signature
+from sparksig.sources.inference import infer_signature
+
+
+class Message(BaseModel):
+    role: str
+    n: int = 1
+
+
+FRAME = pd.DataFrame({"n": [1, 2], "x": [0.5, float("nan")], "s": ["a", None]})
+EXAMPLES: dict[str, Any] = {
+    "frame": FRAME,
+    "frame without names": pd.DataFrame([[1, 2.5]]),
+    "array": np.array([[1.5, 2.5]]),
+    "array of integers": np.array([[1, 2]], dtype="uint8"),
+    "named arrays": {"a": np.array([[1.5]]), "b": np.array([1, 2])},
+    "dict": {"a": [1, 2], "b": {"c": "d"}},
+    "chat": {"messages": [{"role": "user", "content": "Hi"}]},
+    "list": ["a", "b"],
+    "rows": [{"a": 1}, {"a": 2, "b": "x"}],
+    "scalar": 1.5,
+    "object": Message(role="user"),
+    "csr": scipy.sparse.csr_matrix(np.array([[0.0, 1.5], [2.5, 0.0]])),
+    "csc": scipy.sparse.csc_matrix(np.array([[0.0, 1.5], [2.5, 0.0]])),
+    "with params": (FRAME, {"limit": 3}),
+}
+
+
+def plain(data: Any) -> Any:
+    if hasattr(data, "toarray"):
+        return type(data).__name__, data.toarray().tolist()
+    if isinstance(data, pd.DataFrame):
+        return data.astype(object).where(data.notna(), None).to_dict("split")
+    if isinstance(data, np.ndarray):
+        return str(data.dtype), data.tolist()
+    if isinstance(data, BaseModel):
+        return data.model_dump()
+    return {name: plain(value) for name, value in data.items()} if isinstance(data, dict) else data
+
+
+def folder(path: Path, data: Any) -> Path:
+    """A model's folder with nothing but its MLmodel."""
+    Model(artifact_path="model").save(str(path / "MLmodel"))
+    if not isinstance(data, BaseModel | dict):
+        set_signature(path, infer_signature(data))
+    return path
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_what_is_written_here_mlflow_reads(tmp_path: Path, name: str) -> None:
+    example = InputExample.of(EXAMPLES[name])
+    path = folder(tmp_path, example.data)
+    example.save(path)
+    model = Model.load(str(path))
+    assert plain(_read_example(model, str(path))) == plain(example.data)
+    found = InputExample.load(path)
+    assert plain(found.data) == plain(example.data) and found.params == example.params
+    assert model.load_input_example_params(str(path)) == example.params
+    json.loads((path / "input_example.json").read_text(), parse_constant=pytest.fail)  # no bare NaN
+    assert load_serving_example(path) == serving_payload(EXAMPLES[name])
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_what_mlflow_writes_is_read_here(tmp_path: Path, name: str) -> None:
+    given = InputExample.of(EXAMPLES[name])
+    path = folder(tmp_path, given.data)
+    model = Model.load(str(path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of MLflow's own type hints, when it imports them
+        written = _save_example(model, EXAMPLES[name], str(path))
+    model.save(str(path / "MLmodel"))
+    found = InputExample.load(path)
+    assert plain(found.data) == plain(given.data) and found.params == given.params
+    theirs = json.loads(load_serving_example(path))
+    assert written is not None and plain_json(theirs) == plain_json(json.loads(serving_payload(EXAMPLES[name])))
+
+
+def plain_json(content: Any) -> Any:
+    """Payloads with one word for what is missing: MLflow writes a bare NaN."""
+    return json.loads(json.dumps(content).replace("NaN", "null"))
+
+
+def test_no_other_line_of_mlmodel_is_touched(tmp_path: Path) -> None:
+    text = "# mine\nflavors:\n  python_function:\n    python_version: 3.10\nmodel_uuid: a\n"
+    (tmp_path / "MLmodel").write_text(text)
+    InputExample(FRAME).save(tmp_path)
+    found = (tmp_path / "MLmodel").read_text()
+    assert found.startswith(text) and found.count("saved_input_example_info") == 1
+    InputExample([1]).save(tmp_path)
+    assert (tmp_path / "MLmodel").read_text().count("type: 'json_object'") == 1
+
+
+@pytest.mark.parametrize(
+    "data", [[np.array([1])], {"a": np.array([1]), "b": 1}, None, object(), float("inf"), pd.Series([1])]
+)
+def test_what_is_no_example(tmp_path: Path, data: Any) -> None:
+    with pytest.raises(SignatureError, match="no input example"):
+        InputExample(data).save(tmp_path)
+
+
+def test_a_folder_without_an_example(tmp_path: Path) -> None:
+    with pytest.raises(SignatureError, match="no MLmodel"):
+        InputExample.load(tmp_path)
+    folder(tmp_path, {})
+    with pytest.raises(SignatureError, match="without an input example"):
+        load_serving_example(tmp_path)

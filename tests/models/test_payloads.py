@@ -1,0 +1,159 @@
+"""Payloads: each form, read exactly, every fault at once, and no value in a message."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from mlflow.types.schema import Schema as MlflowSchema
+
+from sparksig import (
+    Array,
+    ColSpec,
+    ModelSignature,
+    Object,
+    ParamError,
+    ParamSchema,
+    ParamSpec,
+    Property,
+    Schema,
+    SchemaError,
+    SparksigError,
+    TensorSpec,
+    ViolationError,
+    parse_payload,
+)
+
+SIGNATURE = ModelSignature(
+    Schema(
+        [
+            *(ColSpec("long", "n"), ColSpec("double", "x"), ColSpec("binary", "b", required=False)),
+            ColSpec("datetime", "t", required=False),
+        ]
+    ),
+    params=ParamSchema([ParamSpec("limit", "long", 10)]),
+)
+BIG = 2**53 + 1
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"dataframe_split": {"columns": ["x", "n", "b", "t"], "data": [[1, BIG, "eA==", "2024-01-31T12:00:00"]]}},
+        {"dataframe_records": [{"n": BIG, "x": 1, "b": "eA==\n", "t": "2024-01-31 12:00"}]},
+        {"instances": [{"n": BIG, "x": 1.0, "b": "eA==", "t": "2024-01-31T14:00+02:00"}]},
+        {"inputs": {"n": [BIG], "x": [1], "b": ["eA=="], "t": ["2024-01-31T12:00:00Z"]}},
+    ],
+    ids=lambda payload: next(iter(payload)),
+)
+def test_each_form_is_read_exactly(payload: dict[str, Any]) -> None:
+    for given in (payload, json.dumps(payload), json.dumps(payload).encode()):
+        data, params = parse_payload(given, SIGNATURE)
+        assert data.dtypes.astype(str).tolist() == ["int64", "float64", "object", "datetime64[ns]"]
+        assert [*data.iloc[0, :3], str(data.iloc[0, 3])] == [BIG, 1.0, b"x", "2024-01-31 12:00:00"]
+        assert params == {"limit": 10}
+    assert parse_payload({**payload, "params": {"limit": 3}}, SIGNATURE).params == {"limit": 3}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "{",
+        "[1]",
+        "{}",
+        '{"inputs": [], "instances": []}',
+        '{"inputs": {}, "Anna": 1}',
+        '{"dataframe_records": {"n": 1}}',
+        '{"dataframe_split": {"columns": ["n"], "data": [[1, 2]]}}',
+        '{"dataframe_split": [1]}',
+        '{"instances": 5}',
+        '{"inputs": {"n": 1, "n": 2}}',
+        "[" * 100_000,
+    ],
+)
+def test_a_malformed_payload_is_called_that(payload: str) -> None:
+    with pytest.raises(ViolationError, match="BAD_PAYLOAD") as raised:
+        parse_payload(payload, SIGNATURE)
+    assert "Anna" not in str(raised.value)
+
+
+def test_every_fault_at_once_and_no_lax_cast() -> None:
+    rows = [
+        {"n": 1.5, "x": None, "b": "Anna!", "t": "2024-02-30"},
+        {"n": 2, "x": 0.5, "b": "eA==", "t": "0000-01-01"},
+        {"n": 2.0, "x": BIG, "b": None, "t": None},
+    ]
+    with pytest.raises(ViolationError) as raised:
+        parse_payload({"dataframe_records": rows}, SIGNATURE)
+    assert {(p.path, str(p.code)) for p in raised.value.problems} == {
+        *{
+            ("n", "NOT_EXACT"),
+            ("x", "NULL"),
+            ("x", "NOT_EXACT"),
+            ("b", "UNPARSABLE"),
+            ("t", "UNPARSABLE"),
+            ("t", "OUT_OF_RANGE"),
+        },
+    }
+    assert "Anna" not in str(raised.value) and str(BIG) not in str(raised.value)
+    with pytest.raises(SchemaError, match="n: declared long, the table has string"):
+        parse_payload({"inputs": {"n": ["1"], "x": [1]}}, SIGNATURE)
+    with pytest.raises(ParamError, match="limit"):
+        parse_payload({"inputs": {"n": [1], "x": [1]}, "params": {"limit": "x"}}, SIGNATURE)
+
+
+def test_nested_bytes_and_moments() -> None:
+    item = Object([Property("raw", "binary"), Property("at", Array("datetime"), required=False)])
+    nested = ModelSignature(Schema([ColSpec(Array(item), "items")]))
+    data = parse_payload({"dataframe_records": [{"items": [{"raw": "eA==", "at": ["2024-01-31"]}]}]}, nested).data
+    assert data["items"][0][0]["raw"] == b"x" and data["items"][0][0]["at"][0].year == 2024
+    with pytest.raises(ViolationError, match=r"items\[\]\.at\[\]: a text that is no ISO"):
+        parse_payload({"dataframe_records": [{"items": [{"raw": "eA==", "at": ["x"]}]}]}, nested)
+
+
+def test_tensors() -> None:
+    one = ModelSignature(Schema([TensorSpec(np.dtype("float32"), (-1, 2))]))
+    for payload in ({"inputs": [[1, 2.5]]}, {"instances": [[1, 2.5]]}):
+        found = parse_payload(payload, one).data
+        assert found.dtype == np.float32 and found.tolist() == [[1.0, 2.5]]
+    two = ModelSignature(
+        Schema([TensorSpec(np.dtype("int64"), (-1,), "a"), TensorSpec(np.dtype("uint8"), (-1, 2), "b")])
+    )
+    for payload in ({"inputs": {"a": [BIG], "b": [[1, 255]]}}, {"instances": [{"a": BIG, "b": [1, 255]}]}):
+        found = parse_payload(payload, two).data
+        assert found["a"].tolist() == [BIG] and found["b"].dtype == np.uint8
+    for payload, told in [
+        ({"inputs": [[1, 2], [3]]}, "BAD_PAYLOAD"),
+        ({"inputs": [[1, [2]]]}, "BAD_PAYLOAD"),
+        ({"inputs": [[1, None]]}, "NULL"),
+        ({"inputs": [[1, 0.1]]}, "NOT_EXACT"),
+        ({"inputs": [[1, 2, 3]]}, "WRONG_SHAPE"),
+    ]:
+        with pytest.raises(SparksigError, match=told):
+            parse_payload(payload, one)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"dataframe_split": {"columns": ["n", "x"], "data": [[1, 0.5], [2, 1.5]]}},
+        {"dataframe_records": [{"n": 1, "x": 0.5}]},
+        {"instances": [{"n": 1, "x": 0.5}, {"n": 2, "x": 1.5}]},
+        {"inputs": {"n": [1, 2], "x": [0.5, 1.5]}},
+        {"inputs": [{"n": 1, "x": 0.5}]},
+    ],
+)
+def test_well_formed_payloads_are_read_as_mlflow_reads_them(payload: dict[str, Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its own type hints, when it is imported
+        from mlflow.pyfunc.scoring_server import infer_and_parse_data
+    form = [{"type": "long", "name": "n", "required": True}, {"type": "double", "name": "x", "required": True}]
+    theirs = infer_and_parse_data(payload, MlflowSchema.from_json(json.dumps(form)))
+    signature = ModelSignature(Schema.from_json(json.dumps(form)))
+    ours = parse_payload(payload, signature).data
+    rows = isinstance(theirs, list)
+    expected = {name: [row[name] for row in theirs] if rows else list(theirs[name]) for name in ("n", "x")}
+    assert {name: ours[name].tolist() for name in ("n", "x")} == expected
