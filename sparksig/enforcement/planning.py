@@ -28,8 +28,19 @@ from sparksig.enforcement.steps import (
     VectorNode,
     words,
 )
-from sparksig.errors import Code, NotSupportedError, PolicyError, Problem
-from sparksig.signature.casts import Between, Fixed, Guard, InNanoseconds, Level, Source, find_cast, find_rounding
+from sparksig.errors import Code, PolicyError, Problem
+from sparksig.signature.casts import (
+    Between,
+    Fixed,
+    Guard,
+    InNanoseconds,
+    Level,
+    Source,
+    WallClockInNanoseconds,
+    find_cast,
+    find_rounding,
+    in_zone,
+)
 from sparksig.signature.dtypes import ELEMENTS, SPARK, Element, Kind
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
@@ -59,11 +70,8 @@ def plan_table(observed: StructType, signature: ModelSignature | Schema, policy:
         The plan, whose `problems` list every fault of the schema.
 
     Raises:
-        NotSupportedError: the policy asks for a time zone other than UTC, which is not built yet.
         PolicyError: the policy names columns that the signature has not.
     """
-    if policy.time_zone not in (None, "UTC"):
-        raise NotSupportedError(f"time_zone={policy.time_zone!r} is not built yet: datetimes are wall clocks in UTC")
     schema = signature.inputs if isinstance(signature, ModelSignature) else signature
     names = tuple(field.name for field in observed.fields)
     if schema is None:
@@ -410,7 +418,8 @@ class NodeBuilder:
                 hint += "; allow_rounding=True rounds each value to the nearest"
             self._refuse(path, declared, kind, hint)
             return None
-        after = tuple(_container(target, nulls, container)) if self.feeds else ()
+        after = tuple(_container(target, nulls, container, self.policy.zone)) if self.feeds else ()
+        exact = in_zone(exact, self.policy.zone)
         return ScalarNode(exact, nulls, self.policy.allow_nan or target.kind is not Kind.FLOAT, after)
 
     def _refuse(self, path: Path, declared: str, kind: ObservedType, hint: str | None = None) -> None:
@@ -451,10 +460,10 @@ def _is_binary(kind: ObservedType, row: Element) -> bool:
     return kind == ScalarType(SPARK["binary"]) and (row.is_number or row.kind is Kind.BOOLEAN)
 
 
-def _container(target: Element, nulls: bool, column: bool) -> Iterator[Guard]:
+def _container(target: Element, nulls: bool, column: bool, zone: str | None) -> Iterator[Guard]:
     """What the array that the model receives can hold: integers beside nulls are float64, moments are nanoseconds."""
-    if target.kind is Kind.DATETIME:
-        yield InNanoseconds()
+    if target.numpy == "datetime64[ns]":
+        yield InNanoseconds() if zone is None else WallClockInNanoseconds(zone)
     double = ELEMENTS["float64"]
     if column and nulls and target.kind is Kind.INTEGER and target.digits > double.digits:
         yield Between(double.low, double.high, Code.NOT_EXACT)

@@ -32,7 +32,8 @@ class Policy:
         columns: for an unnamed schema the table's columns in order, for a named one a dict from the signature's name to
             the table's. None takes them by position or by name.
         keep: columns of the table that `enforce` hands through beside the declared ones.
-        time_zone: the zone in which a Spark TIMESTAMP is read as a wall clock; None is UTC, never the session's.
+        time_zone: the zone in which a Spark TIMESTAMP, which is an instant, is read as a wall clock for the model, and
+            in which dates and other wall clocks become a TIMESTAMP; None is UTC, never the session's.
         violations_column: the name of the column that `tag`, `split` and `score` add.
         absent_optional: whether an absent optional column appears as a typed null or is left out.
         stable_dtypes: whether a column that may hold nulls reaches the model in one dtype whatever a batch holds:
@@ -81,6 +82,11 @@ class Policy:
         elif self.columns is not None:
             set_(self, "columns", FrozenDict(self.columns))
         set_(self, "keep", tuple(self.keep))
+
+    @property
+    def zone(self) -> str | None:
+        """The time zone, None where it is UTC."""
+        return None if self.time_zone == "UTC" else self.time_zone
 
     @classmethod
     def mlflow(cls) -> Policy:
@@ -175,6 +181,8 @@ def _faults(policy: Policy) -> Iterator[Problem]:
 def _known_zone(name: str) -> bool:
     from zoneinfo import ZoneInfo
 
+    if name.startswith(("posix", "right/")) or name in ("Factory", "localtime"):
+        return False  # files beside the zones, which Java has not
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # OSError: a name that is a directory of the zone data

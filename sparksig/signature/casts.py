@@ -8,7 +8,7 @@ numpy spell them, each once.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import ClassVar, TypeAlias
@@ -163,8 +163,41 @@ class InNanoseconds(_Worded):
     words: ClassVar[str] = "a moment that datetime64[ns] holds"
 
 
+@dataclass(frozen=True, slots=True)
+class HasWallClock:
+    """The zone has the wall clock x: its clocks were not put forward over it. A text with an offset is an instant."""
+
+    zone: str
+    code: Code = Code.OUT_OF_RANGE
+
+    def __str__(self) -> str:
+        return f"a wall clock that {self.zone} has"
+
+
+@dataclass(frozen=True, slots=True)
+class WallClockInNanoseconds:
+    """What the clocks of the zone show at the moment x is what datetime64[ns] holds; in UTC that is InNanoseconds."""
+
+    zone: str
+    code: Code = Code.OUT_OF_RANGE
+
+    def __str__(self) -> str:
+        return f"a wall clock in {self.zone} that datetime64[ns] holds"
+
+
 Guard: TypeAlias = (
-    Between | NotNan | Integral | StaysFinite | Survives | Matches | Castable | NoUnderflow | Micros | InNanoseconds
+    Between
+    | NotNan
+    | Integral
+    | StaysFinite
+    | Survives
+    | Matches
+    | Castable
+    | NoUnderflow
+    | Micros
+    | InNanoseconds
+    | HasWallClock
+    | WallClockInNanoseconds
 )
 
 
@@ -178,6 +211,8 @@ class Cast:
         level: the least level that admits the cast.
         guards: what each value must satisfy, in order.
         rounds: whether values may be rounded to the nearest (only where `allow_rounding` says so).
+        zone: for moments, the zone in which a wall clock becomes an instant, and in which the model sees an instant as
+            a wall clock; None is UTC.
     """
 
     source: Source
@@ -185,6 +220,7 @@ class Cast:
     level: Level
     guards: tuple[Guard, ...] = ()
     rounds: bool = False
+    zone: str | None = None
 
     @property
     def changes_type(self) -> bool:
@@ -248,6 +284,18 @@ def find_rounding(source: Source, target: Element) -> Cast | None:
         return None
     finite = () if _largest(source) <= target.largest else (StaysFinite(),)
     return Cast(source, target, Level.SAFE, finite, rounds=True)
+
+
+def in_zone(cast: Cast, zone: str | None) -> Cast:
+    """The cast to a moment whose wall clocks are those of a zone, None being UTC; other casts as they are.
+
+    >>> print(in_zone(find_cast(ELEMENTS["datetime64[D]"], ELEMENTS["datetime64[ns]"]), "Europe/Berlin"))
+    date to datetime64[ns] (safe): a wall clock that Europe/Berlin has
+    """
+    if zone is None or cast.target.spark != "timestamp":
+        return cast
+    wall_clock = () if carrier(cast.source) == "timestamp" else (HasWallClock(zone),)
+    return replace(cast, zone=zone, guards=(*cast.guards, *wall_clock))
 
 
 def _kind(source: Source) -> Kind:

@@ -12,6 +12,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
 from math import copysign, inf, isinf, isnan
 from typing import Any
+from zoneinfo import ZoneInfo
 
 INTEGERS = {"byte": 7, "short": 15, "integer": 31, "long": 63}
 FLOATS = {"float": 24, "double": 53}
@@ -83,16 +84,16 @@ def nearest(x: Fraction, target: str) -> float:
     return ties[0] if len(ties) == 1 else min(ties, key=lambda a: struct.unpack(">I", struct.pack(">f", a))[0] & 1)
 
 
-def cast(value: Any, source: str, target: str, rounding: bool = False) -> Any:
-    """The value as the declared type, or Refused. `value` is not None."""
+def cast(value: Any, source: str, target: str, rounding: bool = False, zone: str = "UTC") -> Any:
+    """The value as the declared type, or Refused. `value` is not None; moments come back as instants in UTC."""
     if source == "string" and target != "string":
-        return _parse(value, target)
+        return _parse(value, target, zone)
     if target in INTEGERS:
         return _to_integer(value, target)
     if target in FLOATS:
         return _to_float(value, source, target, rounding)
     if target == "datetime":
-        return _moment(value)
+        return _moment(value, zone)
     return value
 
 
@@ -137,17 +138,24 @@ FIRST = dt.datetime(1677, 9, 21, 0, 12, 43, 145225)
 LAST = dt.datetime(2262, 4, 11, 23, 47, 16, 854775)
 
 
-def _moment(value: dt.date | dt.datetime) -> dt.datetime:
-    """A wall clock, read in UTC."""
+def _moment(value: dt.date | dt.datetime, zone: str) -> dt.datetime:
+    """The instant of a moment, whose wall clock in the zone is what the model sees."""
     moment = value if isinstance(value, dt.datetime) else dt.datetime(value.year, value.month, value.day)
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
-    if not FIRST <= moment <= LAST:
+    try:
+        # of a wall clock that the zone has twice, the first
+        instant = moment.replace(tzinfo=ZoneInfo(zone)) if moment.tzinfo is None else moment
+        instant = instant.astimezone(dt.UTC)
+        shown = instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    except OverflowError as error:
+        raise Refused("OUT_OF_RANGE") from error
+    if not FIRST <= shown <= LAST:
         raise Refused("OUT_OF_RANGE")
-    return moment
+    if moment.tzinfo is None and shown != moment:
+        raise Refused("OUT_OF_RANGE")  # the zone's clocks were put forward over it
+    return instant.replace(tzinfo=None)
 
 
-def _parse(text: str, target: str) -> Any:
+def _parse(text: str, target: str, zone: str) -> Any:
     if target in INTEGERS:
         if not re.fullmatch("[+-]?[0-9]+", text, re.ASCII):
             raise Refused("UNPARSABLE")
@@ -158,7 +166,7 @@ def _parse(text: str, target: str) -> Any:
         if text.isascii() and text.lower() in ("true", "false"):
             return text.lower() == "true"
         raise Refused("UNPARSABLE")
-    return _parse_moment(text)
+    return _parse_moment(text, zone)
 
 
 def _parse_float(text: str, target: str) -> float:
@@ -180,7 +188,7 @@ _ISO = re.compile(
 )
 
 
-def _parse_moment(text: str) -> dt.datetime:
+def _parse_moment(text: str, zone: str) -> dt.datetime:
     match = _ISO.fullmatch(text)
     if not match:
         raise Refused("UNPARSABLE")
@@ -202,7 +210,7 @@ def _parse_moment(text: str) -> dt.datetime:
             moment -= shift if offset[0] == "+" else -shift
         except OverflowError as error:
             raise Refused("OUT_OF_RANGE") from error
-    return _moment(moment)
+    return _moment(moment.replace(tzinfo=dt.UTC) if offset else moment, zone)
 
 
 # ---- what nests
@@ -266,7 +274,7 @@ def _judge_object(
 
 def _judge_scalar(value: Any, kind: str, name: str, path: str, nulls: bool, options: dict[str, Any]) -> Any:
     try:
-        result = cast(value, kind, name, options.get("rounding", False))
+        result = cast(value, kind, name, options.get("rounding", False), options.get("zone", "UTC"))
         if name == "long" and nulls and options["column"] and abs(result) > 2**53:
             raise Refused("NOT_EXACT")  # beside nulls, integers reach the model as doubles
     except Refused as refused:

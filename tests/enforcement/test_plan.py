@@ -13,7 +13,6 @@ import pytest
 from sparksig import (
     ColSpec,
     ModelSignature,
-    NotSupportedError,
     Policy,
     PolicyError,
     Schema,
@@ -152,10 +151,26 @@ def test_options_that_name_what_the_signature_has_not_are_refused() -> None:
         plan(table(a="long", b="double"), AB, no_such_option=True)
 
 
-def test_a_time_zone_other_than_utc_is_refused_by_name() -> None:
-    with pytest.raises(NotSupportedError, match="time_zone='Europe/Berlin'"):
-        plan(table(a="long", b="double"), AB, time_zone="Europe/Berlin")
-    assert plan(table(a="long", b="double"), AB, time_zone="UTC").ok
+def test_a_time_zone_stands_in_the_plan() -> None:
+    schema = Schema([ColSpec("datetime", name) for name in ("instant", "day", "text")])
+    observed = table(instant="timestamp", day="date", text="string")
+    made = plan(observed, schema, level="parse", time_zone="Europe/Berlin")
+    shown = "a wall clock in Europe/Berlin that datetime64[ns] holds"
+    assert made.steps[0].checks == ("not null", shown)
+    assert made.steps[1].checks == ("not null", "a wall clock that Europe/Berlin has", shown)
+    assert "a wall clock that Europe/Berlin has" in made.steps[2].checks
+    assert made.to_dict()["policy"]["time_zone"] == "Europe/Berlin"
+    in_utc = [plan(observed, schema, level="parse", time_zone=zone).steps for zone in (None, "UTC")]
+    assert in_utc[0] == in_utc[1] and "Berlin" not in str(in_utc)
+    for name in ("Europe/Nowhere", "right/Europe/Berlin", "posixrules", "Europe", "Factory"):
+        with pytest.raises(PolicyError, match="time_zone"):
+            Policy(time_zone=name)
+
+
+def test_only_what_becomes_nanoseconds_has_their_bounds() -> None:
+    for dtype, kind in (("datetime64[us]", "timestamp_ntz"), ("datetime64[D]", "date")):
+        made = plan(table(x=array(kind)), Schema([TensorSpec(np.dtype(dtype), (-1, 2))]), time_zone="Europe/Berlin")
+        assert made.ok and "nanoseconds" not in str(made) and "Berlin" not in str(made.steps)
 
 
 def test_a_level_for_a_column_with_a_dot_is_not_a_level_for_its_prefix() -> None:

@@ -87,14 +87,15 @@ def of(name: str) -> dict[str, Any]:
 
 
 def judged(
-    name: str, kind: Any, declared: str | dict[str, Any], values: Sequence[Any], level: str = "safe", **more: bool
+    name: str, kind: Any, declared: str | dict[str, Any], values: Sequence[Any], level: str = "safe", **more: Any
 ) -> Column:
-    """A column of the first signature whose faults the oracle tells."""
+    """A column, of the first signature unless `group` names another, whose faults the oracle tells."""
     asked = of(declared) if isinstance(declared, str) else declared
     required, rounds = more.get("required", True), more.get("rounds", False)
-    options = {"column": True, "rounding": rounds}
+    group = more.get("group", "columns")
+    options = {"column": True, "rounding": rounds, "zone": ZONE if group == "zoned" else "UTC"}
     cells = tuple((v, tuple(oracle.judge(v, kind, asked, name, not required, options)[1])) for v in [*values, None])
-    return Column("columns", name, kind, {**asked, "required": required}, cells, level, rounds)
+    return Column(group, name, kind, {**asked, "required": required}, cells, level, rounds)
 
 
 def told(group: str, name: str, kind: Any, declared: dict[str, Any], cells: Any, level: str = "safe") -> Column:
@@ -176,6 +177,20 @@ def scalar_columns() -> Iterator[Column]:
     yield judged("instant", "timestamp", "datetime", instants(MOMENTS))
     yield judged("instant?", "timestamp", "datetime", instants(MOMENTS[:3]), required=False)
     yield judged("\u00fcber 'wall' \"clock\"", "timestamp_ntz", "datetime", MOMENTS)
+
+
+ZONE = "America/Sao_Paulo"
+"""The zone of the signature whose moments are not in UTC: its clocks were put forward at midnight."""
+
+
+def zoned_columns() -> Iterator[Column]:
+    """Moments that the policy reads in a zone: midnights and hours that it has not, hours that it has twice."""
+    near = [moment(2018, 11, 3, 23, 59, 59, 999999), moment(2018, 11, 4, 1), moment(2018, 2, 17, 23, 59, 59)]
+    walls = [*MOMENTS, *near]
+    yield judged("zoned day", "date", "datetime", sorted({each.date() for each in walls}), group="zoned")
+    yield judged("zoned instant", "timestamp", "datetime", instants(walls), group="zoned")
+    yield judged("zoned wall clock", "timestamp_ntz", "datetime", walls, group="zoned")
+    yield judged("zoned text", "string", "datetime", MOMENTS_AS_TEXT, "parse", group="zoned")
 
 
 def decimal_columns() -> Iterator[Column]:
@@ -295,12 +310,15 @@ def entry_columns() -> Iterator[Column]:
 
 @cache
 def columns() -> tuple[Column, ...]:
-    made = (scalar_columns, nested_columns, vector_columns, tensor_columns, binary_columns, entry_columns)
+    made = (
+        *(scalar_columns, nested_columns, vector_columns, tensor_columns, binary_columns, entry_columns),
+        zoned_columns,
+    )
     return tuple(column for make in made for column in make())
 
 
-GROUPS = ("columns", "tensors", "bytes", "entries")
-TURNED = ("columns", "tensors", "entries")
+GROUPS = ("columns", "tensors", "bytes", "entries", "zoned")
+TURNED = ("columns", "tensors", "entries", "zoned")
 """The groups whose rows can be had as declared: no verb turns a tensor's bytes into arrays."""
 
 
@@ -320,7 +338,8 @@ def policy(group: str) -> Policy:
         return Policy(level="checked", columns=names, keep=[KEY])
     levels = {column.name: column.level for column in of_group(group)}
     rounding = [column.name for column in of_group(group) if column.rounds]
-    return Policy(level=levels, allow_rounding=rounding, keep=[KEY])
+    zone = ZONE if group == "zoned" else None
+    return Policy(level=levels, allow_rounding=rounding, keep=[KEY], time_zone=zone)
 
 
 # ---- rows

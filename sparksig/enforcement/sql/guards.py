@@ -10,6 +10,7 @@ from sparksig.signature.casts import (
     Castable,
     Fixed,
     Guard,
+    HasWallClock,
     InNanoseconds,
     Integral,
     Matches,
@@ -19,6 +20,7 @@ from sparksig.signature.casts import (
     Source,
     StaysFinite,
     Survives,
+    WallClockInNanoseconds,
     carrier,
 )
 from sparksig.signature.dtypes import ELEMENTS, SPARK, Element, Kind
@@ -28,7 +30,8 @@ _INFINITY = r"\A[+-]?Infinity\z"
 _BEYOND_MICROS = r"[.][0-9]{6}[0-9]*[1-9]"
 _ZONED = r"(Z|[+-][0-9]{2}:?[0-9]{2})\z"
 _TO_MINUTES = r"\A([^:]*:[0-9]{2})(Z|[+-].*)?\z"
-_MICROS_OF_DATE = "try_multiply(unix_date({}), 86400000000L)"
+_FIRST, _LAST = "timestamp'1677-09-21 00:12:43.145225Z'", "timestamp'2262-04-11 23:47:16.854775Z'"
+_FAR, _FAR_DAYS = "timestamp_micros({}9000000000000000000L)", 100_000_000
 
 
 def text(value: str) -> str:
@@ -72,7 +75,13 @@ def _guard(guard: Guard, cast: Cast, x: str) -> str:
         case Micros():
             return f"not {x} rlike {text(_BEYOND_MICROS)}"
         case InNanoseconds():
-            return f"{x} between timestamp'1677-09-21 00:12:43.145225Z' and timestamp'2262-04-11 23:47:16.854775Z'"
+            return f"{x} between {_FIRST} and {_LAST}"
+        case HasWallClock(zone):
+            same = f"{_shown(y, zone)} = {_moment(cast, x)}"
+            is_text = isinstance(cast.source, Element) and cast.source.kind is Kind.STRING
+            return f"({x} rlike {text(_ZONED)} or {same})" if is_text else same
+        case WallClockInNanoseconds(zone):
+            return f"{_shown(x, zone)} between {_FIRST} and {_LAST}"
 
 
 def _between(x: str, source: Source, low: int | None, high: int | None) -> str:
@@ -138,22 +147,51 @@ def cast_value(cast: Cast, x: str) -> str:
     if not cast.changes_type:
         return x
     if cast.target.kind is Kind.DATETIME and isinstance(cast.source, Element):
-        return _moment(cast.source, x)
+        moment = _moment(cast, x)
+        if cast.zone is None:
+            return moment
+        instant = f"to_utc_timestamp({moment}, {text(cast.zone)})"
+        return f"if({x} rlike {text(_ZONED)}, {moment}, {instant})" if cast.source.kind is Kind.STRING else instant
     return f"try_cast({x} as {cast.target.spark})"
 
 
-def _moment(source: Element, x: str) -> str:
-    """A wall clock as the instant that has it in UTC, whatever the session's time zone."""
-    if source.spark == "date":
-        return f"timestamp_micros({_MICROS_OF_DATE.format(x)})"
-    if source.spark == "timestamp_ntz":
+def fed_value(cast: Cast, x: str) -> str:
+    """`x` as a batch takes it on the way to a model: moments as the instants that have their wall clocks in UTC."""
+    y = cast_value(cast, x)
+    return y if cast.zone is None else _shown(y, cast.zone)
+
+
+def _shown(x: str, zone: str) -> str:
+    """What the clocks of a zone show at an instant, as the instant that has it in UTC.
+
+    Neither this function of Spark's nor its counterpart asks for the session's time zone. Both raise at the ends of
+    what a long of microseconds holds.
+    """
+    return (
+        f"case when {x} between {_FAR.format('-')} and {_FAR.format('')} then from_utc_timestamp({x}, {text(zone)}) end"
+    )
+
+
+def _moment(cast: Cast, x: str) -> str:
+    """A wall clock as the instant that has it in UTC, a text with an offset as its own, whatever the session's zone."""
+    assert isinstance(cast.source, Element)
+    if cast.source.spark == "date":
+        return f"timestamp_micros({_micros_of_date(cast, x)})"
+    if cast.source.spark == "timestamp_ntz":
         # not epoch + (x - epoch): days of an interval are added in the session's time zone, with its leaps
         time = f"hour({x}) * 3600000000L + minute({x}) * 60000000L + cast(extract(second from {x}) * 1000000 as long)"
-        return f"timestamp_micros(try_add({_MICROS_OF_DATE.format(f'cast({x} as date)')}, {time}))"
+        return f"timestamp_micros(try_add({_micros_of_date(cast, f'cast({x} as date)')}, {time}))"
     # Spark's own cast takes only some of ISO 8601: it is given seconds and an offset always
     seconds = f"regexp_replace({x}, {text(_TO_MINUTES)}, {text('$1:00$2')})"
     time = f"case when {x} rlike {text(_ZONED)} then {seconds} else concat({seconds}, 'Z') end"
     return f"try_cast(case when length({x}) = 10 then concat({x}, 'T00:00:00Z') else {time} end as timestamp)"
+
+
+def _micros_of_date(cast: Cast, x: str) -> str:
+    micros = f"try_multiply(unix_date({x}), 86400000000L)"
+    if cast.zone is None:
+        return micros
+    return f"case when unix_date({x}) between -{_FAR_DAYS} and {_FAR_DAYS} then {micros} end"
 
 
 def _whole(grammar: str) -> str:

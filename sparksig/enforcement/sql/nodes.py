@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sparksig.enforcement.sql.guards import cast_value, judgements, text
+from sparksig.enforcement.sql.guards import cast_value, fed_value, judgements, text
 from sparksig.enforcement.steps import (
     ELEMENT,
     VALUE,
@@ -41,58 +41,59 @@ def value(node: Node, x: str, depth: int, flat: bool = False) -> str:
         node: what happens to it.
         x: the value; several names, parted by commas, for a ColumnsNode.
         depth: how many lambdas are around it, for the names of their variables.
-        flat: leave a tensor's entries as they lie.
+        flat: as a batch takes it on the way to a model: a tensor's entries as they lie, moments as wall clocks.
     """
-    e = f"e{depth}"
+    e, scalar = f"e{depth}", fed_value if flat else cast_value
     match node:
         case ScalarNode(cast):
-            return cast_value(cast, x)
+            return scalar(cast, x)
         case AbsentNode(declared):
             return _null(declared)
         case AnyNode(observed):
             return _restored(observed, x, depth) if depth else x
         case ArrayNode(element):
-            inner = value(element, e, depth + 1)
+            inner = value(element, e, depth + 1, flat)
             return x if inner == e else f"transform({x}, {e} -> {inner})"
         case MapNode(inside):
-            inner = value(inside, e, depth + 1)
+            inner = value(inside, e, depth + 1, flat)
             return x if inner == e else f"transform_values({x}, (k{depth}, {e}) -> {inner})"
         case StructNode(members):
             fields = [
-                f"{text(m.name)}, {value(m.node, '' if m.position is None else f'{x}._{m.position}', depth + 1)}"
+                f"{text(m.name)}, {value(m.node, '' if m.position is None else f'{x}._{m.position}', depth + 1, flat)}"
                 for m in members
             ]
             return f"case when {x} is not null then named_struct({', '.join(fields)}) end"
         case VectorNode():
             return x
         case ColumnsNode(entries):
-            cells = [cast_value(entry.cast, c) for (_, entry), c in zip(entries, x.split(","), strict=True)]
+            cells = [scalar(entry.cast, c) for (_, entry), c in zip(entries, x.split(","), strict=True)]
             return f"array({', '.join(cells)})"
         case TensorNode():
             return _tensor_value(node, x, flat)
 
 
 def _tensor_value(node: TensorNode, x: str, flat: bool) -> str:
-    cast = node.element.cast
+    cast, scalar = node.element.cast, fed_value if flat else cast_value
     match node.layout:
         case Layout.SCALAR:
-            value = cast_value(cast, x)
+            value = scalar(cast, x)
             return value if flat or node.shape == () else f"case when {x} is not null then array({value}) end"
         case Layout.BINARY if flat:
             return x
         case Layout.BINARY:
             raise NotSupportedError("binary tensors are judged, not yet turned into arrays: tag or validate them")
         case Layout.NESTED:
-            return _nested_cast(node, x, len(node.shape), 0)
+            return _nested_cast(node, x, len(node.shape), 0, flat)
         case _:
-            entries = f"transform({x}, e0 -> {cast_value(cast, 'e0')})" if cast.changes_type else x
+            entry = scalar(cast, "e0")
+            entries = x if entry == "e0" else f"transform({x}, e0 -> {entry})"
             return entries if flat else _reshaped(entries, _sizes(node.shape, x), 0)
 
 
-def _nested_cast(node: TensorNode, x: str, rank: int, depth: int) -> str:
+def _nested_cast(node: TensorNode, x: str, rank: int, depth: int, flat: bool) -> str:
     if rank == 0:
-        return cast_value(node.element.cast, x)
-    inner = _nested_cast(node, f"e{depth}", rank - 1, depth + 1)
+        return (fed_value if flat else cast_value)(node.element.cast, x)
+    inner = _nested_cast(node, f"e{depth}", rank - 1, depth + 1, flat)
     return x if inner == f"e{depth}" else f"transform({x}, e{depth} -> {inner})"
 
 
@@ -345,15 +346,15 @@ def opens_struct(node: Node) -> bool:
     return False
 
 
-def unchanged(node: Node) -> bool:
+def unchanged(node: Node, flat: bool = False) -> bool:
     """Whether a value comes out as it came in, field names included."""
     match node:
         case ScalarNode(cast):
-            return not cast.changes_type
+            return (fed_value if flat else cast_value)(cast, "x") == "x"
         case ArrayNode(inner) | MapNode(inner):
-            return unchanged(inner)
+            return unchanged(inner, flat)
         case StructNode(members, _, same):
-            return same and all(unchanged(member.node) for member in members)
+            return same and all(unchanged(member.node, flat) for member in members)
     return isinstance(node, AnyNode)
 
 

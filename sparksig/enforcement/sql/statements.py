@@ -75,7 +75,8 @@ def values(plan: Plan, flat: bool = False) -> list[str]:
 
     Args:
         plan: a plan without problems.
-        flat: leave tensors as they lie in the table, with their entries cast, as the model's batches take them.
+        flat: as the model's batches take them: tensors as they lie in the table, with their entries cast, and moments
+            as the instants that have their wall clocks in UTC.
     """
     return [_step_value(step, flat) for step in plan.steps]
 
@@ -204,7 +205,7 @@ def _x(step: Step) -> str:
 
 
 def _step_value(step: Step, flat: bool) -> str:
-    if isinstance(step.node, StructNode | ArrayNode | MapNode) and nodes.unchanged(step.node):
+    if isinstance(step.node, StructNode | ArrayNode | MapNode) and nodes.unchanged(step.node, flat):
         return column(step.positions[0])  # the column itself, under the names of its own fields
     if isinstance(step.node, VectorNode) and step.node.from_vector and not flat:
         return column(step.positions[0])
