@@ -51,6 +51,7 @@ if TYPE_CHECKING:  # a type checker reads imports, and `as` is how they are expo
     from sparksig.models.typed import validated as validated
     from sparksig.report.summary import Report as Report
     from sparksig.scoring.frames import score as score
+    from sparksig.scoring.payloads import payload_frame as payload_frame
     from sparksig.scoring.udf import predict_udf as predict_udf
     from sparksig.signature.casts import Level as Level
     from sparksig.signature.compatibility import Compatibility as Compatibility
@@ -103,6 +104,7 @@ _HOMES = {
     "sparksig.sources.hints": "signature_from_hints",
     "sparksig.scoring.udf": "predict_udf",
     "sparksig.scoring.frames": "score",
+    "sparksig.scoring.payloads": "payload_frame",
 }
 _LAZY = {name: module for module, names in _HOMES.items() for name in names.split()}
 

@@ -205,6 +205,8 @@ class Reading:
         if row.numpy == "int64" and int in classes and not _in_longs(kept):
             return _long_integers(values, kept, missing)
         if row.kind is Kind.FLOAT and not all(issubclass(kind, float | np.floating) for kind in classes):
+            if declared.kind is Kind.INTEGER and not all(map(_is_double, kept)):
+                return self._wholes(values, missing, path)
             values, missing = self._doubles(values, missing, path)
         if row.kind is Kind.BINARY:
             values = np.array([None if gone else bytes(v) for v, gone in zip(values, missing, strict=True)], object)
@@ -219,6 +221,20 @@ class Reading:
         if lost.any():
             self.faults.append(Fault(path, Code.NOT_EXACT, lost, Types("double", "an integer among floats")))
         return values, missing | lost
+
+    def _wholes(self, values: np.ndarray[Any, Any], missing: Mask, path: str) -> tuple[pa.Array, ObservedType]:
+        """Integers that no double holds among floats, where integers are declared: each value by itself."""
+        long = ELEMENTS["int64"]
+        whole = [
+            gone or (value == value and abs(value) != np.inf and int(value) == value and long.low <= value <= long.high)
+            for value, gone in zip(values, missing, strict=True)
+        ]
+        good = np.array(whole, bool)
+        if not good.all():
+            self.faults.append(Fault(path, Code.NOT_EXACT, ~good, Types("long", "a float among integers")))
+        absent = missing | ~good
+        found = [None if gone else int(value) for value, gone in zip(values, absent, strict=True)]
+        return pa.array(found, pa.int64()), ScalarType(long)
 
     def _texts(self, values: np.ndarray[Any, Any], missing: Mask, path: str) -> tuple[np.ndarray[Any, Any], Mask]:
         """Without the texts that UTF-8 does not hold, half of a surrogate pair: they are faults of their rows."""
