@@ -62,7 +62,7 @@ def example_rows(signature: ModelSignature | Schema, n: int = 3) -> Any:
         if isinstance(spec, ColSpec) and isinstance(spec.type, DataType):
             name = 0 if spec.name is None and len(schema.inputs) == 1 else spec.name
             if name is not None and spec.type.element.kind not in (Kind.STRING, Kind.BINARY):
-                frame[name] = frame[name].astype(spec.type.element.numpy)
+                frame[name] = frame[name].to_numpy().astype(spec.type.element.numpy)
     return frame
 
 
@@ -77,7 +77,8 @@ def valid_rows(signature: ModelSignature | Schema) -> SearchStrategy[Row]:
     """
     st = _strategies()
     specs = _named(_schema(signature))
-    return st.fixed_dictionaries({str(spec.name): _valid(spec, st) for spec in specs})
+    rows: SearchStrategy[Row] = st.fixed_dictionaries({str(spec.name): _valid(spec, st) for spec in specs})
+    return rows
 
 
 def violating_rows(signature: ModelSignature | Schema) -> SearchStrategy[tuple[Row, str, str]]:
@@ -103,7 +104,8 @@ def violating_rows(signature: ModelSignature | Schema) -> SearchStrategy[tuple[R
         row, (spec, path, code, value) = drawn
         return {**row, str(spec.name): value}, path, str(code)
 
-    return st.tuples(valid_rows(signature), st.sampled_from(breaks)).map(broken)
+    rows: SearchStrategy[tuple[Row, str, str]] = st.tuples(valid_rows(signature), st.sampled_from(breaks)).map(broken)
+    return rows
 
 
 # ---- examples
