@@ -12,7 +12,7 @@ import pyarrow as pa
 from sparksig.enforcement.planning import plan_table
 from sparksig.enforcement.policy import Policy, resolve_policy
 from sparksig.enforcement.steps import Plan
-from sparksig.enforcement.values import Fault, declared_arrow
+from sparksig.enforcement.values import Fault, declared_arrow, require_utc
 from sparksig.enforcement.values.containers import Held
 from sparksig.errors import Code, NotSupportedError, Problem, SchemaError, ViolationError
 from sparksig.models.payloads import FORMS, decode, read_json
@@ -59,14 +59,15 @@ def payload_frame(
 
     Raises:
         SchemaError: the frame has no such columns, or names would stand twice.
-        NotSupportedError: the signature declares what no record of JSON holds: unnamed columns, tensors, vectors, Any.
+        NotSupportedError: the signature declares what no record of JSON holds: unnamed columns, tensors, vectors, Any;
+            or the policy's time zone is not UTC.
     """
     from pyspark.sql import functions as F
     from pyspark.sql import types as T
 
     if policy is None:
         options = {"level": Level.CHECKED, **options}
-    policy = resolve_policy(policy, options)
+    policy = require_utc(resolve_policy(policy, options))
     schema = signature.inputs if isinstance(signature, ModelSignature) else signature
     if schema is None:
         raise SchemaError("the signature declares no inputs", [Problem("", "no inputs", Code.NO_INPUTS)])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sparksig.errors import Code, NotSupportedError, Problem, SignatureError
 from sparksig.signature.casts import Fixed, Level, find_cast
 from sparksig.signature.dtypes import Kind
+from sparksig.signature.members import class_name
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
 from sparksig.signature.types import (
@@ -134,6 +135,8 @@ def signature_from_struct(struct: StructType) -> ModelSignature:
     Raises:
         SignatureError: with every column that nothing can be declared for.
     """
+    if not hasattr(type(struct), "jsonValue"):
+        raise SignatureError(f"a Spark schema is a StructType, not {class_name(struct)}")
     schema, problems = schema_from_struct(struct, nullable_as_optional=True)
     if problems:
         raise SignatureError("the Spark schema has columns that cannot be declared", problems)

@@ -19,8 +19,10 @@ from sparksig import (
     ColSpec,
     Map,
     ModelSignature,
+    NotSupportedError,
     Object,
     Policy,
+    PolicyError,
     Property,
     Schema,
     SchemaError,
@@ -227,6 +229,13 @@ def test_any_name_works_and_duplicates_are_told(name: str) -> None:
     with pytest.raises(ViolationError) as raised:
         enforce_values({name or " ": [None, 1]}, schema)
     assert told(raised) == {(name or " ", "NULL")}
+
+
+def test_what_is_of_frames_only_is_refused_by_name() -> None:
+    with pytest.raises(PolicyError, match="keep="):
+        enforce_values({"n": [1], "x": [0.5]}, TWO, keep=["n"])
+    with pytest.raises(NotSupportedError, match="Europe/Berlin"):
+        enforce_values({"n": [1], "x": [0.5]}, TWO, time_zone="Europe/Berlin")
 
 
 def test_no_rows_are_rows() -> None:
