@@ -17,6 +17,7 @@ from sparksig import tables
 from sparksig.enforcement.policy import Policy
 from sparksig.errors import Problem, SchemaError
 from sparksig.signature.casts import Cast, Guard, Level, carrier
+from sparksig.signature.dtypes import Kind
 from sparksig.signature.schema import ColSpec, TensorSpec
 from sparksig.signature.types import ColumnType
 from sparksig.sources.observed import ObservedType, StructType
@@ -373,7 +374,9 @@ def _checks(node: Node, where: str) -> Iterator[str]:
                 yield f"{where} {_size(node)}".strip()
             if node.layout is Layout.NESTED:
                 yield from (f"{where}{ELEMENT * depth} not null" for depth in range(1, len(node.shape)))
-            if node.layout is not Layout.SCALAR or node.nulls:
+            if node.layout is Layout.BINARY:  # all bytes are entries, but for booleans
+                yield from ([f"{where}[] 0 or 1"] if element.cast.target.kind is Kind.BOOLEAN else [])
+            elif node.layout is not Layout.SCALAR or node.nulls:
                 yield from _checks(element, where + entry_path(node))
         case ColumnsNode(entries):
             for name, entry in entries:

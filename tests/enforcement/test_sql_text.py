@@ -77,7 +77,7 @@ def test_a_tensor_is_nested_where_it_is_declared_and_flat_where_the_model_takes_
     table = StructType((Field("x", from_spark({"type": "array", "elementType": "float", "containsNull": True})),))
     made = plan(table, Schema([TensorSpec(np.dtype("float32"), (-1, 2, 3, 4))]))
     assert sql.values(made, flat=True) == ["_0"]
-    assert sql.values(made)[0].count("transform(") == 2
+    assert sql.values(made)[0].count("sequence(") == 2
 
 
 @settings(max_examples=6)

@@ -318,8 +318,8 @@ def columns() -> tuple[Column, ...]:
 
 
 GROUPS = ("columns", "tensors", "bytes", "entries", "zoned")
-TURNED = ("columns", "tensors", "entries", "zoned")
-"""The groups whose rows can be had as declared: no verb turns a tensor's bytes into arrays."""
+TURNED = GROUPS
+"""The groups whose rows can be had as declared."""
 
 
 def of_group(group: str) -> list[Column]:

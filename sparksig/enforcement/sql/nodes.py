@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
+from sparksig.enforcement.sql.binary import entry_of_bytes
 from sparksig.enforcement.sql.guards import cast_value, fed_value, judgements, text
 from sparksig.enforcement.steps import (
     ELEMENT,
@@ -25,9 +27,9 @@ from sparksig.enforcement.steps import (
     VectorNode,
     entry_path,
 )
-from sparksig.errors import Code, NotSupportedError
+from sparksig.errors import Code
 from sparksig.signature.casts import Between, NotNan, carrier
-from sparksig.signature.dtypes import SPARK, Kind
+from sparksig.signature.dtypes import SPARK, Element, Kind
 from sparksig.signature.types import AnyType, Array, ColumnType, DataType, Map, Object, SparkMLVector
 from sparksig.sources.observed import ArrayType, MapType, ObservedType, StructType
 
@@ -81,13 +83,24 @@ def _tensor_value(node: TensorNode, x: str, flat: bool) -> str:
         case Layout.BINARY if flat:
             return x
         case Layout.BINARY:
-            raise NotSupportedError("binary tensors are judged, not yet turned into arrays: tag or validate them")
+            return _reshaped(node, x, partial(_bytes_read, cast.target))
         case Layout.NESTED:
             return _nested_cast(node, x, len(node.shape), 0, flat)
         case _:
-            entry = scalar(cast, "e0")
-            entries = x if entry == "e0" else f"transform({x}, e0 -> {entry})"
-            return entries if flat else _reshaped(entries, _sizes(node.shape, x), 0)
+            each = scalar(cast, "e0")
+            if flat or len(node.shape) == 1:
+                return _each(x, each)
+            # cast behind the slice: before it, every entry would be cast once for each slice
+            return _reshaped(node, x, lambda t, at, size: _each(f"slice({t}, {at} + 1, {size})", each))
+
+
+def _each(x: str, entry: str) -> str:
+    return x if entry == "e0" else f"transform({x}, e0 -> {entry})"
+
+
+def _bytes_read(target: Element, x: str, at: str, size: str) -> str:
+    """The entries from a position on, out of their little-endian bytes."""
+    return f"transform({_range(size)}, b -> {entry_of_bytes(target, x, f'({at} + b)')})"
 
 
 def _nested_cast(node: TensorNode, x: str, rank: int, depth: int, flat: bool) -> str:
@@ -103,14 +116,31 @@ def _sizes(shape: Sequence[int], x: str) -> list[str]:
     return [str(n) if n >= 0 else f"cast(size({x}) / {max(known, 1)} as int)" for n in shape]
 
 
-def _reshaped(x: str, sizes: Sequence[str], depth: int) -> str:
-    """A flat array as nested arrays, in C order."""
-    if len(sizes) <= 1:
-        return x
+def _reshaped(node: TensorNode, x: str, run: Callable[[str, str, str], str]) -> str:
+    """A run of entries as nested arrays in C order.
+
+    Args:
+        node: says the shape.
+        x: what holds the entries.
+        run: spells the innermost arrays by a variable that is `x`, where they begin, and their size.
+    """
+    nested = _sliced("t", _sizes(node.shape, "t"), run)
+    if node.nulls:  # what is made of an index is never null by itself
+        nested = f"case when t is not null then {nested} end"
+    # a variable: the optimizer would put what a column is made of into the lambda, and make it anew for each slice
+    return f"transform(array({x}), t -> {nested})[0]"
+
+
+def _sliced(x: str, sizes: Sequence[str], run: Callable[[str, str, str], str], at: str = "0", depth: int = 0) -> str:
     size, *rest = sizes
-    width, i = " * ".join(rest), f"i{depth}"
-    inner = _reshaped(f"slice({x}, {i} * {width} + 1, {width})", rest, depth + 1)
-    return f"transform(slice(sequence(0, {size}), 1, {size}), {i} -> {inner})"
+    if not rest:
+        return run(x, at, size)
+    i, width = f"i{depth}", " * ".join(rest)
+    return f"transform({_range(size)}, {i} -> {_sliced(x, rest, run, f'({at} + {i} * {width})', depth + 1)})"
+
+
+def _range(size: str) -> str:
+    return f"slice(sequence(0, {size}), 1, {size})"  # a sequence is never empty
 
 
 def _null(declared: ColumnType) -> str:
