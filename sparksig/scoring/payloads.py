@@ -12,7 +12,7 @@ import pyarrow as pa
 from sparksig.enforcement.planning import plan_table
 from sparksig.enforcement.policy import Policy, resolve_policy
 from sparksig.enforcement.steps import Plan
-from sparksig.enforcement.values import Fault, declared_arrow, require_utc
+from sparksig.enforcement.values import Fault, declared_arrow
 from sparksig.enforcement.values.containers import Held
 from sparksig.errors import Code, NotSupportedError, Problem, SchemaError, ViolationError
 from sparksig.models.payloads import FORMS, decode, read_json
@@ -67,7 +67,9 @@ def payload_frame(
 
     if policy is None:
         options = {"level": Level.CHECKED, **options}
-    policy = require_utc(resolve_policy(policy, options))
+    policy = resolve_policy(policy, options)
+    if policy.zone is not None:
+        raise NotSupportedError(f"time_zone={policy.time_zone!r}: payload_frame reads datetimes in UTC")
     schema = signature.inputs if isinstance(signature, ModelSignature) else signature
     if schema is None:
         raise SchemaError("the signature declares no inputs", [Problem("", "no inputs", Code.NO_INPUTS)])

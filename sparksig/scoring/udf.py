@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from sparksig.enforcement.planning import plan_table
 from sparksig.enforcement.policy import Policy, resolve_policy
-from sparksig.enforcement.values import Feed, enforce_arrow, require_utc
+from sparksig.enforcement.values import Feed, enforce_arrow
 from sparksig.errors import NotSupportedError, SchemaError
 from sparksig.models.loading import Model
 from sparksig.scoring.calls import ModelCall
@@ -57,8 +57,7 @@ def predict_udf(
         struct of several outputs; Any comes as JSON text and a vector as an array of doubles, which no UDF can make.
 
     Raises:
-        NotSupportedError: Spark is older than 4.1, which has the first UDFs on Arrow arrays, or the policy's time zone
-            is not UTC; `score` works there.
+        NotSupportedError: Spark is older than 4.1, which has the first UDFs on Arrow arrays; `score` works there.
         TrustError: the artifact runs code when loaded and is not trusted.
         ParamError: given params do not fit.
         SignatureError: the signature is missing or declares no outputs.
@@ -72,7 +71,7 @@ def predict_udf(
             "predict_udf needs Spark 4.1 or newer: older UDFs damage integers beside nulls; use score()"
         )
     call = ModelCall.of(model, signature, params, trust, param_from_env)
-    work = StructScorer(call, require_utc(resolve_policy(policy, options)), on_violation == "null")
+    work = StructScorer(call, resolve_policy(policy, options), on_violation == "null")
 
     def predict(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
         return work(batches)

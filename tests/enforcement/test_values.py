@@ -19,7 +19,6 @@ from sparksig import (
     ColSpec,
     Map,
     ModelSignature,
-    NotSupportedError,
     Object,
     Policy,
     PolicyError,
@@ -234,8 +233,6 @@ def test_any_name_works_and_duplicates_are_told(name: str) -> None:
 def test_what_is_of_frames_only_is_refused_by_name() -> None:
     with pytest.raises(PolicyError, match="keep="):
         enforce_values({"n": [1], "x": [0.5]}, TWO, keep=["n"])
-    with pytest.raises(NotSupportedError, match="Europe/Berlin"):
-        enforce_values({"n": [1], "x": [0.5]}, TWO, time_zone="Europe/Berlin")
 
 
 def test_no_rows_are_rows() -> None:

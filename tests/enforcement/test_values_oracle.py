@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import random
 from collections import Counter
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -21,6 +22,10 @@ from tests.enforcement import oracle
 from tests.enforcement.edges import SOURCES, some
 from tests.enforcement.test_casts_spark import cells, expected, same
 from tests.enforcement.test_nested_spark import COLUMNS, ROWS, alike, tables, to_spark
+from tests.enforcement.test_time_zones_spark import SOURCES as MOMENTS
+from tests.enforcement.test_time_zones_spark import ZONES
+from tests.enforcement.test_time_zones_spark import asked as asked_in_zone
+from tests.enforcement.test_time_zones_spark import rows as rows_of_zone
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -31,6 +36,7 @@ ARROW = {
     **{"date": pa.date32(), "timestamp": pa.timestamp("us", tz="UTC"), "timestamp_ntz": pa.timestamp("us")},
 }
 RANDOM = 100
+zone_rows = cache(rows_of_zone)
 
 
 def arrow(kind: Any) -> pa.DataType:
@@ -80,6 +86,23 @@ def test_every_cell_on_every_edge_value(source: str, target: str, rounding: bool
             assert got == {want}, (value, want, got)
         else:
             assert got == set() and same(result(judged.columns[0], at, target), want[0]), (value, want, got)
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("source", MOMENTS)
+def test_wall_clocks_of_a_zone(source: str, zone: str) -> None:
+    values = [row[MOMENTS.index(source)] for row in zone_rows(zone)]
+    array = pa.array(values, arrow(source))
+    schema = Schema.from_json(json.dumps([{"type": "datetime", "name": "c", "required": True}]))
+    made = plan(pa.schema([pa.field("c", array.type)]), schema, level="parse", time_zone=zone).require_ok()
+    judged = enforce_arrow(made, [array], len(values))
+    for at, value in enumerate(values):
+        want = asked_in_zone(value, source, zone)
+        got = {str(fault.code) for fault in judged.faults if fault.mask[at]}
+        if isinstance(want, str):
+            assert got == {want}, (value, want, got)
+        else:
+            assert got == set() and result(judged.columns[0], at, "datetime") == want[1], (value, want, got)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +13,18 @@ import pyarrow.compute as pc
 
 from sparksig.enforcement.values.exact import reader
 from sparksig.errors import Code, NotSupportedError
-from sparksig.signature.casts import Between, Cast, Fixed, Guard, InNanoseconds, Integral, NotNan, StaysFinite, Survives
+from sparksig.signature.casts import (
+    Between,
+    Cast,
+    Fixed,
+    Guard,
+    HasWallClock,
+    InNanoseconds,
+    Integral,
+    NotNan,
+    StaysFinite,
+    Survives,
+)
 from sparksig.signature.dtypes import ELEMENTS, Element, Kind
 
 Mask: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
@@ -50,16 +63,17 @@ def cast_array(cast: Cast, x: pa.Array, after: tuple[Guard, ...] = ()) -> tuple[
         after: what the cast values must satisfy besides.
 
     Returns:
-        The cast array on the Spark type that carries the target, null where a guard failed, and what failed.
-
-    Raises:
-        NotSupportedError: a guard that only Spark spells.
+        The cast array on the Spark type that carries the target, null where a guard failed, and what failed. A moment
+        is the instant that has its wall clock in UTC, as batches take it on the way to a model: of an instant the wall
+        clock in the cast's zone.
 
     >>> from sparksig.signature.casts import find_cast
     >>> y, wrong = cast_array(find_cast(ELEMENTS["float64"], ELEMENTS["int32"]), pa.array([1.0, 1.5]))
     >>> y.to_pylist(), [(w.code.value, w.mask.tolist()) for w in wrong]
     ([1, None], [('NOT_EXACT', [False, True])])
     """
+    if cast.zone is not None:
+        return _in_zone(cast, x, cast.zone, bool(after))
     read_singly = isinstance(cast.source, Fixed) or (cast.source.kind is Kind.STRING and bool(cast.guards))
     y, wrong = _read(cast, x) if read_singly else _cast(cast, x)
     if not after:
@@ -91,6 +105,72 @@ def _read(cast: Cast, x: pa.Array) -> tuple[pa.Array, list[Wrong]]:
     if cast.target.kind is Kind.DATETIME:
         return _moments(pa.array(values, pa.int64())), wrong
     return pa.array(values, arrow_type(cast.target)), wrong
+
+
+def _in_zone(cast: Cast, x: pa.Array, zone: str, bounded: bool) -> tuple[pa.Array, list[Wrong]]:
+    """Moments as the wall clocks of a zone: what its clocks skip is out of range, as what nanoseconds do not hold."""
+    guards = tuple(guard for guard in cast.guards if not isinstance(guard, HasWallClock))
+    y, wrong = cast_array(replace(cast, zone=None, guards=guards), x)
+    instants = _instants(cast, x)
+    ticks = y.cast(pa.timestamp(y.type.unit)).cast(pa.int64()).fill_null(0).to_numpy()
+    walls, has = _wall_clocks(ticks, instants, y.type.unit, zone)
+    present = bits(y.is_valid())
+    skipped = present & ~instants & ~has
+    late: list[Mask] = [skipped]
+    if bounded:
+        micros = walls // (1000 if y.type.unit == "ns" else 1)
+        late.append(present & ~skipped & ((micros < -_NANOSECONDS) | (micros > _NANOSECONDS)))
+    good = present & ~np.any(late, axis=0)
+    found = [Wrong(Code.OUT_OF_RANGE, mask) for mask in late if mask.any()]
+    made = pa.array(walls, pa.int64(), mask=~good).cast(pa.timestamp(y.type.unit))
+    return made.cast(pa.timestamp(y.type.unit, tz="UTC")), [*wrong, *found]
+
+
+def _wall_clocks(
+    ticks: np.ndarray[Any, Any], instants: Mask, unit: str, zone: str
+) -> tuple[np.ndarray[Any, Any], Mask]:
+    """The wall clocks of a zone at instants, in ticks, others as they are; and whether the zone has each of them."""
+    per_second = 1_000_000_000 if unit == "ns" else 1_000_000
+    far = ticks >= _RULES_END * per_second  # Arrow knows no rule for the years that no list of changes reaches
+    near = pa.array(np.where(far, 0, ticks)).cast(pa.timestamp(unit))
+    shown = pc.local_timestamp(near.cast(pa.timestamp(unit, tz=zone)))
+    there = pc.assume_timezone(near, zone, ambiguous="earliest", nonexistent="earliest")
+    has = bits(pc.equal(pc.local_timestamp(there), near))
+    walls = np.where(instants & ~far, shown.cast(pa.int64()).to_numpy(), ticks)
+    for at in np.flatnonzero(far):
+        offset, has[at] = _far_offset(int(ticks[at]) // per_second, zone, bool(instants[at]))
+        walls[at] += offset * per_second
+    return walls, has
+
+
+_RULES_END = 2_114_380_800  # 2037-01-01, in seconds
+
+
+def _far_offset(seconds: int, zone: str, instant: bool) -> tuple[int, bool]:
+    """What must be added to get the wall clock, in seconds, and whether the zone has it."""
+    if seconds > _YEAR_9999:
+        return 0, True  # no datetime64[ns] holds it in any zone
+    moment = datetime(1970, 1, 1) + timedelta(seconds=seconds)
+    rules = ZoneInfo(zone)
+    if instant:
+        shown = moment.replace(tzinfo=UTC).astimezone(rules).replace(tzinfo=None)
+        return int((shown - moment).total_seconds()), True
+    back = moment.replace(tzinfo=rules).astimezone(UTC).astimezone(rules).replace(tzinfo=None)
+    return 0, back == moment
+
+
+_YEAR_9999 = 253_370_764_800
+
+
+def _instants(cast: Cast, x: pa.Array) -> Mask:
+    """Which values are instants, not wall clocks: those of TIMESTAMP, and texts with an offset."""
+    assert isinstance(cast.source, Element)
+    if cast.source.kind is Kind.STRING:
+        return bits(pc.fill_null(pc.match_substring_regex(x, _ZONED), False))
+    return np.full(len(x), cast.source.spark == "timestamp")
+
+
+_ZONED = r":[0-9:.]*(Z|[+-][0-9]{2}:?[0-9]{2})\z"
 
 
 def _cast(cast: Cast, x: pa.Array) -> tuple[pa.Array, list[Wrong]]:

@@ -18,7 +18,7 @@ from sparksig.enforcement.values.casts import bits, cast_array
 from sparksig.enforcement.values.cells import Declared, Reading, depth_of, from_numpy
 from sparksig.enforcement.values.feeds import Feed, stacked_entries
 from sparksig.enforcement.values.nodes import Fault, Judged, enforce_arrow, together
-from sparksig.errors import Code, NotSupportedError, PolicyError, Problem, SchemaError
+from sparksig.errors import Code, PolicyError, Problem, SchemaError
 from sparksig.signature.casts import Level, NotNan
 from sparksig.signature.dtypes import ELEMENTS, Kind
 from sparksig.signature.members import class_name
@@ -48,7 +48,6 @@ def enforce_values(data: Any, schema: ModelSignature | Schema, policy: Policy | 
         SchemaError: the data's columns, types or shapes cannot fit; every problem is listed.
         ViolationError: a value breaks the contract; every violation is counted by path and code.
         PolicyError: an option cannot be used.
-        NotSupportedError: the policy's time zone is not UTC.
 
     >>> from sparksig.signature.schema import ColSpec
     >>> schema = Schema([ColSpec("long", "id"), ColSpec("double", "amount")])
@@ -62,7 +61,7 @@ def enforce_values(data: Any, schema: ModelSignature | Schema, policy: Policy | 
     """
     if type(data).__module__.startswith("pyspark.sql"):  # only where Spark is: nothing here needs it
         return import_module("sparksig.enforcement.frames").enforce(data, schema, policy, **options)
-    policy = require_utc(resolve_policy(policy, options))
+    policy = resolve_policy(policy, options)
     if policy.keep:
         raise PolicyError("keep= hands columns through beside those of a frame; here comes what the model takes")
     inputs = schema.inputs if isinstance(schema, ModelSignature) else schema
@@ -79,17 +78,6 @@ def enforce_values(data: Any, schema: ModelSignature | Schema, policy: Policy | 
     judged = held.judged(plan)
     judged.require_clean()
     return held.restored(plan, judged)
-
-
-def require_utc(policy: Policy) -> Policy:
-    """The policy itself, where values outside Spark can be read by it.
-
-    Raises:
-        NotSupportedError: its time zone is not UTC, which only Spark spells yet.
-    """
-    if policy.zone is not None:
-        raise NotSupportedError(f"time_zone={policy.time_zone!r} is built for Spark frames only; here it is UTC")
-    return policy
 
 
 def _without_gaps(node: Node) -> Node:
