@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import warnings
 from pathlib import Path
@@ -95,6 +96,16 @@ def test_what_mlflow_writes_is_read_here(tmp_path: Path, name: str) -> None:
 def plain_json(content: Any) -> Any:
     """Payloads with one word for what is missing: MLflow writes a bare NaN."""
     return json.loads(json.dumps(content).replace("NaN", "null"))
+
+
+@pytest.mark.parametrize(
+    ("data", "text"), [(dt.datetime(2024, 1, 31, 12), '"2024-01-31T12:00:00"'), (b"x", '"eA=="'), (np.int64(5), "5")]
+)
+def test_scalars_without_a_form_in_json_are_texts(tmp_path: Path, data: Any, text: str) -> None:
+    path = folder(tmp_path, {})
+    InputExample(data).save(path)
+    assert (path / "input_example.json").read_text() == text
+    assert _read_example(Model.load(str(path)), str(path)) == InputExample.load(path).data
 
 
 def test_no_other_line_of_mlmodel_is_touched(tmp_path: Path) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from mlflow.types.schema import Schema as MlflowSchema
+from sklearn.linear_model import LinearRegression
 
 from sparksig import (
     Array,
     ColSpec,
+    InputExample,
     ModelSignature,
     Object,
     ParamError,
@@ -23,9 +27,14 @@ from sparksig import (
     SchemaError,
     SparksigError,
     TensorSpec,
+    TrustError,
     ViolationError,
+    load_serving_example,
     parse_payload,
+    save_model,
+    validate_serving_input,
 )
+from sparksig.sources.inference import infer_signature
 
 SIGNATURE = ModelSignature(
     Schema(
@@ -157,3 +166,17 @@ def test_well_formed_payloads_are_read_as_mlflow_reads_them(payload: dict[str, A
     rows = isinstance(theirs, list)
     expected = {name: [row[name] for row in theirs] if rows else list(theirs[name]) for name in ("n", "x")}
     assert {name: ours[name].tolist() for name in ("n", "x")} == expected
+
+
+def test_a_serving_input_is_validated_with_the_model(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"n": [1, 2, 3], "x": [0.5, 1.5, 2.5]})
+    signature = infer_signature(frame, np.array([1.0]))
+    save_model(tmp_path / "model", LinearRegression().fit(frame, [2.0, 4.0, 6.0]), signature)
+    InputExample(frame).save(tmp_path / "model")
+    payload = load_serving_example(tmp_path / "model")
+    found = validate_serving_input(tmp_path / "model", payload, trust=True)
+    assert np.allclose(found, [2.0, 4.0, 6.0])
+    with pytest.raises(ViolationError, match=r"n: 1 row\(s\) \[NOT_EXACT\]"):
+        validate_serving_input(tmp_path / "model", {"inputs": {"n": [1.5], "x": [1]}}, trust=True)
+    with pytest.raises(TrustError):
+        validate_serving_input(tmp_path / "model", payload)
