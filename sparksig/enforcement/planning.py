@@ -332,9 +332,12 @@ class NodeBuilder:
         return StructNode(tuple(members), nulls, same, Types(words(declared), str(kind)))
 
     def _unknown_fields(self, declared: Object, kind: StructType, path: Path) -> None:
-        known = Names([prop.name for prop in declared.properties], self.policy.case_sensitive)
+        declared_names, names = {prop.name for prop in declared.properties}, {field.name for field in kind.fields}
+        # where only the case differs, the property says so; but not one that has its own field
+        found = declared_names if not self.policy.case_sensitive else declared_names - names
+        folded = {name.lower() for name in found}
         for field in kind.fields:
-            if field.name not in known:  # where only the case differs, the property says so
+            if field.name not in declared_names and field.name.lower() not in folded:
                 hint = "declare it as an optional Property, or leave it out of the struct"
                 fact = "the signature has no such property"
                 self.problems.append(Problem(str(path / f".{field.name}"), fact, Code.UNEXPECTED_FIELD, hint))

@@ -310,8 +310,8 @@ def _largest(source: Source) -> int:
 
 def _level(source: Source, target: Element) -> Level | None:
     """Who must allow it: decided between the source and the Spark type that carries the target."""
-    if carrier(source) == target.spark:
-        return Level.STRICT
+    if carrier(source) == target.spark or _kind(source) is target.kind is Kind.STRING:
+        return Level.STRICT  # char and varchar are texts
     if _widens(source, target):
         return Level.SAFE
     if _kind(source) in _NUMBERS and target.is_number:

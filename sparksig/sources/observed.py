@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sparksig.signature.dtypes import ARROW, SPARK, Element
@@ -102,7 +102,7 @@ class OtherType:
 ObservedType: TypeAlias = ScalarType | DecimalType | ArrayType | StructType | MapType | VectorType | OtherType
 
 _DECIMAL = re.compile(r"decimal\((\d+),\s*(-?\d+)\)")
-_STRINGS = re.compile(r"(var)?char\(\d+\)")  # they hold text like any other
+_STRINGS = re.compile(r"(var)?char\(\d+\)")  # they hold text like any other, under a name of their own
 
 
 def from_spark(json_type: Any) -> ObservedType:
@@ -154,7 +154,7 @@ def _from_spark_name(name: str) -> ObservedType:
     if match := _DECIMAL.fullmatch(name):
         return DecimalType(int(match[1]), int(match[2]))
     if _STRINGS.fullmatch(name):
-        return ScalarType(SPARK["string"])
+        return ScalarType(replace(SPARK["string"], spark=name))
     return OtherType(name)
 
 

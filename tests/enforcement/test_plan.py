@@ -13,8 +13,10 @@ import pytest
 from sparksig import (
     ColSpec,
     ModelSignature,
+    Object,
     Policy,
     PolicyError,
+    Property,
     Schema,
     SchemaError,
     TensorSpec,
@@ -165,6 +167,14 @@ def test_a_time_zone_stands_in_the_plan() -> None:
     for name in ("Europe/Nowhere", "right/Europe/Berlin", "posixrules", "Europe", "Factory"):
         with pytest.raises(PolicyError, match="time_zone"):
             Policy(time_zone=name)
+
+
+def test_a_field_that_another_one_hides_by_case_is_not_dropped_silently() -> None:
+    fields = [{"name": name, "type": "long", "nullable": True, "metadata": {}} for name in ("a", "A")]
+    observed = table(s={"type": "struct", "fields": fields})
+    one = Schema([ColSpec(Object([Property("a", "long")]), "s")])
+    assert faults(plan(observed, one)) == [("s.A", "UNEXPECTED_FIELD")]
+    assert faults(plan(observed, one, case_sensitive=False)) == [("s.a", "AMBIGUOUS_COLUMN")]
 
 
 def test_only_what_becomes_nanoseconds_has_their_bounds() -> None:

@@ -11,7 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparksig import ColSpec, Schema, enforce
+from sparksig import (
+    AnyType,
+    Array,
+    ColSpec,
+    DataType,
+    Map,
+    Object,
+    Property,
+    Schema,
+    enforce,
+    plan,
+    tag,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -50,7 +62,36 @@ def placed(spark: SparkSession) -> dict[str, str]:
         "kept, and another column read": lambda: enforce(df, X, keep=["n"]).select("n").collect(),
         "kept, and joined away": enforce(df, X, keep=["n"]).join(good, "n").count,
     }
-    return {name: ends(act) for name, act in actions.items()} | filtered(spark)
+    return {name: ends(act) for name, act in actions.items()} | filtered(spark) | spans(spark)
+
+
+SPANS = {"months": "make_ym_interval(1, 2)", "seconds": "make_dt_interval(1, 2)", "calendar": "make_interval(1, 2)"}
+
+
+def spans(spark: SparkSession) -> dict[str, str]:
+    """How spans of time fare, alone and inside: Any takes them untouched, and nothing else takes them."""
+    table = spark.range(2).selectExpr(
+        *(f"{made} as {name}" for name, made in SPANS.items()),
+        *(f"array({made}) as `{name}[]`" for name, made in SPANS.items()),
+    )
+    anything = Schema([ColSpec(AnyType(), name) for name in table.columns])
+    shown = [f"string(`{name}`)" for name in table.columns]
+    found = {
+        "spans before": [tuple(row) for row in table.selectExpr(*shown).collect()],
+        "spans enforced": [tuple(row) for row in enforce(table, anything).selectExpr(*shown).collect()],
+        "spans tagged": [tuple(row) for row in tag(table, anything).selectExpr(*shown).collect()],
+    }
+    same = all(rows == found["spans before"] for rows in found.values())
+    declared = [*DataType, Array("long"), Array("string"), Map("long"), Object([Property("x", "long")])]
+    refused = {
+        (str(problem.code), str(problem.fact).rpartition(", ")[2])
+        for kind in declared
+        for name in SPANS
+        for problem in plan(table, Schema([ColSpec(kind, name)]), level="parse").problems
+    }
+    inside = plan(table, Schema([ColSpec(Array("string"), f"{name}[]") for name in SPANS]), level="parse").problems
+    codes = [f"{problem.path}: {problem.code}" for problem in inside]
+    return {"spans as Any": str(same), "spans as others": str(sorted(refused)), "spans inside": str(codes)}
 
 
 def filtered(spark: SparkSession) -> dict[str, str]:
@@ -80,4 +121,7 @@ def expected_ends() -> dict[str, str]:
         **{"dropped by an aggregate": "1", "in the other table": "2", "under the same name in the other table": "2"},
         **{name: FAILS for name in ("kept, and counted", "kept, and another column read", "kept, and joined away")},
         **{f"{condition}, {files} file(s)": FAILS for condition in CONDITIONS for files in (1, 10)},
+        "spans as Any": "True",
+        "spans as others": str([("UNSUPPORTED_TYPE", "which only Any takes")]),
+        "spans inside": str([f"{name}[][]: UNSUPPORTED_TYPE" for name in SPANS]),
     }

@@ -1,0 +1,143 @@
+"""Types beside the common ones: char and varchar, variant, spans of time, fields that differ by case only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sparksig import AnyType, Array, ColSpec, DataType, Map, Object, Property, Schema, enforce, plan, split, tag
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def faults(made: Any) -> list[tuple[str, str]]:
+    return [(problem.path, str(problem.code)) for problem in made.problems]
+
+
+# ---- char and varchar
+
+KEPT = "spark.sql.preserveCharVarcharTypeInfo"
+
+
+@pytest.fixture(params=["true", "false"])
+def kept(spark: SparkSession, request: pytest.FixtureRequest) -> Iterator[bool]:
+    """Whether Spark shows a table's char and varchar columns by their own types, or as strings."""
+    spark.conf.set(KEPT, request.param)
+    yield request.param == "true"
+    spark.conf.unset(KEPT)
+
+
+def test_char_and_varchar_are_texts(spark: SparkSession, kept: bool) -> None:
+    table = spark.sql(
+        """select cast('12' as char(2)) as c, cast('7 ' as varchar(9)) as v, array(cast('ab' as char(3))) as a,
+                  named_struct('x', cast('y' as varchar(2))) as s"""
+    )
+    assert ("char" in str(table.schema.jsonValue())) is kept
+    inside = Object([Property("x", "string")])
+    schema = Schema(
+        [ColSpec("string", "c"), ColSpec("string", "v"), ColSpec(Array("string"), "a"), ColSpec(inside, "s")]
+    )
+    found = enforce(table, schema, level="strict")
+    assert found.dtypes == [("c", "string"), ("v", "string"), ("a", "array<string>"), ("s", "struct<x:string>")]
+    padded = "ab " if kept else "ab"  # as Spark itself gives it
+    assert found.collect() == [("12", "7 ", [padded], ("y",))]
+    tagged = tag(table, schema)
+    assert tagged.schema.fields[:-1] == table.schema.fields and tagged.collect()[0]["_violations"] is None
+
+
+def test_char_and_varchar_are_parsed_as_texts_are(spark: SparkSession, kept: bool) -> None:
+    table = spark.sql("select cast('12' as char(2)) as c, cast('7 ' as varchar(9)) as v, cast('1' as char(3)) as p")
+    schema = Schema([ColSpec("long", name) for name in table.columns])
+    assert faults(plan(table, schema)) == [(name, "INCOMPATIBLE_TYPE") for name in table.columns]
+    found = {v.path: v.code for v in tag(table, schema, level="parse").collect()[0]["_violations"]}
+    # a blank is no digit, also where char has put it there
+    assert found == {"v": "UNPARSABLE", **({"p": "UNPARSABLE"} if kept else {})}
+    assert faults(plan(table, Schema([ColSpec("binary", "c")]), level="parse")) == [("c", "INCOMPATIBLE_TYPE")]
+
+
+def test_char_columns_of_a_stored_table_are_texts(spark: SparkSession) -> None:
+    spark.sql("create table char_columns (c char(3), v varchar(5)) using parquet")
+    try:
+        spark.sql("insert into char_columns values ('a', 'b'), (null, 'c')")
+        schema = Schema([ColSpec("string", "c"), ColSpec("string", "v")])
+        parts = split(spark.table("char_columns"), schema)
+        assert parts.accepted.collect() == [("a  ", "b")] and parts.quarantined.count() == 1
+    finally:
+        spark.sql("drop table char_columns")
+
+
+# ---- variant; spans of time are asked of every Spark, in tests/verdict/places.py
+
+OTHERS = {
+    "variant": "parse_json('{\"a\": 1}')",
+    "months": "make_ym_interval(1, 2)",
+    "seconds": "make_dt_interval(1, 2)",
+    "calendar": "make_interval(1, 2)",
+    "void": "null",
+}
+
+
+def test_what_only_any_takes_is_refused_by_name_for_every_other_type(spark: SparkSession) -> None:
+    table = spark.sql("select " + ", ".join(f"{made} as {name}" for name, made in OTHERS.items()))
+    for kind in [*DataType, Array("long"), Map("string"), Object([Property("a", "long")])]:
+        schema = Schema([ColSpec(kind, name) for name in OTHERS])
+        made = plan(table, schema, level="parse")
+        assert faults(made) == [(name, "UNSUPPORTED_TYPE") for name in OTHERS]
+        assert all("which only Any takes" in problem.fact for problem in made.problems)
+
+
+def test_any_takes_them_untouched_alone_and_inside(spark: SparkSession) -> None:
+    table = spark.sql("select " + ", ".join(f"{made} as {name}" for name, made in OTHERS.items()))
+    alone = enforce(table, Schema([ColSpec(AnyType(), name, required=False) for name in OTHERS]))
+    assert alone.dtypes == table.dtypes
+    nested = table.selectExpr(
+        "array(variant) as a",
+        "map('k', months) as m",
+        "named_struct('x', seconds, 'y', named_struct('z', calendar)) as o",
+    )
+    schema = Schema(
+        [
+            *(ColSpec(Array(AnyType()), "a"), ColSpec(Map(AnyType()), "m")),
+            ColSpec(Object([Property("y", AnyType()), Property("x", AnyType())]), "o"),
+        ]
+    )
+    shown = ["to_json(a)", "string(m)", "string(o.x)", "string(o.y.z)"]
+    assert enforce(nested, schema).selectExpr(*shown).collect() == nested.selectExpr(*shown).collect()
+    tagged = tag(nested, schema)
+    assert tagged.drop("_violations").dtypes == nested.dtypes
+    assert tagged.where("_violations is null").selectExpr(*shown).collect() == nested.selectExpr(*shown).collect()
+
+
+# ---- fields that differ by case only
+
+
+def test_fields_that_differ_by_case_only_are_told_apart(spark: SparkSession) -> None:
+    from pyspark.sql import types as T
+
+    fields = T.StructType([T.StructField("a", T.LongType()), T.StructField("A", T.StringType())])
+    table = spark.createDataFrame(
+        [((1, "x"),), ((2**40, "y"),), ((3, None),)],
+        T.StructType([T.StructField("s", fields)]),
+    )
+    both = Schema([ColSpec(Object([Property("a", "integer"), Property("A", "string")]), "s")])
+    parts = split(table, both, level="checked")
+    assert [row["s"].asDict() for row in parts.accepted.collect()] == [{"A": "x", "a": 1}]
+    found = [[(v.path, v.code) for v in row["_violations"]] for row in parts.quarantined.collect()]
+    assert found == [[("s.a", "OUT_OF_RANGE")], [("s.A", "NULL")]]
+
+    one = Schema([ColSpec(Object([Property("a", "long")]), "s")])
+    assert faults(plan(table, one)) == [("s.A", "UNEXPECTED_FIELD")]
+    assert faults(plan(table, one, case_sensitive=False)) == [("s.a", "AMBIGUOUS_COLUMN")]
+    other = Schema([ColSpec(Object([Property("b", "long", required=False), Property("a", "long")]), "s")])
+    assert faults(plan(table, other)) == [("s.A", "UNEXPECTED_FIELD")]
+
+
+def test_a_field_in_another_case_is_said_or_accepted(spark: SparkSession) -> None:
+    table = spark.sql("select named_struct('Price', 1L) as s")
+    schema = Schema([ColSpec(Object([Property("price", "long")]), "s")])
+    made = plan(table, schema)
+    assert ("s.price", "MISSING_FIELD") in faults(made) and "only the case differs" in str(made.problems[0].hint)
+    assert enforce(table, schema, case_sensitive=False).dtypes == [("s", "struct<price:bigint>")]
