@@ -14,8 +14,15 @@ from sparksig.errors import Code, PolicyError, Problem, SchemaError
 from sparksig.report.summary import Count, Report, sorted_counts
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import Schema
+from sparksig.sources.observed import (
+    ArrayType,
+    DecimalType,
+    ObservedType,
+    ScalarType,
+    table_from_arrow,
+    table_from_spark,
+)
 from sparksig.sources.observed import StructType as Observed
-from sparksig.sources.observed import table_from_arrow, table_from_spark
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -161,8 +168,8 @@ def validate(
         df: the table.
         signature: what the model was promised.
         policy: the options, or give them as keywords: see `Policy`.
-        examples: for how many rows of each path and code the report tells the keys. Keys are data: with 0, the default,
-            nothing of any row is in the report.
+        examples: for how many rows of each path and code, at most, the report tells the keys. Keys are data: with 0,
+            the default, nothing of any row is in the report.
         keys: the columns of the table that tell which row it is.
         options: single options of `Policy`.
 
@@ -177,7 +184,7 @@ def validate(
     if bool(examples) != bool(keys) or examples < 0 or isinstance(keys, str):
         raise PolicyError("examples= is a number of rows and keys= the list of columns that tell which: give both")
     made = plan(df, signature, policy, **options).require_ok()
-    positions = _positions(made, keys, "keys=")
+    positions = _key_positions(made, keys)
     named = ", ".join(f"'k{i}', {sql.column(at)}" for i, at in enumerate(positions))
     key = [f"named_struct({named}) as k"] if keys else []
     return _count(opened(df, made).selectExpr(f"{sql.violations(made)} as v", *key), keys, examples)
@@ -242,8 +249,28 @@ def _count(violations: DataFrame, keys: Sequence[str] = (), examples: int = 0) -
 
 def _examples(samples: Sequence[Any], keys: Sequence[str]) -> tuple[dict[str, Any], ...]:
     """Different rows among the samples, with the key columns' names."""
-    distinct = dict.fromkeys(samples)
-    return tuple(dict(zip(keys, sample, strict=True)) for sample in distinct)
+    distinct = {repr(sample): sample for sample in samples}  # a list has no hash, and NaN is not NaN
+    return tuple(dict(zip(keys, sample, strict=True)) for sample in distinct.values())
+
+
+def _key_positions(made: Plan, keys: Sequence[str]) -> list[int]:
+    """Where the columns of `keys=` lie in the table."""
+    positions = _positions(made, keys, "keys=")
+    odd = [made.table.fields[at] for at in positions if not _is_key(made.table.fields[at].type)]
+    if odd:
+        fact = "named by keys=, but values of {} cannot be compared"
+        problems = [Problem(field.name, fact.format(field.type), Code.UNSUPPORTED_TYPE) for field in odd]
+        raise SchemaError("keys= names columns that tell no row from another", problems)
+    return positions
+
+
+def _is_key(kind: ObservedType) -> bool:
+    match kind:
+        case Observed(fields):
+            return all(_is_key(field.type) for field in fields)
+        case ArrayType(element):
+            return _is_key(element)
+    return isinstance(kind, ScalarType | DecimalType)
 
 
 def _tagging(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | None, options: dict[str, Any]) -> Plan:

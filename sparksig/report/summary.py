@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 from sparksig import tables
@@ -13,6 +14,8 @@ SCHEMA_VERSION = 1
 """The version of the summary's JSON form; it changes when a reader of the last one would misread the new one."""
 
 _HEADER = ("column", "code", "declared", "observed", "rows")
+_EXAMPLES = ("column", "code", "keys")
+_ASKED = "keys of a few such rows, as asked for with examples= and keys="
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,9 @@ class Count:
 
 
 def _json(key: object) -> object:
-    return key if key is None or isinstance(key, bool | int | float | str) else str(key)
+    if isinstance(key, float):
+        return key if isfinite(key) else str(key)
+    return key if key is None or isinstance(key, bool | int | str) else str(key)
 
 
 def sorted_counts(counts: Iterable[Count]) -> tuple[Count, ...]:
@@ -59,7 +64,7 @@ def sorted_counts(counts: Iterable[Count]) -> tuple[Count, ...]:
 
 
 def _keys(keys: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={key}" for name, key in keys.items())
+    return f"({', '.join(f'{name}={key}' for name, key in keys.items())})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +115,17 @@ class Report:
     def __str__(self) -> str:
         if not self.violations:
             return self._headline()
-        examples = [
-            f"{c.path} {c.code}, rows with such keys: {', '.join(tables.printable(str(_keys(k))) for k in c.examples)}"
-            for c in self.violations
-            if c.examples
-        ]
-        return "\n".join([self._headline(), tables.text(_HEADER, self._rows(), right=[4]), *examples])
+        parts = [self._headline(), tables.text(_HEADER, self._rows(), right=[4])]
+        if self._examples():
+            parts += [_ASKED, tables.text(_EXAMPLES, self._examples())]
+        return "\n".join(parts)
+
+    def _examples(self) -> list[tuple[object, ...]]:
+        return [(c.path, c.code, _keys(keys)) for c in self.violations for keys in c.examples]
 
     def _repr_html_(self) -> str:
-        return tables.html(_HEADER, self._rows(), self._headline())
+        found = tables.html(_HEADER, self._rows(), self._headline())
+        return found + tables.html(_EXAMPLES, self._examples(), _ASKED) if self._examples() else found
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -120,12 +121,32 @@ def test_validate_tells_keys_only_when_asked(spark: SparkSession) -> None:
     [count] = report.violations
     ids = [keys["id"] for keys in count.examples]
     assert count.rows == 34 and 1 < len(set(ids)) == len(ids) <= 3 and all(i % 3 == 0 for i in ids)
-    assert f"id={ids[0]}" in str(report) and report.to_dict()["violations"][0]["examples"][0]["id"] == ids[0]
+    for shown in (str(report), report._repr_html_()):
+        assert f"(id={ids[0]}, " in shown and "as asked for with examples= and keys=" in shown
+    assert "asked" not in str(validate(df, schema)) + validate(df, schema)._repr_html_()
+    assert report.to_dict()["violations"][0]["examples"][0]["id"] == ids[0]
     for wrong in ({"examples": 1}, {"keys": ["id"]}, {"examples": 1, "keys": "id"}):
         with pytest.raises(PolicyError, match="give both"):
             validate(df, schema, **wrong)
     with pytest.raises(SchemaError, match="named by keys="):
         validate(df, schema, examples=1, keys=["no"])
+
+
+def test_keys_of_every_type_that_can_be_compared(spark: SparkSession) -> None:
+    kinds = {
+        **{"b": "x'00ff'", "a": "array(1, null)", "s": "named_struct('z', 1)", "d": "date'2024-01-01'", "t": "'x\ny'"},
+        **{"f": "double('NaN')", "n": "cast(null as long)", "m": "map('k', 1)", "i": "make_interval(1)"},
+    }
+    df = spark.range(3).selectExpr("nullif(id, id) as x", *(f"{made} as {name}" for name, made in kinds.items()))
+    schema = Schema([ColSpec("long", "x")])
+    report = validate(df, schema, examples=3, keys=list("basdtfn"))
+    [count] = report.violations
+    assert count.rows == 3 and len(count.examples) == 1  # the rows have one key
+    json.dumps(report.to_dict(), allow_nan=False)
+    assert "t=x\\ny" in str(report)
+    with pytest.raises(SchemaError, match="tell no row") as raised:
+        validate(df, schema, examples=1, keys=["d", "m", "i"])
+    assert [problem.path for problem in raised.value.problems] == ["m", "i"]
 
 
 def test_rows_that_the_users_own_query_drops_are_not_judged(spark: SparkSession, df: DataFrame) -> None:
