@@ -85,7 +85,9 @@ def enforce(
         options: single options of `Policy`; `keep=[..]` hands other columns through behind the declared ones.
 
     Returns:
-        A frame with one column for each declared one; absent optional ones are typed nulls.
+        A frame with one column for each declared one; absent optional ones are typed nulls. A column that needs no cast
+        is the table's own, with its metadata and nullable flag; one that is cast has no metadata, and is not nullable
+        only where no null can come out. Flags are never set because the signature requires a column.
 
     Raises:
         SchemaError: the table's schema cannot fit; every problem is listed and no job has run.
@@ -112,7 +114,7 @@ def tag(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | None
 
     Returns:
         All columns of `df` and `_violations`, an array of structs of path, code, expected and observed types; null for
-        a clean row.
+        a clean row. The columns keep their metadata and nullable flags.
 
     Raises:
         SchemaError: the table's schema cannot fit, or it has a column of the violations column's name.
@@ -136,7 +138,7 @@ def split(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | No
         options: single options of `Policy`.
 
     Returns:
-        The two frames; no row is in both, none in neither.
+        The two frames; no row is in both, none in neither. Their fields are as those of `enforce` and `tag`.
 
     Raises:
         SchemaError: the table's schema cannot fit, or it has a column of the violations column's name.

@@ -23,6 +23,7 @@ from sparksig import (
     tag,
     validate,
 )
+from tests.verdict import places
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -252,6 +253,31 @@ def test_a_flat_tensor_is_judged_whole_and_by_entry(spark: SparkSession) -> None
     # up to nullability, which Spark derives from expressions
     assert accepted.dtypes == [("image", struct_type(schema)["image"].dataType.simpleString())]
     assert accepted.collect() == [([[1.0, 2.0], [3.0, 4.0]],)]
+
+
+def test_fields_of_what_comes_back(spark: SparkSession) -> None:
+    table = places.marked(spark)
+    assert places.unfit_fields(spark) == []
+    found = enforce(table, places.MARKED, level="checked", keep=["id"]).schema
+    # a flag is what Spark derives: false only where there can be no null, whatever the signature requires
+    assert {f.name: f.nullable for f in found if f.nullable} == {"checked": True, "absent": True}
+    assert {f.name: f.nullable for f in found if f.metadata == {}} == {
+        **{"checked": True, "absent": True, "widened": False, "array cast": False},
+    }
+    loose = spark.createDataFrame(table.collect(), [f.name for f in table.schema])
+    assert all(f.nullable for f in enforce(loose, places.MARKED, level="checked").schema)
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_an_event_time_column_keeps_its_watermark(spark: SparkSession, zone: str | None) -> None:
+    stream = spark.readStream.format("rate").load().withWatermark("timestamp", "10 minutes")
+    mark = {"spark.watermarkDelayMs": 600_000}
+    assert stream.schema["timestamp"].metadata == mark
+    schema = Schema([ColSpec("datetime", "timestamp"), ColSpec("long", "value")])
+    parts = split(stream, schema, time_zone=zone)
+    frames = [enforce(stream, schema, time_zone=zone), tag(stream, schema, time_zone=zone)]
+    for frame in (*frames, parts.accepted, parts.quarantined):
+        assert frame.isStreaming and frame.schema["timestamp"].metadata == mark
 
 
 def test_flat_enforcement_is_one_project_and_one_filter(df: DataFrame) -> None:

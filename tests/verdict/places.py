@@ -6,6 +6,7 @@ bad row with the file that it is in. Optimizers differ by version. Imports no te
 
 from __future__ import annotations
 
+import datetime as dt
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from sparksig import (
     Schema,
     enforce,
     plan,
+    split,
     tag,
 )
 
@@ -63,6 +65,7 @@ def placed(spark: SparkSession) -> dict[str, str]:
         "kept, and joined away": enforce(df, X, keep=["n"]).join(good, "n").count,
     }
     found = {name: ends(act) for name, act in actions.items()} | filtered(spark) | spans(spark)
+    found |= {"fields": str(unfit_fields(spark))}
     return found | {"told without a stack": told(enforce(df, X).count, spark.version)}
 
 
@@ -80,6 +83,54 @@ def told(act: Callable[[], object], version: str) -> str:
         lines = str(error).partition("\n\nJVM stacktrace:\n")[0].splitlines()
         return str(MESSAGE in lines[0] and len(lines) == 1)
     return "passed"
+
+
+COMMENT = {"comment": "in the catalog", "ml_attr": {"attrs": {}}}
+
+
+def marked(spark: SparkSession) -> DataFrame:
+    """A table whose columns are never null and have metadata, inside as well."""
+    from pyspark.sql import types as T
+
+    kinds: dict[str, T.DataType] = {
+        **{"kept": T.LongType(), "checked": T.LongType(), "widened": T.IntegerType(), "t": T.TimestampType()},
+        **{"array": T.ArrayType(T.FloatType(), False), "array cast": T.ArrayType(T.DoubleType(), False)},
+        "struct": T.StructType([T.StructField("a", T.LongType(), False, {"inside": 1})]),
+        **{"map": T.MapType(T.StringType(), T.LongType(), False), "any": T.DateType(), "id": T.StringType()},
+    }
+    fields = [T.StructField(name, kind, False, COMMENT) for name, kind in kinds.items()]
+    now = dt.datetime(2020, 1, 1)
+    return spark.createDataFrame([(1, 1, 1, now, [1.0], [1.0], (1,), {"a": 1}, now.date(), "x")], T.StructType(fields))
+
+
+MARKED = Schema(
+    [
+        *(ColSpec("long", "kept"), ColSpec("integer", "checked"), ColSpec("long", "widened"), ColSpec("datetime", "t")),
+        *(ColSpec(Array("float"), "array"), ColSpec(Array("float"), "array cast"), ColSpec(Map("long"), "map")),
+        *(ColSpec(Object([Property("a", "long")]), "struct"), ColSpec(AnyType(), "any")),
+        ColSpec("string", "absent", required=False),
+    ]
+)
+CHANGED = ("checked", "widened", "array cast", "absent")
+
+
+def unfit_fields(spark: SparkSession) -> list[str]:
+    """Fields of what the verbs return that are not as defined: what is kept is the table's own field, with its metadata."""
+    table = marked(spark)
+    parts = split(table, MARKED, level="checked", keep=["id"])
+    given = {field.name: field for field in table.schema.fields}
+    wrong = []
+    for frame in (enforce(table, MARKED, level="checked", keep=["id"]), parts.accepted):
+        for field in frame.schema.fields:
+            if field.name not in CHANGED and field != given[field.name]:
+                wrong.append(f"kept: {field}")
+            if field.name in CHANGED and (field.metadata or (field.name == "absent" and not field.nullable)):
+                wrong.append(f"changed: {field}")
+    for frame in (tag(table, MARKED, level="checked"), parts.quarantined):
+        *raw, violations = frame.schema.fields
+        if raw != table.schema.fields or not violations.nullable or violations.metadata:
+            wrong.append(f"raw: {frame.schema}")
+    return wrong
 
 
 SPANS = {"months": "make_ym_interval(1, 2)", "seconds": "make_dt_interval(1, 2)", "calendar": "make_interval(1, 2)"}
@@ -141,6 +192,7 @@ def expected_ends() -> dict[str, str]:
         **{name: FAILS for name in ("kept, and counted", "kept, and another column read", "kept, and joined away")},
         **{f"{condition}, {files} file(s)": FAILS for condition in CONDITIONS for files in (1, 10)},
         "told without a stack": "True",
+        "fields": "[]",
         "spans as Any": "True",
         "spans as others": str([("UNSUPPORTED_TYPE", "which only Any takes")]),
         "spans inside by name": "True",
