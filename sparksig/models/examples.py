@@ -62,6 +62,22 @@ class InputExample:
             SignatureError: no example is of that class.
             SinkError: a file cannot be written.
         """
+        info, files = self.stored()
+        path = Path(folder)
+        try:
+            for name, text in files.items():
+                (path / name).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise SinkError(f"{path}: the example cannot be written: {error.strerror}") from error
+        if (path / "MLmodel").exists():
+            set_example_info(path, info)
+
+    def stored(self) -> tuple[dict[str, str], dict[str, str]]:
+        """MLmodel's entry of the example, and the texts of its files by name.
+
+        Raises:
+            SignatureError: no example is of that class.
+        """
         kind, content, _ = _stored(self.data)
         info = {"artifact_path": EXAMPLE, "serving_input_path": SERVING, "type": kind}
         if kind == "dataframe":
@@ -69,14 +85,7 @@ class InputExample:
         if self.params is not None:
             content = {"inputs": content, "params": _json(dict(self.params))}
             info["params"] = "true"
-        path = Path(folder)
-        try:
-            (path / EXAMPLE).write_text(_dumped(content), encoding="utf-8")
-            (path / SERVING).write_text(serving_payload(self), encoding="utf-8")
-        except OSError as error:
-            raise SinkError(f"{path}: the example cannot be written: {error.strerror}") from error
-        if (path / "MLmodel").exists():
-            set_example_info(path, info)
+        return info, {EXAMPLE: _dumped(content), SERVING: serving_payload(self)}
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> InputExample:

@@ -7,8 +7,6 @@ at random).
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import pickle
 import platform
@@ -27,6 +25,7 @@ import yaml
 
 from sparksig.errors import NotSupportedError, Problem, SignatureError, SinkError
 from sparksig.models.artifact import MLMODEL, Artifact
+from sparksig.models.examples import InputExample
 from sparksig.models.loading import load_model
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def save_model(
         path: the directory to make.
         model: the object. Where its `predict` has an argument `params`, MLflow passes them too.
         signature: what the model declares.
-        input_example: a pandas DataFrame or a numpy array, stored as MLflow stores it.
+        input_example: what the model was shown, or a tuple of it and params: see `InputExample`.
         pip_requirements: what the model needs; scikit-learn, cloudpickle, numpy and pandas as installed if None.
         overwrite: replace a model directory that is there. Anything else that is there is never replaced.
 
@@ -79,19 +78,20 @@ def save_model(
 
     Raises:
         SinkError: something is at the path, and may not be replaced.
-        SignatureError: the signature declares params that `predict` does not take.
-        NotSupportedError: the object or the example cannot be stored.
+        SignatureError: the signature declares params that `predict` does not take, or the example is none.
+        NotSupportedError: the object cannot be stored.
     """
     target = Path(path)
     _check_target(target, overwrite)
     takes_params = _check_model(model, signature)
+    example = None if input_example is None else InputExample.of(input_example)
     files = {
         "model.pkl": _pickled(model),
         **_environment(pip_requirements),
-        **(_example(input_example) if input_example is not None else {}),
+        **({name: text.encode() for name, text in example.stored()[1].items()} if example is not None else {}),
         **({f"code/{_PARAMS_LOADER}.py": _PARAMS_LOADER_SOURCE.encode()} if takes_params else {}),
     }
-    files[MLMODEL] = _mlmodel(files, signature, takes_params, input_example)
+    files[MLMODEL] = _mlmodel(files, signature, takes_params, example)
     _write(target, files)
     artifact = Artifact.read(target)
     assert artifact.digest  # of what was written now, whatever happens to the directory until somebody asks
@@ -195,37 +195,8 @@ def _pin(name: str) -> str:
         return name
 
 
-def _example(example: object) -> dict[str, bytes]:
-    """The example in MLflow's two forms: as data, and as the request a server would take."""
-    plain = _plain(example)
-    request = {"dataframe_split": plain} if isinstance(plain, dict) else {"inputs": plain}
-    return {
-        "input_example.json": json.dumps(plain).encode(),
-        "serving_input_example.json": json.dumps(request, indent=2).encode(),
-    }
-
-
-def _plain(example: object) -> Any:
-    """A DataFrame as {"columns", "data"}, an array as nested lists, with JSON's own types only."""
-    import numpy as np
-    import pandas as pd
-
-    if isinstance(example, pd.DataFrame):
-        rows = example.astype(object).where(example.notna(), None).to_numpy().tolist()
-        return {"columns": [_cell(name) for name in example.columns], "data": [[_cell(x) for x in row] for row in rows]}
-    if isinstance(example, np.ndarray) and example.dtype.kind in "biuf":
-        return example.tolist()
-    raise NotSupportedError(f"input examples of type {type(example).__name__} are not stored yet")
-
-
-def _cell(value: object) -> Any:
-    if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value)):
-        return value
-    raise NotSupportedError(f"input examples with values of type {type(value).__name__} are not stored yet")
-
-
 def _mlmodel(
-    files: Mapping[str, bytes], signature: ModelSignature | None, takes_params: bool, example: object
+    files: Mapping[str, bytes], signature: ModelSignature | None, takes_params: bool, example: InputExample | None
 ) -> bytes:
     pyfunc: dict[str, Any] = {
         "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
@@ -243,10 +214,7 @@ def _mlmodel(
         "model_size_bytes": sum(map(len, files.values())),
     }
     if example is not None:
-        frame = hasattr(example, "columns")
-        info = {"artifact_path": "input_example.json", "serving_input_path": "serving_input_example.json"}
-        kind = {"type": "dataframe", "pandas_orient": "split"} if frame else {"type": "ndarray", "format": "tf-serving"}
-        document["saved_input_example_info"] = {**info, **kind}
+        document["saved_input_example_info"] = example.stored()[0]
     if signature is not None:
         document["signature"] = signature.to_dict()
     return _yaml(document)

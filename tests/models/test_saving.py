@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from mlflow.models import Model
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sparksig.errors import NotSupportedError, SignatureError, SinkError
+from sparksig.models.examples import InputExample
 from sparksig.models.loading import load_model
 from sparksig.models.saving import save_model
 from sparksig.signature.model_signature import ModelSignature
@@ -98,6 +100,7 @@ def test_classes_of_a_script_and_of_its_modules_load_anywhere(tmp_path: Path) ->
 
 REPEATED = """
 import sys
+from mlflow.models import Model
 from sklearn.linear_model import LogisticRegression
 from sparksig.models.saving import save_model
 print(save_model(sys.argv[1], LogisticRegression().fit([[1.0], [2.0], [3.0]], [0, 1, 1])).digest)
@@ -159,10 +162,14 @@ def test_only_objects_that_predict_are_saved(model: object, tmp_path: Path) -> N
         save_model(tmp_path / "model", model)
 
 
-@pytest.mark.parametrize("example", [{"x": 1}, np.array(["a"]), pd.DataFrame({"x": [b"bytes"]})])
-def test_examples_that_are_not_stored_yet_are_said_by_name(example: object, tmp_path: Path) -> None:
-    with pytest.raises(NotSupportedError, match="input examples"):
-        save_model(tmp_path / "model", Threshold(), input_example=example)
+def test_an_example_of_any_kind_is_stored_with_its_params(tmp_path: Path) -> None:
+    for i, example in enumerate([{"x": 1}, np.array(["a"]), pd.DataFrame({"x": [0.5, None]}), ([1], {"limit": 3})]):
+        path = save_model(tmp_path / str(i), Threshold(), input_example=example).path
+        found = InputExample.load(path)
+        assert found.params == ({"limit": 3} if i == 3 else None)
+        assert Model.load(str(path)).load_input_example_params(str(path)) == found.params
+    with pytest.raises(SignatureError, match="no input example"):
+        save_model(tmp_path / "model", Threshold(), input_example=object())
 
 
 def test_the_environment_is_pinned_and_can_be_given(tmp_path: Path) -> None:
