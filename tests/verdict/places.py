@@ -115,7 +115,7 @@ CHANGED = ("checked", "widened", "array cast", "absent")
 
 
 def unfit_fields(spark: SparkSession) -> list[str]:
-    """Fields of what the verbs return that are not as defined: what is kept is the table's own field, with its metadata."""
+    """Fields of what the verbs return that are not as defined: what is kept is the table's own, metadata and all."""
     table = marked(spark)
     parts = split(table, MARKED, level="checked", keep=["id"])
     given = {field.name: field for field in table.schema.fields}
