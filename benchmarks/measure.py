@@ -13,24 +13,27 @@ from typing import Any
 
 Side = Callable[[], object]
 
+WARM_UP = 2
+"""Rounds after which the JVM has compiled what runs often."""
+
 
 def arguments(description: str) -> argparse.Namespace:
     """`--json FILE`, `--small` and `--rounds N`."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", metavar="FILE", help="write the numbers to FILE")
     parser.add_argument("--small", action="store_true", help="a size that takes seconds, to see that it runs")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     return parser.parse_args()
 
 
 def rounds(sides: Mapping[str, Side], count: int) -> dict[str, list[float]]:
-    """Seconds of each side in each round; one round before them is a warm-up and not counted."""
+    """Seconds of each side in each round; the rounds before them are a warm-up and not counted."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for number in range(count + 1):
+    for number in range(WARM_UP + count):
         for name, side in sides.items():
             start = time.perf_counter()
             side()
-            if number:
+            if number >= WARM_UP:
                 seconds[name].append(time.perf_counter() - start)
     return seconds
 

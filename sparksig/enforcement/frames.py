@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -330,8 +331,13 @@ def _project(rows: DataFrame, made: Plan, kept: Sequence[int]) -> DataFrame:
 
 
 def _select(rows: DataFrame, expressions: Sequence[str], names: Sequence[str]) -> DataFrame:
-    """Expressions under names, in one parser call; the struct folds away when the query is planned."""
-    return rows.selectExpr(sql.opened_by_name(expressions, names)).select("q.*")
+    """Expressions under names, in one Project; a name that text could misread is given after the text."""
+    if all(_PLAIN.fullmatch(name) for name in names):
+        return rows.selectExpr(*[f"{one} as `{name}`" for one, name in zip(expressions, names, strict=True)])
+    return rows.selectExpr(*expressions).toDF(*names)
+
+
+_PLAIN = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 
 
 def _observed(table: Table) -> Observed:

@@ -142,7 +142,7 @@ def test_every_cell_was_seen_with_every_value(compared: list[Any]) -> None:
 
 MUTANTS = {
     "a guard dropped": ("judgements", lambda real: lambda node, x: real(node, x)[1:]),
-    "a bound off by one": ("_number", lambda real: lambda value, source: real(value + (value > 0), source)),
+    "a bound off by one": ("number", lambda real: lambda value, source: real(value + (value > 0), source)),
     "not coalesced": ("_stays_finite", lambda real: lambda cast, x, y: f"nullif({real(cast, x, y)}, false)"),
 }
 

@@ -57,7 +57,7 @@ def _guard(guard: Guard, cast: Cast, x: str) -> str:
     y = cast_value(cast, x)
     match guard:
         case Between(low, high):
-            return _between(x, cast.source, low, high)
+            return between(x, cast.source, low, high)
         case NotNan():
             return f"not isnan({x})"
         case Integral():
@@ -84,13 +84,18 @@ def _guard(guard: Guard, cast: Cast, x: str) -> str:
             return f"{_shown(x, zone)} between {_FIRST} and {_LAST}"
 
 
-def _between(x: str, source: Source, low: int | None, high: int | None) -> str:
+def between(x: str, source: Source, low: int | None, high: int | None) -> str:
+    """That a value lies between two bounds of its own type; None is no bound, and one of the two is given."""
     if low is not None and high is not None:
-        return f"{x} between {_number(low, source)} and {_number(high, source)}"
-    return f"{x} >= {_number(low, source)}" if low is not None else f"{x} <= {_number(high or 0, source)}"
+        return f"{x} between {number(low, source)} and {number(high, source)}"
+    return f"{x} >= {number(low, source)}" if low is not None else f"{x} <= {number(high or 0, source)}"
 
 
-def _number(value: int, source: Source) -> str:
+WIDTHS = {"bigint": 64, "int": 32}
+"""The bits of the types whose bits Spark can shift without making another type of them."""
+
+
+def number(value: int, source: Source) -> str:
     """A literal of the source's own type: mixed types widen, and what they widen to depends on ANSI."""
     return f"{value}{'BD' if isinstance(source, Fixed) else source.suffix}"
 
@@ -118,15 +123,15 @@ def _survives(cast: Cast, x: str, y: str) -> str:
         return back
     double = f"try_cast({y} as double)"
     if cast.source.scale == 0:
-        return f"{_whole_number(double)} = {x}"
+        return f"{_wholenumber(double)} = {x}"
     if cast.source.high < 1 << ELEMENTS["float64"].digits:
         return back
     # from 2^53 on a double has no fraction, and its shortest text is another number
-    whole = f"sign({x} % 1) = 0D and {_whole_number(double)} = try_cast({x} as decimal(38,0))"
+    whole = f"sign({x} % 1) = 0D and {_wholenumber(double)} = try_cast({x} as decimal(38,0))"
     return f"if(abs({double}) >= 9007199254740992D, {whole}, {back})"
 
 
-def _whole_number(y: str) -> str:
+def _wholenumber(y: str) -> str:
     """A double without a fraction as a decimal of exactly its value; null beyond 38 digits.
 
     Not by a cast: Spark goes through the double's shortest text, which is another number from 2^53 on. The double is

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from sparksig.enforcement.sql.binary import entry_of_bytes
-from sparksig.enforcement.sql.guards import cast_value, fed_value, judgements, text
+from sparksig.enforcement.sql.guards import WIDTHS, between, cast_value, fed_value, judgements, number, text
 from sparksig.enforcement.steps import (
     ELEMENT,
     VALUE,
@@ -171,8 +171,7 @@ def clean(node: Node, x: str, depth: int) -> str | None:
         case AbsentNode():
             return None
         case ScalarNode(nulls=nulls):
-            total = not node.after and all(isinstance(g, Between | NotNan) for g in node.cast.guards)
-            return _nullable([condition for _, condition in judgements(node, x)], x, nulls, total)
+            return _nullable([condition for _, condition in judgements(node, x)], x, nulls, _is_total(node))
         case AnyNode(nulls=nulls):
             return _nullable([], x, nulls)
         case ArrayNode(element, nulls):
@@ -197,6 +196,31 @@ def clean(node: Node, x: str, depth: int) -> str | None:
             return _nullable([*(condition for _, condition in _run(node, x)), *entries_clean], x, nulls)
 
 
+def all_between(node: ScalarNode, names: Sequence[str]) -> str | None:
+    """The condition on columns that must all lie between the same bounds, never null; None where more is asked of them.
+
+    It is spelled without a branch for each column: a clean row runs through all of it.
+    """
+    match [*node.cast.guards, *node.after]:
+        case [Between(low, high)] if node.nan:
+            source = node.cast.source
+        case _:
+            return None
+    width = WIDTHS.get(carrier(source))
+    if width is not None and low is not None and high is not None and low == -high - 1 and high & (high + 1) == 0:
+        # a number's bits, its sign's folded onto it, are those of 0 to high; null where one of the columns is null
+        filled = [f"coalesce({x}, {number(0, source)})" if node.nulls else x for x in names]
+        folded = " | ".join(f"({x} ^ shiftright({x}, {width - 1}))" for x in filled)
+        return _sure(f"({folded}) <= {number(high, source)}")
+    together = ", ".join(names)
+    least = [] if low is None else [between(f"least({together})", source, low, None)]
+    greatest = [] if high is None else [between(f"greatest({together})", source, None, high)]
+    bounds = " and ".join([*least, *greatest])
+    if node.nulls:
+        return f"coalesce({bounds}, true)"  # both skip nulls, and are null where every column is
+    return f"({' and '.join(f'{x} is not null' for x in names)} and {bounds})"
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A place where something may be wrong: its path, its types, the codes, and the expression of the code found."""
@@ -205,6 +229,38 @@ class Found:
     types: Types
     codes: tuple[Code, ...]
     code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that may be wrong with a scalar: where, its code, and when; of several, the first is the one."""
+
+    path: str
+    types: Types
+    code: Code
+    condition: str
+
+
+def simple_faults(node: Node, x: str, path: str) -> list[Fault] | None:
+    """What may be wrong with a scalar of which no more is asked than bounds, in the order of judgement; else None."""
+    match node:
+        case AbsentNode():
+            return []
+        case ScalarNode(nulls=nulls) if _is_total(node):
+            missing = [] if nulls else [Fault(path, node.types, Code.NULL, f"{x} is null")]
+            return missing + [
+                Fault(path, node.types, code, f"not ({condition})") for code, condition in judgements(node, x)
+            ]
+    return None
+
+
+def _is_total(node: ScalarNode) -> bool:
+    """Whether the conditions on a value that is not null are never null."""
+    return not node.after and all(isinstance(guard, Between | NotNan) for guard in node.cast.guards)
+
+
+def _sure(condition: str) -> str:
+    return f"coalesce({condition}, false)"
 
 
 def codes(node: Node, x: str, path: str, depth: int) -> Iterator[Found]:
@@ -285,7 +341,7 @@ def _within(x: str, e: str, inner: Iterator[Found]) -> Iterator[Found]:
 def _case(x: str, nulls: bool, judged: Sequence[tuple[Code, str]]) -> tuple[tuple[Code, ...], str]:
     """The codes that a value may have, and the expression of the first guard that it fails."""
     whens = [f"when {x} is null then {'null' if nulls else _quoted(Code.NULL)}"]
-    whens += [f"when not coalesce({condition}, false) then '{code}'" for code, condition in judged]
+    whens += [f"when not {_sure(condition)} then '{code}'" for code, condition in judged]
     codes = (*(() if nulls else (Code.NULL,)), *(code for code, _ in judged))
     return codes, f"case {' '.join(whens)} end"
 
@@ -293,7 +349,7 @@ def _case(x: str, nulls: bool, judged: Sequence[tuple[Code, str]]) -> tuple[tupl
 def _nullable(conditions: Sequence[str], x: str, nulls: bool, total: bool = False) -> str | None:
     """The conditions on a value that may be null; `total` says that they are never null for a value that is not."""
     together = " and ".join(conditions)
-    good = (f"({together})" if total else f"coalesce({together}, false)") if conditions else None
+    good = (f"({together})" if total else _sure(together)) if conditions else None
     if nulls:
         return f"({x} is null or {good})" if good else None
     return f"({x} is not null and {good})" if good else f"{x} is not null"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import groupby
 
 from sparksig.enforcement.sql import nodes
 from sparksig.enforcement.sql.guards import text
@@ -32,6 +33,7 @@ from sparksig.signature.types import SparkMLVector
 VIOLATIONS_TYPE = "array<struct<path:string,code:string,expected:string,observed:string>>"
 """The type of the violations column, in Spark's DDL."""
 
+_FACT = "sparksig: a row breaks the signature: "
 _HINT = ". hint: validate() counts such rows, split() sets them apart"
 
 
@@ -84,10 +86,15 @@ def values(plan: Plan, flat: bool = False) -> list[str]:
 def accepted(plan: Plan) -> str | None:
     """The condition that a clean row satisfies, never null; None where no row can be dirty."""
     conditions = []
-    for group in _groups(plan, _MANY_CONDITIONS):
-        condition = nodes.clean(group[0].node, "x" if len(group) > 1 else _x(group[0]), 0)
-        if condition is not None:
-            conditions.append(condition if len(group) == 1 else f"forall({_array(group)}, x -> {condition})")
+    for group in _groups(plan, 2):
+        node, names = group[0].node, [_x(step) for step in group]
+        between = nodes.all_between(node, names) if len(names) > 1 and isinstance(node, ScalarNode) else None
+        if len(names) >= _MANY_CONDITIONS:
+            conditions.append(f"forall(array({', '.join(names)}), x -> {nodes.clean(node, 'x', 0)})")
+        elif between is not None:
+            conditions.append(between)
+        else:
+            conditions += [str(nodes.clean(node, x, 0)) for x in names]
     return " and ".join(conditions) if conditions else None
 
 
@@ -96,7 +103,7 @@ def violations(plan: Plan) -> str:
     condition = accepted(plan)
     if condition is None:
         return f"cast(null as {VIOLATIONS_TYPE})"
-    return f"case when {condition} then null else {_faults(plan)} end"
+    return f"case when {condition} then null else {_faults(plan, condition)} end"
 
 
 def assertion(plan: Plan) -> str | None:
@@ -108,10 +115,24 @@ def assertion(plan: Plan) -> str | None:
     condition = accepted(plan)
     if condition is None:
         return None
-    one = "concat(v.path, ': ', v.code, ' (declared ', v.expected, ', the table has ', v.observed, ')')"
-    every = f"array_join(transform({_faults(plan)}, v -> {one}), '; ')"
-    message = f"concat('sparksig: a row breaks the signature: ', {every}, '{_HINT}')"
-    return f"assert_true({condition} and spark_partition_id() >= 0, {message}) is null"
+    return f"assert_true({condition} and spark_partition_id() >= 0, {_message(plan, condition)}) is null"
+
+
+def _message(plan: Plan, condition: str) -> str:
+    """What the error of a dirty row says: every fault of the row."""
+    faults = _simple_faults(plan, condition)
+    if faults is None:
+        one = "concat(v.path, ': ', v.code, ' (declared ', v.expected, ', the table has ', v.observed, ')')"
+        every = f"array_join(transform({_faults(plan, condition)}, v -> {one}), '; ')"
+    else:
+        said = "{0.path}: {0.code} (declared {0.types.declared}, the table has {0.types.observed})"
+        places = [[(one.condition, text(said.format(one))) for one in at_place] for at_place in faults]
+        every = f"concat_ws('; ', {', '.join(map(_choice, places))})"
+    return f"concat('{_FACT}', {every}, '{_HINT}')"
+
+
+def _choice(whens: Sequence[tuple[str, str]]) -> str:
+    return f"case {' '.join(f'when {condition} then {value}' for condition, value in whens)} end"
 
 
 def statement(plan: Plan, source: str) -> str:
@@ -140,8 +161,14 @@ def statement(plan: Plan, source: str) -> str:
     return f"select q.*\nfrom (\n  select {rows}\n  from {table}{where}\n)"
 
 
-def _faults(plan: Plan) -> str:
-    """The violations of a dirty row, in the order of the plan."""
+def _faults(plan: Plan, condition: str) -> str:
+    """The violations of a dirty row, in the order of the plan; `condition` is what a clean one satisfies."""
+    simple = _simple_faults(plan, condition)
+    if simple is not None:
+        places = [[(one.condition, _literal(one)) for one in at_place] for at_place in simple]
+        none = f"cast(null as struct<{', '.join(f'{name}:string' for name in _FIELDS)}>)"
+        # each place has one violation at most: nothing is lost where what is there twice is dropped
+        return f"array_except(array({', '.join(map(_choice, places))}), array({none}))"
     singles: list[str] = []
     parts: list[str] = []
     order = {step.name: i for i, step in enumerate(plan.steps)}
@@ -156,8 +183,36 @@ def _faults(plan: Plan) -> str:
     real = f"filter({every}, v -> v.code is not null)"
     if len(parts) > 1:
         real = f"array_sort({real})"
-    fields = ", ".join(f"'{name}', v.{name}" for name in ("path", "code", "expected", "observed"))
+    fields = ", ".join(f"'{name}', v.{name}" for name in _FIELDS)
     return f"transform({real}, v -> named_struct({fields}))"
+
+
+def _simple_faults(plan: Plan, condition: str) -> list[list[nodes.Fault]] | None:
+    """The faults of each place, where one generated method can hold them all beside the row; None where it cannot.
+
+    Without a lambda one method reads, judges, casts and writes a row. Above 8,000 bytecodes it would not be compiled,
+    and run many times slower.
+    """
+    columns = _COLUMN * max(len(plan.columns), len(plan.steps))
+    if columns > _COMPILED:
+        return None
+    faults: list[nodes.Fault] = []
+    for step in plan.steps:
+        found = nodes.simple_faults(step.node, _x(step), step.name)
+        if found is None:
+            return None
+        faults += found
+    judged = sum(len(fault.condition) for fault in faults)
+    if columns + _CHARACTER * (len(condition) + judged) > _COMPILED:
+        return None
+    return [list(at_place) for _, at_place in groupby(faults, key=lambda fault: fault.path)]
+
+
+def _literal(fault: nodes.Fault) -> str:
+    said = (fault.path, fault.code, fault.types.declared, fault.types.observed)
+    return (
+        f"named_struct({', '.join(f'{text(name)}, {text(value)}' for name, value in zip(_FIELDS, said, strict=True))})"
+    )
 
 
 def _group_faults(group: Sequence[Step], order: Sequence[int]) -> str:
@@ -179,16 +234,21 @@ def _fault(order: str, path: str, code: str, types: Types) -> str:
 
 
 def _groups(plan: Plan, many: int) -> list[list[Step]]:
-    """Steps that are judged alike, together: hundreds of columns must not become hundreds of expressions to analyse."""
+    """Steps that are judged, those judged alike together: hundreds of columns must not be as many expressions."""
     alike: dict[object, list[Step]] = {}
     for i, step in enumerate(plan.steps):
-        lone = not isinstance(step.node, ScalarNode) or nodes.clean(step.node, "x", 0) is None
-        alike.setdefault(i if lone else step.node, []).append(step)
-    return [part for group in alike.values() for part in ([group] if len(group) >= many else [[s] for s in group])]
+        alike.setdefault(step.node if isinstance(step.node, ScalarNode) else i, []).append(step)
+    judged = [group for group in alike.values() if nodes.clean(group[0].node, _x(group[0]), 0) is not None]
+    return [part for group in judged for part in ([group] if len(group) >= many else [[s] for s in group])]
 
 
 _MANY_CONDITIONS, _MANY_FAULTS = 128, 2
 """From how many like columns on an array and a lambda cost less than an expression each, see `benchmarks.enforce`."""
+
+_COLUMN, _CHARACTER, _COMPILED = 90, 3.5, 7_900
+"""Bytecodes that reading, casting and writing a column takes, and a character of a condition; how many are compiled."""
+
+_FIELDS = ("path", "code", "expected", "observed")
 
 
 def _array(group: Sequence[Step]) -> str:
