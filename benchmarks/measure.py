@@ -17,13 +17,18 @@ WARM_UP = 2
 """Rounds after which the JVM has compiled what runs often."""
 
 
-def arguments(description: str) -> argparse.Namespace:
+def parser(description: str) -> argparse.ArgumentParser:
     """`--json FILE`, `--small` and `--rounds N`."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--json", metavar="FILE", help="write the numbers to FILE")
-    parser.add_argument("--small", action="store_true", help="a size that takes seconds, to see that it runs")
-    parser.add_argument("--rounds", type=int, default=7)
-    return parser.parse_args()
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--json", metavar="FILE", help="write the numbers to FILE")
+    made.add_argument("--small", action="store_true", help="a size that takes seconds, to see that it runs")
+    made.add_argument("--rounds", type=int, default=7)
+    return made
+
+
+def arguments(description: str) -> argparse.Namespace:
+    """The options of every benchmark, as given."""
+    return parser(description).parse_args()
 
 
 def rounds(sides: Mapping[str, Side], count: int) -> dict[str, list[float]]:

@@ -93,7 +93,7 @@ def score(
     texts, inputs = _shipped(made, kept)
     tagged = on_violation == "tag"
     if tagged:
-        texts.append(sql.violations(made))
+        texts.append(sql.violations(made, empty=True))
     fields = [df.schema.fields[i] for i in kept]
     _refuse_uncrossable(fields)
     bound = rows_of_batch(made, call.outputs)

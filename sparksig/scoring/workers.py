@@ -23,7 +23,7 @@ class BatchScorer:
         call: the model and its contract.
         inputs: where in the batch the model's columns are.
         kept: how many columns, from the first, pass through.
-        tagged: whether the last column holds violations, so that only rows without any are scored.
+        tagged: whether the last column holds violations, none for a clean row, so that only clean rows are scored.
         one: whether the outputs become one struct.
         bisects: whether rows at which the model raises are looked for and tagged.
         rows: how many rows go to the model at once, at most.
@@ -47,12 +47,14 @@ class BatchScorer:
                 yield self._scored(call, model, whole.slice(start, self.rows))
 
     def _scored(self, call: ModelCall, model: Model, batch: pa.RecordBatch) -> pa.RecordBatch:
-        clean = bits(batch.columns[-1].is_null()) if self.tagged else np.ones(batch.num_rows, bool)
+        clean = np.ones(batch.num_rows, bool)
+        if self.tagged:
+            clean = np.asarray(batch.columns[-1].value_lengths()) == 0
         predictions, raised = self._predictions(call, model, batch, clean)
         tail = []
         if self.tagged:
             at = dict(zip(np.flatnonzero(clean).tolist(), raised, strict=True)) if any(raised) else {}
-            tail = [_with_errors(batch.columns[-1], at)]
+            tail = [_with_errors(_null_where(clean, batch.columns[-1]), at)]
         if self.one:
             names = [f"f{i}" for i in range(len(predictions))]
             mask = pa.array(bits(tail[0].is_valid())) if tail else None
@@ -88,6 +90,13 @@ class BatchScorer:
         first, before = self._ask(call, model, [column.slice(0, half) for column in columns], half)
         second, after = self._ask(call, model, [column.slice(half) for column in columns], rows - half)
         return [pa.concat_arrays(parts) for parts in zip(first, second, strict=True)], before + after
+
+
+def _null_where(clean: Mask, violations: pa.Array) -> pa.Array:
+    """The violations of a batch with null for a clean row."""
+    if clean.all():
+        return pa.nulls(len(violations), violations.type)
+    return violations.take(pa.array(np.arange(len(clean)), mask=clean))
 
 
 def _with_errors(violations: pa.Array, raised: Mapping[int, str | None]) -> pa.Array:
