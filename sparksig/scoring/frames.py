@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
+
+import pyarrow as pa
 
 from sparksig.enforcement import sql
 from sparksig.enforcement.frames import opened, plan
@@ -14,7 +16,7 @@ from sparksig.enforcement.values import Feed
 from sparksig.errors import Code, NotSupportedError, PolicyError, Problem, SchemaError
 from sparksig.scoring.batches import BATCH_BYTES, Outputs, rows_of_batch
 from sparksig.scoring.calls import ModelCall
-from sparksig.scoring.workers import BatchScorer
+from sparksig.scoring.workers import ERROR, BatchScorer, CleanRows, ColumnScorer
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
 from sparksig.signature.types import AnyType, SparkMLVector
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
 
 OnViolation = Literal["tag", "fail", "drop"]
 OnModelError = Literal["fail", "quarantine"]
-
-_CANNOT_CROSS = ("interval",)  # calendar and year-month intervals have no form in the batches that Spark exchanges
 
 
 def score(
@@ -92,17 +92,20 @@ def score(
         rows = rows.where(condition)
     texts, inputs = _shipped(made, kept)
     tagged = on_violation == "tag"
-    if tagged:
-        texts.append(sql.violations(made, empty=True))
     fields = [df.schema.fields[i] for i in kept]
-    _refuse_uncrossable(fields)
+    aside = _stays_aside(fields, inputs)
+    if tagged:
+        texts.append(sql.violations(made, empty=not aside))
     bound = rows_of_batch(made, call.outputs)
     _warn_of_batches(df, bound)
+    work = CleanRows(call, on_model_error == "quarantine", bound)
     one = isinstance(output, str) and len(call.outputs.columns) > 1
-    work = BatchScorer(call, tuple(inputs), len(kept), tagged, one, on_model_error == "quarantine", bound)
-    result = _result_schema(fields, call, one, tagged)
     shipped = rows.selectExpr(*texts).toDF(*[f"c{i}" for i in range(len(texts))])
-    scored = shipped.mapInArrow(work, result)
+    if aside:
+        scored = _beside(shipped, work, inputs, len(kept), tagged, one)
+    else:
+        through = BatchScorer(work, tuple(inputs), len(kept), tagged, one)
+        scored = shipped.mapInArrow(through, _result_schema(fields, call, one, tagged))
     return _finished(scored, call, len(kept), one).toDF(*names)
 
 
@@ -235,11 +238,73 @@ def _warn_of_batches(df: DataFrame, bound: int) -> None:
         )
 
 
-def _refuse_uncrossable(fields: Sequence[StructField]) -> None:
+def _stays_aside(fields: Sequence[StructField], inputs: Sequence[int]) -> bool:
+    """Whether kept columns stay in the JVM, beside a UDF: some cannot cross, or it is not worth it.
+
+    Raises:
+        NotSupportedError: some cannot cross, and this Spark has no UDF on Arrow arrays; all of them are named.
+    """
+    from pyspark.sql import functions as F
+
     problems = [
         Problem(f.name, f"{f.dataType.simpleString()} cannot pass through a Python worker", hint="keep=[..] without it")
         for f in fields
-        if any(word in f.dataType.simpleString() for word in _CANNOT_CROSS)
+        if not _crosses(f.dataType)
     ]
-    if problems:
-        raise NotSupportedError("the table has columns that cannot stand beside a prediction yet", problems)
+    if not hasattr(F, "arrow_udf"):
+        if problems:
+            raise NotSupportedError("before Spark 4.1 columns that cannot cross cannot stand beside a score", problems)
+        return False
+    idle = [f for i, f in enumerate(fields) if i not in inputs]
+    return bool(problems) or len(idle) >= _MANY_IDLE
+
+
+_MANY_IDLE = 12
+"""From how many kept columns on, that the model does not read, joining rows to a UDF's results costs less than their
+way through Python and back, see `benchmarks.score`."""
+
+
+def _crosses(kind: DataType) -> bool:
+    """Whether a type has a form in the batches that Spark exchanges with Python."""
+    from pyspark.sql import types as T
+
+    match kind:
+        case T.ArrayType():
+            return _crosses(kind.elementType)
+        case T.MapType():
+            return _crosses(kind.keyType) and _crosses(kind.valueType)
+        case T.StructType():
+            return all(_crosses(field.dataType) for field in kind.fields)
+    return type(kind).__name__ not in _STAY
+
+
+_STAY = ("CalendarIntervalType", "YearMonthIntervalType")  # by name: not every Spark has both
+
+
+def _beside(
+    shipped: DataFrame, work: CleanRows, inputs: Sequence[int], kept: int, tagged: bool, one: bool
+) -> DataFrame:
+    """The kept columns, the outputs of a UDF beside them, and the violations, with what the model raised."""
+    from pyspark.sql import functions as F
+    from pyspark.sql import types as T
+
+    outputs = [T.StructField(f"f{i}", kind) for i, kind in enumerate(carriers(work.call.outputs))]
+    scorer = ColumnScorer(work)
+
+    def predict(batches: Iterator[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
+        return scorer(batches)
+
+    assert hasattr(F, "arrow_udf")
+    # not deterministic: a filter above must neither run the model twice nor run it on other rows
+    udf = F.arrow_udf(predict, T.StructType([*outputs, T.StructField(ERROR, T.StringType())])).asNondeterministic()
+    violations = F.col(shipped.columns[-1]) if tagged else F.lit(None)
+    columns = [F.col(f"c{i}") for i in range(kept)]
+    asked = udf(*[F.col(f"c{i}") for i in inputs], violations.isNull())
+    joined = shipped.select(*columns, asked.alias("r"), violations.alias("v"))
+    found = [F.col(f"r.f{i}") for i in range(len(outputs))]
+    if one:
+        found = [F.when(F.col("v").isNull() & F.col(f"r.{ERROR}").isNull(), F.struct(*found))]
+    raised = f"array(named_struct('path', '', 'code', '{Code.MODEL_ERROR}', 'expected', '', 'observed', r.{ERROR}))"
+    told = F.expr(f"case when r.{ERROR} is null then v else cast({raised} as {sql.VIOLATIONS_TYPE}) end")
+    every = [*columns, *found, *([told] if tagged else [])]
+    return joined.select(*[column.alias(f"c{i}") for i, column in enumerate(every)])

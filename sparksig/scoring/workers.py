@@ -1,4 +1,4 @@
-"""What `score` runs in a Python worker: batches in, batches with predictions out, poison rows found by halves."""
+"""What `score` runs in a Python worker: batches in, predictions out, poison rows found by halves."""
 
 from __future__ import annotations
 
@@ -14,47 +14,107 @@ from sparksig.errors import Code
 from sparksig.models.loading import Model
 from sparksig.scoring.calls import ModelCall
 
+ERROR = "error"
+"""The field, beside those of the outputs, that says what the model raised at a row."""
+
 
 @dataclass(frozen=True, slots=True)
-class BatchScorer:
-    """What runs in a Python worker: batches in, batches with predictions out.
+class CleanRows:
+    """The model on the clean rows of a batch: what happens inside a batch, however its columns have come.
 
     Attributes:
         call: the model and its contract.
-        inputs: where in the batch the model's columns are.
-        kept: how many columns, from the first, pass through.
-        tagged: whether the last column holds violations, none for a clean row, so that only clean rows are scored.
-        one: whether the outputs become one struct.
-        bisects: whether rows at which the model raises are looked for and tagged.
+        bisects: whether rows at which the model raises are looked for.
         rows: how many rows go to the model at once, at most.
     """
 
     call: ModelCall
+    bisects: bool
+    rows: int
+
+    def ready(self) -> tuple[CleanRows, Model]:
+        """The same with the params of this process's environment, and the model, loaded in it."""
+        here = CleanRows(self.call.here(), self.bisects, self.rows)
+        return here, here.call.load()
+
+    def cut(self, rows: int) -> Iterator[tuple[int, int]]:
+        """Where a batch of so many rows is cut for the model: offsets and lengths; one cut of an empty batch."""
+        for start in range(0, max(rows, 1), self.rows):
+            yield start, min(self.rows, rows - start)
+
+    def predictions(
+        self, model: Model, columns: Sequence[pa.Array], clean: Mask
+    ) -> tuple[list[pa.Array], dict[int, str]]:
+        """The outputs of all rows, null for the dirty ones, and at which rows the model raised what.
+
+        Args:
+            model: the model.
+            columns: what it reads.
+            clean: which rows it may see.
+        """
+        count = int(clean.sum())
+        if count == 0:
+            return self.call.outputs.nulls(len(clean)), {}
+        if count == len(clean):
+            found, raised = self._ask(model, columns, count)
+        else:
+            found, raised = self._ask(model, [column.filter(pa.array(clean)) for column in columns], count)
+            back = pa.array(np.cumsum(clean) - 1, mask=~clean)  # where each row's prediction is; null for a dirty row
+            found = [array.take(back) for array in found]
+        if not any(raised):
+            return found, {}
+        at = np.flatnonzero(clean).tolist()
+        return found, {row: name for row, name in zip(at, raised, strict=True) if name is not None}
+
+    def _ask(self, model: Model, columns: Sequence[pa.Array], rows: int) -> tuple[list[pa.Array], Sequence[str | None]]:
+        if not self.bisects:
+            return self.call.predict(model, columns, rows), ()
+        found = self.call.attempt(model, columns, rows)
+        if not isinstance(found, str):
+            return found, [None] * rows
+        if rows == 1:
+            return self.call.outputs.nulls(1), [found]
+        half = rows // 2
+        first, before = self._ask(model, [column.slice(0, half) for column in columns], half)
+        second, after = self._ask(model, [column.slice(half) for column in columns], rows - half)
+        return [pa.concat_arrays(parts) for parts in zip(first, second, strict=True)], [*before, *after]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchScorer:
+    """Batches in, batches with predictions out, for `mapInArrow`.
+
+    Attributes:
+        work: the model on clean rows.
+        inputs: where in the batch the model's columns are.
+        kept: how many columns, from the first, pass through.
+        tagged: whether the last column holds violations, none for a clean row, so that only clean rows are scored.
+        one: whether the outputs become one struct.
+    """
+
+    work: CleanRows
     inputs: tuple[int, ...]
     kept: int
     tagged: bool
     one: bool
-    bisects: bool
-    rows: int
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Score each batch; row order and row count stay."""
-        call, model = self.call, None  # loaded with the first batch: an empty partition needs none
+        work, model = self.work, None  # loaded with the first batch: an empty partition needs none
         for whole in batches:
             if model is None:
-                call, model = self.call.here(), self.call.load()
-            for start in range(0, max(whole.num_rows, 1), self.rows):
-                yield self._scored(call, model, whole.slice(start, self.rows))
+                work, model = self.work.ready()
+            for start, length in work.cut(whole.num_rows):
+                yield self._scored(work, model, whole.slice(start, length))
 
-    def _scored(self, call: ModelCall, model: Model, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def _scored(self, work: CleanRows, model: Model, batch: pa.RecordBatch) -> pa.RecordBatch:
         clean = np.ones(batch.num_rows, bool)
         if self.tagged:
             clean = np.asarray(batch.columns[-1].value_lengths()) == 0
-        predictions, raised = self._predictions(call, model, batch, clean)
+        predictions, raised = work.predictions(model, [batch.columns[i] for i in self.inputs], clean)
         tail = []
         if self.tagged:
-            at = dict(zip(np.flatnonzero(clean).tolist(), raised, strict=True)) if any(raised) else {}
-            tail = [_with_errors(_null_where(clean, batch.columns[-1]), at)]
+            tail = [_with_errors(_null_where(clean, batch.columns[-1]), raised)]
         if self.one:
             names = [f"f{i}" for i in range(len(predictions))]
             mask = pa.array(bits(tail[0].is_valid())) if tail else None
@@ -62,34 +122,32 @@ class BatchScorer:
         columns = [*batch.columns[: self.kept], *predictions, *tail]
         return pa.RecordBatch.from_arrays(columns, [f"c{i}" for i in range(len(columns))])
 
-    def _predictions(
-        self, call: ModelCall, model: Model, batch: pa.RecordBatch, clean: Mask
-    ) -> tuple[list[pa.Array], list[str | None]]:
-        """The predictions for all rows, null for dirty ones, and for each clean row what the model raised at it."""
-        columns = [batch.columns[i] for i in self.inputs]
-        count = int(clean.sum())
-        if count == 0:
-            return call.outputs.nulls(batch.num_rows), []
-        if count == batch.num_rows:
-            return self._ask(call, model, columns, count)
-        found, raised = self._ask(call, model, [column.filter(pa.array(clean)) for column in columns], count)
-        back = pa.array(np.cumsum(clean) - 1, mask=~clean)  # where each row's prediction is; null for a dirty row
-        return [array.take(back) for array in found], raised
 
-    def _ask(
-        self, call: ModelCall, model: Model, columns: Sequence[pa.Array], rows: int
-    ) -> tuple[list[pa.Array], list[str | None]]:
-        if not self.bisects:
-            return call.predict(model, columns, rows), [None] * rows
-        found = call.attempt(model, columns, rows)
-        if not isinstance(found, str):
-            return found, [None] * rows
-        if rows == 1:
-            return call.outputs.nulls(1), [found]
-        half = rows // 2
-        first, before = self._ask(call, model, [column.slice(0, half) for column in columns], half)
-        second, after = self._ask(call, model, [column.slice(half) for column in columns], rows - half)
-        return [pa.concat_arrays(parts) for parts in zip(first, second, strict=True)], before + after
+@dataclass(frozen=True, slots=True)
+class ColumnScorer:
+    """Columns in, a struct of predictions out, for a UDF beside columns that never leave the JVM.
+
+    Attributes:
+        work: the model on clean rows; behind its columns comes a boolean, that a row is clean.
+    """
+
+    work: CleanRows
+
+    def __call__(self, batches: Iterator[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
+        """Score each batch: fields `f0`, `f1`, .., and `error`, what the model raised at a row."""
+        work, model = self.work, None  # loaded with the first batch: an empty partition needs none
+        for columns in batches:
+            if model is None:
+                work, model = self.work.ready()
+            cuts = [[column.slice(start, length) for column in columns] for start, length in work.cut(len(columns[0]))]
+            yield pa.concat_arrays([self._scored(work, model, cut) for cut in cuts])
+
+    def _scored(self, work: CleanRows, model: Model, columns: Sequence[pa.Array]) -> pa.Array:
+        rows = len(columns[0])
+        predictions, raised = work.predictions(model, columns[:-1], bits(columns[-1]))
+        errors = pa.array([raised.get(i) for i in range(rows)] if raised else [None] * rows, pa.string())
+        names = [*(f"f{i}" for i in range(len(predictions))), ERROR]
+        return pa.StructArray.from_arrays([*predictions, errors], names)
 
 
 def _null_where(clean: Mask, violations: pa.Array) -> pa.Array:
@@ -99,15 +157,14 @@ def _null_where(clean: Mask, violations: pa.Array) -> pa.Array:
     return violations.take(pa.array(np.arange(len(clean)), mask=clean))
 
 
-def _with_errors(violations: pa.Array, raised: Mapping[int, str | None]) -> pa.Array:
+def _with_errors(violations: pa.Array, raised: Mapping[int, str]) -> pa.Array:
     """The violations of a batch, with the rows at which the model raised."""
-    poison = {row: name for row, name in raised.items() if name is not None}
-    if not poison:
+    if not raised:
         return violations
     more = pa.array(
-        [[{"path": "", "code": str(Code.MODEL_ERROR), "expected": "", "observed": n}] for n in poison.values()],
+        [[{"path": "", "code": str(Code.MODEL_ERROR), "expected": "", "observed": n}] for n in raised.values()],
         violations.type,
     )
     order = np.arange(len(violations))
-    order[list(poison)] = len(violations) + np.arange(len(poison))
+    order[list(raised)] = len(violations) + np.arange(len(raised))
     return pa.concat_arrays([violations, more]).take(pa.array(order))

@@ -12,7 +12,6 @@ import pytest
 from sparksig import (
     ColSpec,
     ModelSignature,
-    NotSupportedError,
     ParamError,
     ParamSchema,
     ParamSpec,
@@ -133,8 +132,6 @@ def test_what_cannot_be_scored_is_said_at_once(df: DataFrame) -> None:
         score(df, model, SIGNATURE, output="C")
     with pytest.raises(PolicyError, match="2 names"):
         score(df, model, SIGNATURE, output=["p", "q"])
-    with pytest.raises(NotSupportedError, match="interval"):
-        score(df.selectExpr("*", "interval '1' month as i"), model, SIGNATURE)
 
 
 def test_tensors_reach_the_model_with_their_dtype_and_shape(spark: SparkSession) -> None:
@@ -180,3 +177,70 @@ def test_the_udf_matches_by_name_and_lets_optional_columns_be_absent(df: DataFra
     predict = predict_udf(model, SIGNATURE)
     found = df.where("a < 3").select(predict(F.struct("t", "c", "b", "a")).alias("p"))
     assert [row["p"].p for row in found.collect()] == [2.0, 0.5]
+
+
+# ---- columns that stay in the JVM
+
+
+ASIDE = "interval '3' month as months", "make_interval(1, 2, 3) as i", "array(interval '1' month) as a_", "c as `k.2`"
+
+
+def test_columns_that_cannot_cross_stay_beside_the_model(df: DataFrame) -> None:
+    wide = df.selectExpr("*", *ASIDE)
+    found = score(wide, model, SIGNATURE, {"threshold": 1.5})
+    assert "MapInArrow" not in found._jdf.queryExecution().executedPlan().toString()
+    assert found.columns == [*wide.columns, "prediction", "_violations"]
+    assert found.dtypes == [*wide.dtypes, *score(df, model, SIGNATURE).dtypes[-2:]]
+    crossed = score(df, model, SIGNATURE, {"threshold": 1.5}).collect()
+    texts = found.selectExpr("*", "cast(months as string) m", "cast(i as string) n").drop("months", "i", "a_").collect()
+    assert [tuple(row)[:6] for row in texts] == [tuple(row)[:6] for row in crossed]
+    assert [(row.prediction, row["_violations"]) for row in texts] == [
+        (row.prediction, row["_violations"]) for row in crossed
+    ]
+    assert [(row.m, row.n) for row in texts] == [("INTERVAL '3' MONTH", "1 years 2 months 21 days")] * 4
+    assert texts[0]["k.2"] == "x"
+
+
+def test_beside_the_model_rows_are_dropped_or_fail_and_poison_is_found(df: DataFrame) -> None:
+    wide = df.selectExpr("*", *ASIDE)
+    dropped = score(wide, model, SIGNATURE, on_violation="drop", output=["p", "flag", "w"]).select("`k.1`", "p")
+    assert [tuple(row) for row in dropped.collect()] == [("k1", 2.0), ("k2", 0.5)]
+    with pytest.raises(Exception, match="a: NULL"):
+        score(wide, model, SIGNATURE, on_violation="fail").count()
+
+    def poisoned(batch: pd.DataFrame) -> Any:
+        if (batch.a == 2).any():
+            raise KeyError("canary")
+        return model(batch, {"threshold": 0})
+
+    rows = score(wide, poisoned, SIGNATURE, on_model_error="quarantine").drop("months", "i", "a_").collect()
+    assert [row.prediction is None for row in rows] == [False, True, True, True]
+    assert [tuple(v) for v in rows[1]["_violations"]] == [("", "MODEL_ERROR", "", "KeyError")]
+    assert [(v.path, v.code) for v in rows[2]["_violations"]] == [("a", "NULL")]
+
+
+def test_a_filter_above_runs_the_model_once_a_row(spark: SparkSession, tmp_path: Any) -> None:
+    table = spark.range(40).selectExpr("id", "interval '3' month as months").repartition(1)
+    signature = ModelSignature(Schema([ColSpec("long", "id")]), Schema([ColSpec("long", "n")]))
+    path = str(tmp_path / "seen")
+
+    def counted(batch: pd.DataFrame) -> Any:
+        with open(path, "a") as file:
+            file.write(f"{len(batch)}\n")
+        return batch.id
+
+    assert score(table, counted, signature).where("prediction > 10 and id < 30").count() == 19
+    with open(path) as file:
+        assert sum(map(int, file)) in (30, 40)
+
+
+def test_many_kept_columns_stay_in_the_jvm_and_change_nothing(df: DataFrame) -> None:
+    from sparksig.scoring import frames
+
+    wide = df.selectExpr("*", *[f"c as s{i}" for i in range(frames._MANY_IDLE)])
+    found = score(wide, model, SIGNATURE, {"threshold": 1.5})
+    assert "MapInArrow" not in found._jdf.queryExecution().executedPlan().toString()
+    assert [row.prediction for row in found.collect()] == [(2.0, True, "x"), (0.5, False, "y"), None, None]
+    few = score(wide, model, SIGNATURE, {"threshold": 1.5}, keep=["s0"])
+    assert "MapInArrow" in few._jdf.queryExecution().executedPlan().toString()
+    assert found.schema["prediction"] == few.schema["prediction"]
