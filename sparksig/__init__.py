@@ -50,6 +50,7 @@ if TYPE_CHECKING:  # a type checker reads imports, and `as` is how they are expo
     from sparksig.models.typed import validate_hint as validate_hint
     from sparksig.models.typed import validated as validated
     from sparksig.report.summary import Report as Report
+    from sparksig.scoring.calls import infer_output as infer_output
     from sparksig.scoring.frames import score as score
     from sparksig.scoring.payloads import payload_frame as payload_frame
     from sparksig.scoring.udf import predict_udf as predict_udf
@@ -102,6 +103,7 @@ _HOMES = {
     "sparksig.models.saving": "save_model",
     "sparksig.models.typed": "TypeFromExample validate_hint validated",
     "sparksig.sources.hints": "signature_from_hints",
+    "sparksig.scoring.calls": "infer_output",
     "sparksig.scoring.udf": "predict_udf",
     "sparksig.scoring.frames": "score",
     "sparksig.scoring.payloads": "payload_frame",

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
-from sparksig.enforcement.values import Feed
+from sparksig.enforcement.values import Feed, enforce_values
 from sparksig.enforcement.values.exact import reader
 from sparksig.errors import Code, ModelError, ParamError, Problem, SignatureError
 from sparksig.models.artifact import Artifact
@@ -25,8 +26,13 @@ from sparksig.signature.casts import find_cast
 from sparksig.signature.dtypes import ELEMENTS, Kind
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.params import ParamSchema, resolve_params
-from sparksig.signature.types import DataType
+from sparksig.signature.schema import ColSpec, Schema, TensorSpec
+from sparksig.signature.types import ColumnType, DataType
+from sparksig.sources.inference import infer_schema
 from sparksig.sources.mlmodel import load_signature
+
+Returns: TypeAlias = "Schema | ColSpec | TensorSpec | ColumnType | str"
+"""What declares outputs: a schema, one column of it, or a type, by MLflow's name where it has one."""
 
 _shipped: OrderedDict[str, Model] = OrderedDict()  # by digest, in a worker
 _lock = RLock()
@@ -91,6 +97,7 @@ class ModelCall:
         params: Mapping[str, Any] | None,
         trust: bool | str,
         param_from_env: Mapping[str, str] | None = None,
+        returns: Returns | None = None,
     ) -> ModelCall:
         """Resolve everything that can be resolved on the driver.
 
@@ -110,8 +117,8 @@ class ModelCall:
             model = Shipped.of(model)
         if signature is None:
             raise SignatureError("a model that is an object has no signature: give signature=")
-        if signature.outputs is None:
-            raise SignatureError("the signature declares no outputs: the type of the prediction column is not known")
+        signature = _returning(signature, returns)
+        assert signature.outputs is not None
         variables = _variables(signature.params, params or {}, param_from_env or {})
         resolved = resolve_params(signature.params, params)
         return cls(model, digest, signature, resolved, Outputs.of(signature.outputs), variables)
@@ -185,6 +192,67 @@ class ModelCall:
         except Exception as error:  # its class only, and outside the handler: a chained exception prints what it says
             return type(error).__name__
         return self.outputs.to_arrow(prediction, rows)
+
+
+def _returning(signature: ModelSignature, returns: Returns | None) -> ModelSignature:
+    """The signature with the outputs that `returns=` declares, where it declares none itself."""
+    if returns is None:
+        if signature.outputs is None:
+            fact = "the signature declares no outputs: the type of the prediction column is not known"
+            raise SignatureError(f"{fact}; give returns=, which infer_output(model, example) finds")
+        return signature
+    if signature.outputs is not None:
+        raise SignatureError("the signature declares outputs: returns= is for one that does not")
+    if not isinstance(returns, Schema):
+        returns = Schema([returns]) if isinstance(returns, ColSpec | TensorSpec) else Schema([ColSpec(returns)])
+    return ModelSignature(signature.inputs, returns, signature.params)
+
+
+def infer_output(
+    model: Any,
+    example: Any,
+    signature: ModelSignature | None = None,
+    params: Mapping[str, Any] | None = None,
+    *,
+    trust: bool | str = False,
+) -> Schema:
+    """What a model returns for an example, as a schema for `returns=`. The model is loaded and called here.
+
+    Args:
+        model: what `score` takes.
+        example: a few rows of what the model takes, in any form that `enforce_values` takes.
+        signature: the model's contract; a model directory brings its own.
+        params: params to override, by name.
+        trust: True, or the artifact's `sha256:..`, for artifacts that run code when loaded.
+
+    Raises:
+        ViolationError: the example breaks the signature.
+        SchemaError: it cannot fit.
+        ModelError: the model raises.
+        SignatureError: there is no signature, or nothing but Any can be declared for what the model returns.
+
+    >>> import pandas as pd
+    >>> from sparksig import ColSpec, ModelSignature, Schema
+    >>> signature = ModelSignature(Schema([ColSpec("double", "celsius")]))
+    >>> example = pd.DataFrame({"celsius": [20.0]})
+    >>> infer_output(lambda batch: {"fahrenheit": batch["celsius"] * 1.8 + 32}, example, signature)
+    ['fahrenheit': double (required)]
+    """
+    if signature is None and isinstance(model, str | Path):
+        signature = load_signature(model)
+    if signature is None or signature.inputs is None:
+        raise SignatureError("a model that is an object has no signature: give signature=")
+    resolved = resolve_params(signature.params, params)
+    batch = enforce_values(example, signature.inputs)
+    loaded = load_model(model, trust=trust)
+    try:
+        prediction = loaded.predict(batch, dict(resolved))
+    except Exception as error:  # its class only, and outside the handler: a chained exception prints what it says
+        raised = type(error).__name__
+    else:
+        columns = isinstance(prediction, Mapping) and any(isinstance(v, pd.Series) for v in prediction.values())
+        return infer_schema(pd.DataFrame(prediction) if columns else prediction)
+    raise ModelError(f"the model raised {raised} on the example")
 
 
 def _variables(schema: ParamSchema | None, given: Mapping[str, Any], variables: Mapping[str, str]) -> Mapping[str, str]:

@@ -15,7 +15,7 @@ from sparksig.enforcement.steps import Plan
 from sparksig.enforcement.values import Feed
 from sparksig.errors import Code, NotSupportedError, PolicyError, Problem, SchemaError
 from sparksig.scoring.batches import BATCH_BYTES, Outputs, rows_of_batch
-from sparksig.scoring.calls import ModelCall
+from sparksig.scoring.calls import ModelCall, Returns
 from sparksig.scoring.workers import ERROR, BatchScorer, CleanRows, ColumnScorer
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
@@ -41,6 +41,7 @@ def score(
     on_violation: OnViolation = "tag",
     on_model_error: OnModelError = "fail",
     param_from_env: Mapping[str, str] | None = None,
+    returns: Returns | None = None,
     trust: bool | str = False,
     policy: Policy | None = None,
     **options: Any,
@@ -61,6 +62,8 @@ def score(
             are scored, by a model whose prediction of a row does not depend on the rows beside it as without them.
         param_from_env: params to read from environment variables where the model runs, by name: their values are in
             no plan, no log and nothing that is shipped.
+        returns: the outputs, where the signature declares none: a schema, a column of it or a type, as `"double"`; see
+            `infer_output`.
         trust: True, or the artifact's `sha256:..`, for artifacts that run code when loaded.
         policy: the options of enforcement, or give them as keywords: see `Policy`.
         options: single options of `Policy`.
@@ -72,7 +75,7 @@ def score(
         SchemaError: the table cannot fit, or a name would stand twice in the result.
         TrustError: the artifact runs code when loaded and is not trusted.
         ParamError: given params do not fit.
-        SignatureError: the signature is missing or declares no outputs.
+        SignatureError: the signature is missing, or neither it nor `returns=` declares outputs.
         NotSupportedError: what is not built yet, by name.
     """
     if on_violation not in ("tag", "fail", "drop"):
@@ -81,7 +84,7 @@ def score(
         raise PolicyError(f"on_model_error={on_model_error!r} is no choice: use 'fail' or 'quarantine'")
     if on_model_error == "quarantine" and on_violation != "tag":
         raise PolicyError("on_model_error='quarantine' tags rows: it needs on_violation='tag'")
-    call = ModelCall.of(model, signature, params, trust, param_from_env)
+    call = ModelCall.of(model, signature, params, trust, param_from_env, returns)
     made = plan(df, call.signature, policy, **options).require_ok()
     call = call.on(Feed.of(made))
     kept = _kept(made, keep)

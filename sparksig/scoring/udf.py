@@ -15,7 +15,7 @@ from sparksig.enforcement.policy import Policy, resolve_policy
 from sparksig.enforcement.values import Feed, enforce_arrow
 from sparksig.errors import NotSupportedError, SchemaError
 from sparksig.models.loading import Model
-from sparksig.scoring.calls import ModelCall
+from sparksig.scoring.calls import ModelCall, Returns
 from sparksig.scoring.frames import carriers
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import Schema
@@ -32,6 +32,7 @@ def predict_udf(
     *,
     on_violation: str = "fail",
     param_from_env: Mapping[str, str] | None = None,
+    returns: Returns | None = None,
     trust: bool | str = False,
     policy: Policy | None = None,
     **options: Any,
@@ -48,6 +49,8 @@ def predict_udf(
         params: params to override, by name.
         on_violation: `"fail"` fails the query on a dirty row, `"null"` gives it a null prediction.
         param_from_env: params to read from environment variables where the model runs, by name.
+        returns: the outputs, where the signature declares none: a schema, a column of it or a type, as `"double"`; see
+            `infer_output`.
         trust: True, or the artifact's `sha256:..`, for artifacts that run code when loaded.
         policy: the options of enforcement, or give them as keywords: see `Policy`.
         options: single options of `Policy`.
@@ -60,7 +63,7 @@ def predict_udf(
         NotSupportedError: Spark is older than 4.1, which has the first UDFs on Arrow arrays; `score` works there.
         TrustError: the artifact runs code when loaded and is not trusted.
         ParamError: given params do not fit.
-        SignatureError: the signature is missing or declares no outputs.
+        SignatureError: the signature is missing, or neither it nor `returns=` declares outputs.
     """
     from pyspark.sql import functions as F
 
@@ -70,7 +73,7 @@ def predict_udf(
         raise NotSupportedError(
             "predict_udf needs Spark 4.1 or newer: older UDFs damage integers beside nulls; use score()"
         )
-    call = ModelCall.of(model, signature, params, trust, param_from_env)
+    call = ModelCall.of(model, signature, params, trust, param_from_env, returns)
     work = StructScorer(call, resolve_policy(policy, options), on_violation == "null")
 
     def predict(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:

@@ -11,6 +11,7 @@ import pytest
 
 from sparksig import (
     ColSpec,
+    ModelError,
     ModelSignature,
     ParamError,
     ParamSchema,
@@ -20,6 +21,7 @@ from sparksig import (
     SchemaError,
     SignatureError,
     TensorSpec,
+    infer_output,
     predict_udf,
     score,
 )
@@ -177,6 +179,34 @@ def test_the_udf_matches_by_name_and_lets_optional_columns_be_absent(df: DataFra
     predict = predict_udf(model, SIGNATURE)
     found = df.where("a < 3").select(predict(F.struct("t", "c", "b", "a")).alias("p"))
     assert [row["p"].p for row in found.collect()] == [2.0, 0.5]
+
+
+def test_outputs_are_declared_where_the_signature_declares_none(df: DataFrame) -> None:
+    inputs = ModelSignature(SIGNATURE.inputs, None, SIGNATURE.params)
+    example = pd.DataFrame({"a": [1], "b": [0.5], "c": ["x"], "t": pd.to_datetime(["2020-01-01"])})
+
+    def quarter(batch: pd.DataFrame) -> Any:
+        return (batch.b / 4).to_numpy()
+
+    def vectors(batch: pd.DataFrame) -> Any:
+        return np.repeat(batch.b.to_numpy(np.float32)[:, None], 2, axis=1)
+
+    assert infer_output(quarter, example, inputs) == Schema([TensorSpec(np.dtype("float64"), (-1,))])
+    found = infer_output(vectors, example, inputs)
+    assert found == Schema([TensorSpec(np.dtype("float32"), (-1, 2))])
+    dirty = {"on_violation": "drop"}
+    assert [row.prediction for row in score(df, quarter, inputs, returns="double", **dirty).collect()] == [0.5, 0.0625]
+    assert [row.prediction for row in score(df, vectors, inputs, returns=found, **dirty).collect()] == [
+        [2.0, 2.0],
+        [0.25, 0.25],
+    ]
+    assert predict_udf(quarter, inputs, returns=ColSpec("double")) is not None
+    with pytest.raises(SignatureError, match="returns= is for one that does not"):
+        score(df, quarter, SIGNATURE, returns="double")
+    with pytest.raises(SignatureError, match=r"infer_output\(model, example\)"):
+        score(df, quarter, inputs)
+    with pytest.raises(ModelError, match="raised ZeroDivisionError on the example"):
+        infer_output(lambda batch: 1 / 0, example, inputs)
 
 
 # ---- columns that stay in the JVM
