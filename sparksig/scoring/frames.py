@@ -53,7 +53,8 @@ def score(
         model: a model directory, an object with `predict`, or a callable `(batch, params)` or `(batch)`.
         signature: the model's contract; a model directory brings its own.
         params: params to override, by name.
-        output: the prediction column's name (several outputs make a struct), or one name for each output.
+        output: the prediction column's name (several outputs make a struct); a name with `*`, which stands for each
+            output's own name, or a list of names, for a column each.
         keep: the table's columns to keep; None keeps all.
         on_violation: `"tag"` keeps dirty rows, with `_violations` and null predictions; `"fail"` fails the query that
             reads one; `"drop"` leaves them out.
@@ -87,6 +88,8 @@ def score(
     call = ModelCall.of(model, signature, params, trust, param_from_env, returns)
     made = plan(df, call.signature, policy, **options).require_ok()
     call = call.on(Feed.of(made))
+    if isinstance(output, str) and "*" in output:
+        output = [output.replace("*", column.name) for column in call.outputs.columns]
     kept = _kept(made, keep)
     names = _result_names(made, kept, call, output, on_violation)
     rows = opened(df, made)

@@ -80,6 +80,18 @@ def test_rejected_rows_can_be_dropped_or_fail_the_query(df: DataFrame) -> None:
         score(df, model, SIGNATURE, on_violation="fail").count()
 
 
+def test_a_star_in_the_output_spreads_the_outputs(df: DataFrame) -> None:
+    assert score(df, model, SIGNATURE, output="m_*", keep=[]).columns == ["m_p", "m_flag", "m_w", "_violations"]
+    assert score(df, model, SIGNATURE, output="*", keep=["k.1"], on_violation="drop").columns == [
+        "k.1",
+        "p",
+        "flag",
+        "w",
+    ]
+    with pytest.raises(SchemaError, match="would stand twice"):
+        score(df.withColumnRenamed("k.1", "P"), model, SIGNATURE, output="*")
+
+
 def test_batches_without_a_clean_row_and_empty_partitions(df: DataFrame) -> None:
     def never(batch: pd.DataFrame) -> None:
         raise AssertionError

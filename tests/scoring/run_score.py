@@ -1,0 +1,116 @@
+"""Scores in a process of its own, on whatever Spark its arguments name, and prints one JSON line of what came out.
+
+Arguments: `--remote URL` or `--master URL`, then a folder that driver and executors share.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from sparksig import ColSpec, ModelSignature, ParamSchema, ParamSpec, Schema, predict_udf, score
+
+SIGNATURE = ModelSignature(
+    Schema([ColSpec("long", "id"), ColSpec("double", "x")]),
+    Schema([ColSpec("double", "p")]),
+    ParamSchema([ParamSpec("factor", "double", 2.0)]),
+)
+
+
+class Heavy:
+    """A model that is not small, and that notes each time it is unpickled and by whom."""
+
+    def __init__(self, seen: str) -> None:
+        self.weights, self.seen = np.ones(1_000_000), seen
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        with open(self.seen, "a") as file:
+            file.write(f"{os.getpid()}\n")
+
+    def predict(self, batch: pd.DataFrame, params: dict[str, Any]) -> Any:
+        return batch["x"] * params["factor"] * self.weights[0]
+
+
+def loads(seen: Path) -> tuple[int, int]:
+    """How often the model was loaded, and in how many processes."""
+    pids = seen.read_text().split()
+    return len(pids), len(set(pids))
+
+
+def answers(spark: SparkSession, folder: Path) -> dict[str, Any]:
+    table = spark.range(200).selectExpr("id", "if(id = 7, null, id / 2) as x", "id % 3 as rest").repartition(12)
+    seen = folder / "seen"
+    model = Heavy(str(seen))
+    found: dict[str, Any] = {"kind": type(table).__module__}
+    for _ in range(2):  # two jobs, many tasks
+        rows = score(table, model, SIGNATURE, {"factor": 3.0}).sort("id").collect()
+    found["loads"] = loads(seen)
+    found["sum"] = sum(row.prediction or 0 for row in rows)
+    found["dirty"] = [(row.id, [(v.path, v.code) for v in row["_violations"]]) for row in rows if row["_violations"]]
+    found["rest"] = [row.rest for row in rows] == [i % 3 for i in range(200)]
+    aside = score(table.selectExpr("*", "interval '1' month as m"), model, SIGNATURE).drop("m")
+    found["aside"] = sum(row.prediction or 0 for row in aside.collect())
+    udf = predict_udf(lambda batch: batch["x"] + 1, SIGNATURE, on_violation="null")
+    spark.udf.register("plus", udf)
+    table.createOrReplaceTempView("t")
+    found["udf"] = [row[0] for row in spark.sql("select sum(plus(struct(*))) from t").collect()]
+    found["udf in select"] = table.select(udf(F.struct("*")).alias("p")).agg(F.sum("p")).collect()[0][0]
+    found["stream"] = streamed(spark, folder, table)
+    return found
+
+
+def streamed(spark: SparkSession, folder: Path, table: Any) -> Any:
+    """A file stream, stopped after its first files and started again."""
+    source, sink = str(folder / "source"), str(folder / "sink")
+    for _ in range(2):
+        table.write.mode("append").parquet(source)
+        stream = spark.readStream.schema(table.schema).parquet(source)
+        scored = score(stream, lambda batch: batch["x"] + 1, SIGNATURE)
+        query = (
+            scored.writeStream.format("parquet")
+            .option("checkpointLocation", str(folder / "checkpoint"))
+            .trigger(availableNow=True)
+            .start(sink)
+        )
+        assert query.awaitTermination(300)
+    back = spark.read.parquet(sink)
+    return [back.count(), back.where("_violations is not null").count(), back.agg(F.sum("prediction")).collect()[0][0]]
+
+
+EXPECTED = {
+    "sum": 3.0 * (sum(range(200)) - 7) / 2,
+    "dirty": [[7, [["x", "NULL"]]]],
+    "rest": True,
+    "aside": 2.0 * (sum(range(200)) - 7) / 2,
+    "udf": [(sum(range(200)) - 7) / 2 + 199],
+    "udf in select": (sum(range(200)) - 7) / 2 + 199,
+    "stream": [400, 2, sum(range(200)) - 7 + 2 * 199],
+}
+
+
+def main() -> None:
+    how, url, folder = sys.argv[1:]
+    warnings.simplefilter("ignore")
+    builder = SparkSession.builder.config("spark.ui.enabled", "false") if how == "--master" else SparkSession.builder
+    if how == "--master":
+        builder = builder.master(url).config("spark.driver.host", "127.0.0.1").config("spark.executor.memory", "600m")
+    else:
+        builder = builder.remote(url)
+    spark = builder.config("spark.sql.shuffle.partitions", "4").getOrCreate()
+    found = answers(spark, Path(folder))
+    spark.stop()
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
