@@ -254,7 +254,7 @@ def _load_pyfunc(stored: Stored) -> tuple[Any, str]:
     data = str(files.file(str(block["data"])) if "data" in block else files.path)
     # MLflow's own contract of loader modules: the artifact names one, and it may be anybody's
     loader = importlib.import_module(str(block["loader_module"]))
-    config = block.get("model_config")
+    config = block.get("config")
     model = loader._load_pyfunc(data, config) if config else loader._load_pyfunc(data)
     method = str(block.get("predict_fn", "predict"))
     if stored.artifact.hint_from_example:
