@@ -364,23 +364,52 @@ def _predict_booster(model: Any, batch: Any, params: Mapping[str, Any]) -> Any:
     import xgboost
 
     if isinstance(batch, pd.DataFrame) and model.feature_names is not None:
-        matrix = xgboost.DMatrix(batch)
+        matrix = xgboost.DMatrix(_as_trained(model, batch), enable_categorical=True)
     else:  # without names on one side columns are taken by position
         matrix = xgboost.DMatrix(np.asarray(batch), feature_names=model.feature_names)
     return model.predict(matrix, **_accepted(model.predict, params))
 
 
 def _predict_xgboost(model: Any, batch: Any, params: Mapping[str, Any]) -> Any:
+    if isinstance(batch, pd.DataFrame):
+        batch = _as_trained(model.get_booster(), batch)
     return model.predict(batch, **_accepted(model.predict, params))
 
 
+def _as_trained(booster: Any, batch: pd.DataFrame) -> pd.DataFrame:
+    """The table with categories where the training had some, which XGBoost stores since 3.1.
+
+    Raises:
+        ValueError: a value was no category in the training.
+    """
+    if "c" not in (booster.feature_types or ()) or not hasattr(booster, "get_categories"):
+        return batch
+    trained = dict(booster.get_categories(export_to_arrow=True).to_arrow())
+    made = {}
+    for name in batch:
+        if (categories := trained.get(name)) is not None:
+            made[name] = batch[name].astype(pd.CategoricalDtype(categories.to_pandas()))
+            if (made[name].isna() & batch[name].notna()).any():
+                raise ValueError("a category that was not in the training")
+    return batch.assign(**{str(name): column for name, column in made.items()})
+
+
 def _predict_lightgbm(model: Any, batch: Any, params: Mapping[str, Any]) -> Any:
-    """LightGBM takes columns by position, whatever their names are: here they have to be those of the training."""
-    trained = model.feature_name() if hasattr(model, "feature_name") else model.feature_name_
-    if isinstance(batch, pd.DataFrame) and trained != [f"Column_{i}" for i in range(len(trained))]:
+    """LightGBM takes columns by position, whatever their names are: here they have to be those of the training.
+
+    Texts become categories, whose codes are those of the training; one that was not there is missing to LightGBM.
+    """
+    booster = getattr(model, "booster_", model)
+    trained = booster.feature_name()
+    if not isinstance(batch, pd.DataFrame):
+        return model.predict(batch)
+    if trained != [f"Column_{i}" for i in range(len(trained))]:
         names = [str(name).replace(" ", "_") for name in batch]  # as LightGBM stores them
         if names != [name.replace(" ", "_") for name in trained]:
             raise ValueError("feature names mismatch")
+    if booster.pandas_categorical:
+        texts = [name for name in batch if not pd.api.types.is_numeric_dtype(batch[name])]
+        batch = batch.astype(dict.fromkeys(texts, "category"))
     return model.predict(batch)
 
 

@@ -208,7 +208,34 @@ def test_params_of_xgboost_are_arguments_of_its_predict(booster: bool) -> None:
     assert not np.array_equal(plain, margins)
 
 
-@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+CATEGORIES = pd.DataFrame({"c": pd.Categorical(list("abca") * 10), "x": np.arange(40.0)})
+
+
+def boosted() -> list[Any]:
+    """Models that learnt a category, and only it."""
+    label = (CATEGORIES["c"] == "b").astype(int)
+    trees = xgboost.XGBRegressor(n_estimators=3, enable_categorical=True).fit(CATEGORIES, label)
+    few = {"min_child_samples": 1, "min_data_per_group": 1, "cat_smooth": 0, "verbose": -1}
+    leaves = lightgbm.LGBMRegressor(n_estimators=3, **few).fit(CATEGORIES, label)
+    return [trees, trees.get_booster(), leaves, leaves.booster_]
+
+
+def test_texts_are_the_categories_of_the_training_whatever_is_in_a_batch() -> None:
+    texts = CATEGORIES.assign(c=CATEGORIES["c"].astype(object))
+    for given in boosted():
+        model = load_model(given)
+        whole = np.asarray(model.predict(texts, None))
+        assert (whole[texts["c"] == "b"] > whole[texts["c"] != "b"].max()).all()
+        for part in (texts[texts["c"] == "b"], texts[3:4]):
+            np.testing.assert_array_equal(model.predict(part, None), whole[part.index])
+        if not isinstance(given, xgboost.Booster):
+            np.testing.assert_array_equal(whole, given.predict(CATEGORIES))
+        assert len(model.predict(texts.assign(c=None)[:2], None)) == 2
+        if "xgboost" in type(given).__module__:
+            with pytest.raises(ValueError, match="a category that was not in the training"):
+                model.predict(texts.assign(c="z"), None)
+
+
 def test_without_names_on_one_side_columns_are_taken_by_position() -> None:
     array = FRAME.to_numpy(float)
     table = pd.DataFrame(array)
