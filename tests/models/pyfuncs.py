@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,17 @@ class WithArtifact(PythonModel):  # type: ignore[misc]
         offset = float(Path(context.artifacts["offset"]).read_text())
         assert offset == self.first
         return model_input["x"] + offset * context.model_config["scale"]
+
+
+class Counting(PythonModel):  # type: ignore[misc]
+    """Tells in a file which process loads it."""
+
+    def load_context(self, context: Any) -> None:
+        with open(context.model_config["loads"], "a") as file:
+            file.write(f"{os.getpid()}\n")
+
+    def predict(self, context, model_input):
+        return model_input["x"]
 
 
 class Tensors(PythonModel):  # type: ignore[misc]

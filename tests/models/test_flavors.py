@@ -21,6 +21,7 @@ from sklearn.linear_model import LogisticRegression
 
 from sparksig.errors import ModelLoadError, TrustError
 from sparksig.models.artifact import Artifact
+from sparksig.models.flavors import FLAVORS
 from sparksig.models.loading import load_model, require_trust
 from tests.models.estimators import Threshold
 
@@ -92,6 +93,12 @@ TRUSTED: dict[str, tuple[Callable[[], Any], Writer]] = {
         ),
     ),
 }  # fmt: skip
+
+
+def test_the_readme_tells_the_flavours_in_their_order() -> None:
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    table = readme[readme.index("| flavour |") : readme.index("Whatever runs code")]
+    assert re.findall(r"^\| (\w+) \|", table, re.MULTILINE) == ["flavour", *FLAVORS]
 
 
 def saved(made: tuple[Callable[[], Any], Writer], path: Path) -> Path:

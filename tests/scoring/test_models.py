@@ -317,6 +317,16 @@ def test_type_hints(spark: SparkSession, tmp_path: Path) -> None:
     assert predictions(score(rows, by_example, trust=True)) == ["1a"]
 
 
+def test_an_artifact_is_loaded_once_a_worker_process(spark: SparkSession, tmp_path: Path) -> None:
+    path = pyfuncs.save(pyfuncs.Counting(), tmp_path / "model", model_config={"loads": str(tmp_path / "loads")},
+                        signature=as_mlflow(signature(X, "double")))  # fmt: skip
+    scored = score(spark.range(100).selectExpr("double(id) as x").repartition(10), path, trust=True)
+    assert scored.count() == 100 and scored.where("prediction = x").count() == 100
+    loads = (tmp_path / "loads").read_text().split()
+    assert len(loads) == len(set(loads)), "once a process, over twenty tasks and two jobs"
+    assert 1 <= len(loads) <= spark.sparkContext.defaultParallelism
+
+
 # ---- what is refused, and when
 
 
