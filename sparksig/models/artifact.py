@@ -176,10 +176,16 @@ class PrivateCopy:
             ModelLoadError: it is something else by now, or cannot be copied.
         """
         _remove_left_behind()
-        folder = Path(tempfile.mkdtemp(prefix=_COPIES))
-        weakref.finalize(self, _remove, folder, _locked(folder), os.getpid())
-        self.path = folder / "model"
-        self.path.mkdir()
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=_COPIES))
+            weakref.finalize(self, _remove, folder, _locked(folder), os.getpid())
+            self.path = folder / "model"
+            self.path.mkdir()
+        except OSError as error:
+            fact, hint = type(error).__name__, "TMPDIR names another place"
+            raise ModelLoadError(
+                "the model cannot be copied", [Problem("temporary folder", fact, hint=hint)]
+            ) from error
         if artifact.copy(self.path) != digest:
             raise ModelLoadError(
                 "the model changed while it was read", [Problem(str(artifact.path), "its digest changed")]

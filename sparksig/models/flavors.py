@@ -381,9 +381,12 @@ def _as_trained(booster: Any, batch: pd.DataFrame) -> pd.DataFrame:
 
     Raises:
         ValueError: a value was no category in the training.
+        NotImplementedError: an older XGBoost, which would take a batch's own codes for those of the training.
     """
-    if "c" not in (booster.feature_types or ()) or not hasattr(booster, "get_categories"):
+    if "c" not in (booster.feature_types or ()):
         return batch
+    if not hasattr(booster, "get_categories"):
+        raise NotImplementedError("XGBoost stores categories since 3.1")
     trained = dict(booster.get_categories(export_to_arrow=True).to_arrow())
     made = {}
     for name in batch:

@@ -90,6 +90,12 @@ def _is_kept(found: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> bool:
     return False
 
 
+def _threads(text: str) -> int:
+    """OpenMP's number of threads, of a list of them the first; 0, onnxruntime's own choice, where none is told."""
+    first = text.partition(",")[0].strip()
+    return int(first) if first.isdecimal() else 0
+
+
 @dataclass(frozen=True, slots=True)
 class OnnxModel:
     """A session, and what goes in and comes out.
@@ -117,7 +123,7 @@ class OnnxModel:
 
         set_up = onnxruntime.SessionOptions()
         set_up.log_severity_level = 4
-        set_up.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
+        set_up.intra_op_num_threads = _threads(os.environ.get("OMP_NUM_THREADS", ""))
         for name in _THREADS:
             if (threads := (options or {}).get(name)) is not None:
                 setattr(set_up, name, int(threads))
@@ -143,8 +149,7 @@ class OnnxModel:
 
     def _feeds(self, batch: Any) -> dict[str, Any]:
         first, *others = self.inputs
-        named = isinstance(batch, Mapping | pd.DataFrame) and all(node.name in batch for node in self.inputs)
-        if named:
+        if isinstance(batch, Mapping | pd.DataFrame) and set(batch) == {node.name for node in self.inputs}:
             return {node.name: node.tensor(batch[node.name]) for node in self.inputs}
         if others or isinstance(batch, Mapping):
             raise ValueError("the inputs of the graph are not those of the signature")

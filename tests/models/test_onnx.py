@@ -23,6 +23,7 @@ from sparksig.errors import ModelLoadError, NotSupportedError, TrustError
 from sparksig.models.artifact import Artifact
 from sparksig.models.flavors import graph_signature
 from sparksig.models.loading import load_model
+from sparksig.models.onnx import OnnxModel
 from tests.models.graphs import WEIGHTS, dense, graph, save, two
 
 with warnings.catch_warnings():
@@ -59,12 +60,11 @@ def test_a_file_needs_no_trust_and_its_digest_is_that_of_its_bytes(tmp_path: Pat
 def test_tensors_go_in_and_out_by_name(tmp_path: Path) -> None:
     model = load_model(save(two(), tmp_path / "model.onnx"))
     a, b = np.array([[1.0, 2.0], [0.5, -0.5]]), np.array([2**53 + 1, -1])
-    for batch in ({"b": b, "a": a}, {"a": a, "b": b, "more": b}):
-        found = model.predict(batch, None)
-        assert list(found) == ["sum", "twice"]
-        np.testing.assert_array_equal(found["sum"], [3.0, 0.0], strict=True)
-        np.testing.assert_array_equal(found["twice"], [2**54 + 2, -2], strict=True)
-    for wrong in ({"a": a}, a, pd.DataFrame({"a": [1.0]})):
+    found = model.predict({"b": b, "a": a}, None)
+    assert list(found) == ["sum", "twice"]
+    np.testing.assert_array_equal(found["sum"], [3.0, 0.0], strict=True)
+    np.testing.assert_array_equal(found["twice"], [2**54 + 2, -2], strict=True)
+    for wrong in ({"a": a}, {"a": a, "b": b, "more": b}, a, pd.DataFrame({"a": [1.0]})):
         with pytest.raises(ValueError, match="not those of the signature"):
             model.predict(wrong, None)
 
@@ -73,6 +73,8 @@ def test_columns_are_the_inputs_by_name_or_together_the_one_input(tmp_path: Path
     together = load_model(save(dense(), tmp_path / "model.onnx"))
     frame = pd.DataFrame(ROWS.astype("float64"), columns=[f"c{i}" for i in range(64)])
     np.testing.assert_array_equal(together.predict(frame, None), ROWS @ WEIGHTS)
+    # a column that is called like the input is one of many
+    np.testing.assert_array_equal(together.predict(frame.rename(columns={"c5": "x"}), None), ROWS @ WEIGHTS)
     arrays = pd.DataFrame({"x": list(ROWS)})
     np.testing.assert_array_equal(together.predict(arrays, None), ROWS @ WEIGHTS)
     apart = load_model(save(two(), tmp_path / "two.onnx"))
@@ -157,6 +159,17 @@ def test_what_a_model_would_have_loaded_at_run_time_is_not_its_choice(tmp_path: 
     options = {"intra_op_num_threads": 1, "extra_session_config": {"session.no_such_thing": "1"}}
     path = write(dense(), tmp_path / "model", onnx_execution_providers=providers, onnx_session_options=options)
     assert load_model(path).predict(ROWS, None).shape == (5, 8)
+
+
+@pytest.mark.parametrize(("text", "threads"), [("2", 2), ("3,2", 3), ("", 0), ("many", 0)])
+def test_threads_are_those_that_spark_gives_a_task(
+    text: str, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", text)
+    made = OnnxModel.load(save(dense(), tmp_path / "model.onnx"))
+    assert made.session.get_session_options().intra_op_num_threads == threads
+    made = OnnxModel.load(tmp_path / "model.onnx", {"intra_op_num_threads": 1})
+    assert made.session.get_session_options().intra_op_num_threads == 1
 
 
 def test_garbage_and_missing_files(tmp_path: Path) -> None:
