@@ -323,8 +323,8 @@ def test_an_artifact_is_loaded_once_a_worker_process(spark: SparkSession, tmp_pa
     scored = score(spark.range(100).selectExpr("double(id) as x").repartition(10), path, trust=True)
     assert scored.count() == 100 and scored.where("prediction = x").count() == 100
     loads = (tmp_path / "loads").read_text().split()
-    assert len(loads) == len(set(loads)), "once a process, over twenty tasks and two jobs"
-    assert 1 <= len(loads) <= spark.sparkContext.defaultParallelism
+    assert len(loads) == len(set(loads)), "once a process"
+    assert 1 <= len(loads) < 20, "twenty tasks in two jobs"
 
 
 # ---- what is refused, and when
