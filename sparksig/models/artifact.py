@@ -1,49 +1,61 @@
-"""An MLmodel directory as data: what it says, and a digest of what it is. Nothing in it is run.
+"""An MLmodel directory or an ONNX file as data: what it says, and a digest of what it is. Nothing in it is run.
 
 The digest is what a user vouches for. It covers the name and the content of every file, so that a model that was
-trusted once is trusted for as long as nothing in its directory changes.
+trusted once is trusted for as long as nothing in its directory changes. An ONNX file's digest is that of its bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import stat
-from collections.abc import Collection, Iterator, Mapping
+import sys
+import tempfile
+import weakref
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
 from sparksig.errors import ModelLoadError, NotSupportedError, Problem
 
+if sys.platform != "win32":
+    import fcntl
+
 MLMODEL = "MLmodel"
 _CHUNK = 1 << 20
+_COPIES = "sparksig-model-"
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A model directory, as its MLmodel file describes it.
+    """A model directory, as its MLmodel file describes it, or an ONNX file, which is one flavour without a signature.
 
     Attributes:
-        path: the directory.
+        path: the directory, or the ONNX file.
         flavors: what the file says of each flavour, by name.
         signature: the signature's block, not parsed; None if there is none.
         mlflow_version: the MLflow that wrote it, None if another wrote it.
-        text: the MLmodel file itself.
+        hint_from_example: whether the model takes its inputs in the container of the example that is stored with it.
+        text: the MLmodel file itself, empty for an ONNX file.
     """
 
     path: Path
     flavors: Mapping[str, Mapping[str, Any]]
     signature: Mapping[str, Any] | None = None
     mlflow_version: str | None = None
+    hint_from_example: bool = False
     text: bytes = field(default=b"", repr=False)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Artifact:
-        """Read the MLmodel file of a directory, or the file itself.
+        """Read the MLmodel file of a directory, or the file itself; of an ONNX file only where it is.
 
         Raises:
             ModelLoadError: there is none, or it is not what MLflow writes.
@@ -52,6 +64,8 @@ class Artifact:
         if (scheme := _scheme(os.fspath(path))) is not None:
             raise NotSupportedError(f"models behind {scheme} URIs are not read yet; give a local directory")
         root = Path(path)
+        if root.suffix == ".onnx" and not root.is_dir():
+            return cls._of_onnx(root)
         root = root.parent if root.name == MLMODEL and not root.is_dir() else root
         try:
             text = (root / MLMODEL).read_bytes()
@@ -66,8 +80,15 @@ class Artifact:
             flavors=document["flavors"],
             signature=signature if isinstance(signature, dict) else None,
             mlflow_version=None if version is None else str(version),
+            hint_from_example=document.get("type_hint_from_example") is True,
             text=text,
         )
+
+    @classmethod
+    def _of_onnx(cls, file: Path) -> Artifact:
+        if not file.is_file():
+            raise ModelLoadError("there is no model", [Problem(str(file), "there is no such file")])
+        return cls(file.resolve(), {"onnx": {"data": file.resolve().name}})
 
     @cached_property
     def digest(self) -> str:
@@ -97,24 +118,127 @@ class Artifact:
         """
         digest = hashlib.sha256()
         kept: dict[str, bytes] = {}
-        for name in sorted(_files(self.path), key=os.fsencode):
-            with _open(self.path / name) as handle:
-                size, chunks = os.fstat(handle.fileno()).st_size, []
-                # lengths before names and contents: no two directories make the same stream of bytes
-                digest.update(f"{len(os.fsencode(name))} {size} ".encode() + os.fsencode(name))
-                read = 0
-                while chunk := handle.read(_CHUNK):
-                    digest.update(chunk)
-                    read += len(chunk)
-                    if name in names or name == MLMODEL:
-                        chunks.append(chunk)
-            if read != size:
-                raise ModelLoadError("the model changed while it was read", [Problem(name, "its size changed")])
+        for name, chunks in self._read(digest.update):
             if name in names or name == MLMODEL:
                 kept[name] = b"".join(chunks)
-        if kept.get(MLMODEL) != self.text:
-            raise ModelLoadError("the model changed while it was read", [Problem(MLMODEL, "is another file by now")])
+            deque(chunks, maxlen=0)
+        self._check_text(kept.get(MLMODEL, b""))
         return f"sha256:{digest.hexdigest()}", {name: kept[name] for name in names if name in kept}
+
+    def copy(self, folder: Path) -> str:
+        """Copy all files into a folder, and return the digest of what was copied.
+
+        Raises:
+            ModelLoadError: something in the directory is no plain file, or changed, or cannot be copied.
+        """
+        digest = hashlib.sha256()
+        try:
+            for name, chunks in self._read(digest.update):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                with open(folder / name, "xb") as copy:
+                    copy.writelines(chunks)
+        except OSError as error:
+            raise ModelLoadError("the model cannot be copied", [Problem(str(folder), type(error).__name__)]) from error
+        self._check_text((folder / MLMODEL).read_bytes() if self.text else b"")
+        return f"sha256:{digest.hexdigest()}"
+
+    def _read(self, update: Callable[[bytes], object]) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """Each file's name and content, which have to be consumed in this order; all of it goes to the digest."""
+        if not self.text:
+            yield self.path.name, _chunks(self.path, self.path.name, update, head=False)
+            return
+        for name in sorted(_files(self.path), key=os.fsencode):
+            yield name, _chunks(self.path / name, name, update, head=True)
+
+    def _check_text(self, text: bytes) -> None:
+        if text != self.text:
+            raise ModelLoadError("the model changed while it was read", [Problem(MLMODEL, "is another file by now")])
+
+
+class PrivateCopy:
+    """The verified files of an artifact, for loaders that read files by themselves.
+
+    They lie in a directory that only this user can change, and are removed with the last model that needs them. A
+    process that is killed, as Spark's Python workers are, leaves its copy behind, and the next copy removes it.
+
+    Attributes:
+        path: the copied directory.
+    """
+
+    def __init__(self, artifact: Artifact, digest: str) -> None:
+        """Copy an artifact.
+
+        Args:
+            artifact: what to copy.
+            digest: what must have been copied.
+
+        Raises:
+            ModelLoadError: it is something else by now, or cannot be copied.
+        """
+        _remove_left_behind()
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=_COPIES))
+            weakref.finalize(self, _remove, folder, _locked(folder), os.getpid())
+            self.path = folder / "model"
+            self.path.mkdir()
+        except OSError as error:
+            fact, hint = type(error).__name__, "TMPDIR names another place"
+            raise ModelLoadError(
+                "the model cannot be copied", [Problem("temporary folder", fact, hint=hint)]
+            ) from error
+        if artifact.copy(self.path) != digest:
+            raise ModelLoadError(
+                "the model changed while it was read", [Problem(str(artifact.path), "its digest changed")]
+            )
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("files do not travel with a model that is pickled")
+
+    def file(self, name: str) -> Path:
+        """The path of a file or folder of the artifact.
+
+        Raises:
+            ModelLoadError: there is none of that name in the artifact; what lies outside is in no digest.
+        """
+        path = (self.path / name).resolve()
+        if not path.exists() or not path.is_relative_to(self.path.resolve()):
+            raise ModelLoadError("the model is not complete", [Problem(name, "named by MLmodel, but not there")])
+        return path
+
+
+def _locked(folder: Path) -> int | None:
+    """A lock that says that somebody lives who needs the folder; the system opens it when the process ends."""
+    if sys.platform == "win32":
+        return None
+    lock = os.open(folder / "unlocked", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    (folder / "unlocked").rename(folder / "lock")  # so that nobody ever sees a lock that is open
+    return lock
+
+
+def _remove(folder: Path, lock: int | None, pid: int) -> None:
+    if os.getpid() != pid:
+        return  # a process that was forked since: the files are its parent's
+    shutil.rmtree(folder, ignore_errors=True)
+    if lock is not None:
+        os.close(lock)
+
+
+def _remove_left_behind() -> None:
+    """Remove this user's copies whose processes are gone."""
+    if sys.platform == "win32":
+        return
+    for folder in Path(tempfile.gettempdir()).glob(f"{_COPIES}*"):
+        with suppress(OSError):
+            about = folder.lstat()
+            if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
+                continue
+            lock = os.open(folder / "lock", os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)
 
 
 def _scheme(path: str) -> str | None:
@@ -124,7 +248,7 @@ def _scheme(path: str) -> str | None:
     ('models:/', None, None)
     """
     head, colon, tail = path.partition(":")
-    return f"{head}:/" if colon and len(head) > 1 and head.isalnum() and tail.startswith("/") else None
+    return f"{head}:/" if colon and len(head) > 1 and head.replace("-", "").isalnum() and tail.startswith("/") else None
 
 
 def _document(text: bytes, root: Path) -> dict[str, Any]:
@@ -163,6 +287,20 @@ def _files(root: Path) -> Iterator[str]:
     if problems:
         raise ModelLoadError(f"{root} holds what is no plain file", problems)
     yield from names
+
+
+def _chunks(path: Path, name: str, update: Callable[[bytes], object], head: bool) -> Iterator[bytes]:
+    """A file in pieces, each of which goes to the digest first."""
+    with _open(path) as handle:
+        size, read = os.fstat(handle.fileno()).st_size, 0
+        if head:  # lengths before names and contents: no two directories make the same stream of bytes
+            update(f"{len(os.fsencode(name))} {size} ".encode() + os.fsencode(name))
+        while chunk := handle.read(_CHUNK):
+            update(chunk)
+            read += len(chunk)
+            yield chunk
+    if read != size:
+        raise ModelLoadError("the model changed while it was read", [Problem(name, "its size changed")])
 
 
 def _open(path: Path) -> Any:

@@ -1,25 +1,29 @@
 """From whatever a user calls a model to one `predict(batch, params)`: an artifact, an object, a function, a loader.
 
-An artifact whose flavour is a pickle runs code when it is loaded, so somebody has to vouch for it: `trust=True` for
-anything at that path, or better the digest of the very files. The digest is verified on the bytes that are unpickled.
+An artifact that runs code when it is loaded, as a pickle does, needs somebody who vouches for it: `trust=True` for
+anything at that path, or better the digest of the very files. The digest is verified on the bytes that are loaded; a
+loader that reads files by itself is given a private copy of those bytes.
 """
 
 from __future__ import annotations
 
 import inspect
 import os
-import pickle
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from threading import RLock
 from typing import Any, TypeAlias
 
-from sparksig.errors import ModelLoadError, NotSupportedError, Problem, TrustError
-from sparksig.models.artifact import Artifact
+import numpy as np
+import pandas as pd
+
+from sparksig.errors import ModelLoadError, Problem, TrustError
+from sparksig.models.artifact import Artifact, PrivateCopy
+from sparksig.models.flavors import Stored, find_flavor, load_flavor
 
 Predict: TypeAlias = Callable[[Any, Mapping[str, Any] | None], Any]
 """How every model is called: a batch and the resolved parameters."""
@@ -28,7 +32,6 @@ CACHED = 4
 """How many models a process keeps; the least recently used one goes first."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_SKLEARN_METHODS = ("predict", "predict_proba", "predict_log_proba", "predict_joint_log_proba", "decision_function")
 
 _cache: OrderedDict[str, tuple[Model, set[Path]]] = OrderedDict()  # by digest; the paths where it was verified
 _lock = RLock()
@@ -43,36 +46,24 @@ class Model:
         takes_params: whether it does.
         name: the class or function, for messages.
         digest: the artifact's digest, None for what does not come from one.
+        files: the artifact's files, if it needs them for as long as it lives.
     """
 
     predict: Predict = field(repr=False)
     takes_params: bool
     name: str
     digest: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Flavor:
-    """How artifacts of one flavour are loaded.
-
-    Attributes:
-        file: which file holds the model, given the flavour's block of MLmodel.
-        load: from that file's content, the flavour's block and python_function's to the object and its method.
-        runs_code: whether loading runs what is in the file.
-    """
-
-    file: Callable[[Mapping[str, Any]], str]
-    load: Callable[[bytes, Mapping[str, Any], Mapping[str, Any]], tuple[Any, str]]
-    runs_code: bool
+    files: PrivateCopy | None = field(default=None, repr=False)
 
 
 def load_model(model: object, *, trust: bool | str = False) -> Model:
     """Make a model callable as `predict(batch, params)`.
 
     Args:
-        model: the path of an MLmodel directory; an object with `predict`; a function of the batch, or of the batch and
-            the parameters; or a class or function without arguments that returns one of these.
-        trust: for an artifact whose loading runs code, `"sha256:..."` of its files, or True for whatever is there.
+        model: the path of an MLmodel directory or of an ONNX file; an object with `predict`; a function of the batch,
+            or of the batch and the parameters; or a class or function without arguments that returns one of these.
+        trust: for an artifact whose loading runs code, `"sha256:..."` of its files, or True for whatever is there. A
+            digest is verified of any artifact.
 
     Raises:
         TrustError: the artifact would run code, and it is not trusted or is not what was trusted.
@@ -85,7 +76,7 @@ def load_model(model: object, *, trust: bool | str = False) -> Model:
     if isinstance(model, Model):
         return model
     if isinstance(model, str | os.PathLike):
-        path = _local(model)
+        path = os.fspath(model)
         if isinstance(trust, str) and (known := _cached(trust, path)) is not None:
             return known  # no file is read again: it was verified when it was loaded from there
         return _load_artifact(Artifact.read(path), trust)
@@ -103,55 +94,45 @@ def load_model(model: object, *, trust: bool | str = False) -> Model:
 # ---- artifacts
 
 
-def _local(path: str | os.PathLike[str]) -> str:
-    if os.fspath(path).endswith(".onnx"):
-        raise NotSupportedError("ONNX files are not loaded yet")
-    return os.fspath(path)
-
-
 def require_trust(artifact: Artifact, trust: bool | str) -> str:
     """The digest under which an artifact may be loaded elsewhere, checked without loading it.
 
     Args:
-        artifact: the model directory.
+        artifact: the model.
         trust: as for `load_model`.
 
     Raises:
-        TrustError: loading would run code, and the artifact is not trusted or is not what was trusted.
+        TrustError: loading would run code, and the artifact is not trusted; or it is not what was trusted.
         NotSupportedError: none of its flavours is loaded, by name.
     """
-    name, flavor, _ = _flavor(artifact)
-    if flavor.runs_code:
-        _check_trust(artifact.path, name, artifact.digest, trust)
-    return artifact.digest
+    return _trusted(artifact, trust)[1]
 
 
-def _flavor(artifact: Artifact) -> tuple[str, Flavor, Mapping[str, Any]]:
-    """The flavour that is loaded: its name, its row of the table and its block of MLmodel."""
-    name = next((name for name in FLAVORS if name in artifact.flavors), None)
-    if name is None:
-        found, loaded = ", ".join(map(str, artifact.flavors)), ", ".join(FLAVORS)
-        raise NotSupportedError(f"none of the model's flavours is loaded yet: {found} (those that are: {loaded})")
+def _trusted(artifact: Artifact, trust: bool | str) -> tuple[Stored, str]:
+    """What is stored of the flavour that is loaded, with the digest of all of it, once trust is settled."""
+    name, flavor = find_flavor(artifact)
     block = artifact.flavors[name]
-    if block.get("code") is not None:
-        raise NotSupportedError("models with code of their own (MLflow's code_paths) are not loaded yet")
-    return name, FLAVORS[name], block
+    file = None if flavor.file is None else flavor.file(block)
+    digest, contents = artifact.contents(() if file is None else {file})
+    if file is not None and file not in contents:
+        raise ModelLoadError("the model is not complete", [Problem(file, "named by MLmodel, but not there")])
+    stored = Stored(artifact, block, contents.get(file or "", b""))
+    _check_trust(artifact.path, name, flavor.runs_code(stored), digest, trust)
+    return stored, digest
 
 
 def _load_artifact(artifact: Artifact, trust: bool | str) -> Model:
-    name, flavor, block = _flavor(artifact)
-    file = flavor.file(block)
-    digest, contents = artifact.contents({file})
-    if flavor.runs_code:
-        _check_trust(artifact.path, name, digest, trust)
+    name, flavor = find_flavor(artifact)
+    stored, digest = _trusted(artifact, trust)
     with _lock:
         if (known := _cached(digest)) is not None:
             _cache[digest][1].add(artifact.path)
             return known
-        if file not in contents:
-            raise ModelLoadError("the model is not complete", [Problem(file, "named by MLmodel, but not there")])
-        made, method = flavor.load(contents[file], block, artifact.flavors.get("python_function", {}))
-        model = _bound(made, method, digest)
+        # code that is stored beside a format that is data is nothing that loading needs
+        if flavor.file is None or (stored.block.get("code") and flavor.runs_code(stored)):
+            stored = replace(stored, copy=PrivateCopy(artifact, digest))
+        made, method = load_flavor(name, flavor, stored)
+        model = replace(_bound(made, method, digest), files=stored.copy)
         _cache[digest] = (model, {artifact.path})
         while len(_cache) > CACHED:
             _cache.popitem(last=False)
@@ -168,12 +149,12 @@ def _cached(digest: str, path: str | None = None) -> Model | None:
         return model
 
 
-def _check_trust(path: Path, flavor: str, digest: str, trust: bool | str) -> None:
-    if trust is True or trust == digest:
+def _check_trust(path: Path, flavor: str, runs_code: str | None, digest: str, trust: bool | str) -> None:
+    if trust is True or trust == digest or (trust is False and runs_code is None):
         return
     vouch = f'--trust {digest} (in Python: trust="{digest}")'
     if trust is False:
-        fact = f"its flavour {flavor} is a pickle, which runs code when it is loaded"
+        fact = f"its flavour {flavor} {runs_code}"
         hint = f"if you know where it comes from, vouch for it with {vouch}"
         raise TrustError("the model is not trusted", [Problem(str(path), fact, hint=hint)])
     if not _DIGEST.fullmatch(trust):
@@ -182,33 +163,6 @@ def _check_trust(path: Path, flavor: str, digest: str, trust: bool | str) -> Non
     fact = f"its digest is {digest}, trusted is {trust}"
     hint = f"find out what changed; if that is well, vouch for it anew with {vouch}"
     raise TrustError("the model is not the one that was trusted", [Problem(str(path), fact, hint=hint)])
-
-
-def _load_sklearn(content: bytes, block: Mapping[str, Any], pyfunc: Mapping[str, Any]) -> tuple[Any, str]:
-    form = block.get("serialization_format", "pickle")
-    if form not in ("pickle", "cloudpickle"):
-        raise NotSupportedError(f"scikit-learn models stored as {form} are not loaded yet")
-    method = str(pyfunc.get("predict_fn", "predict"))
-    if method not in _SKLEARN_METHODS:
-        raise NotSupportedError(f"scikit-learn models that predict with {method} are not loaded")
-    try:
-        return pickle.loads(content), method  # what cloudpickle wrote is a pickle that imports cloudpickle
-    except ModuleNotFoundError as error:
-        problem = Problem(
-            "sklearn", f"needs the module {error.name}", hint="its requirements.txt lists what to install"
-        )
-        raise ModelLoadError("the model does not load", [problem]) from error
-    except Exception as error:  # a pickle can raise anything
-        wrote = block.get("sklearn_version")
-        hint = f"it was written by scikit-learn {wrote}" if wrote else None
-        problem = Problem("sklearn", f"unpickling raised {type(error).__name__}", hint=hint)
-        raise ModelLoadError("the model does not load", [problem]) from error
-
-
-FLAVORS: dict[str, Flavor] = {
-    "sklearn": Flavor(lambda block: str(block.get("pickled_model", "model.pkl")), _load_sklearn, runs_code=True),
-}
-"""The flavours that are loaded, in the order of preference."""
 
 
 # ---- objects and functions
@@ -226,6 +180,10 @@ def _is_loader(model: object) -> bool:
 
 def _bound(model: object, method: str = "predict", digest: str | None = None) -> Model:
     """The uniform call around an object with `method`, or around a function."""
+    special = _special_call(model) if method == "predict" else None
+    if special is not None:
+        call, takes_params = special
+        return Model(lambda batch, params: call(model, batch, params or {}), takes_params, _name(model), digest)
     function = getattr(model, method, None) if digest or hasattr(model, method) else model
     if not callable(function):
         raise ModelLoadError(f"{_name(model)} is no model", [Problem(method, "it has no such method")])
@@ -265,3 +223,83 @@ def _takes_params(parameters: Mapping[str, inspect.Parameter]) -> str | None:
 
 def _name(model: object) -> str:
     return str(getattr(model, "__qualname__", type(model).__qualname__))
+
+
+# ---- objects whose `predict` is not called as it is
+
+
+def _predict_booster(model: Any, batch: Any, params: Mapping[str, Any]) -> Any:
+    """An XGBoost Booster takes a matrix of its own."""
+    import xgboost
+
+    if isinstance(batch, pd.DataFrame) and model.feature_names is not None:
+        matrix = xgboost.DMatrix(_as_trained(model, batch), enable_categorical=True)
+    else:  # without names on one side columns are taken by position
+        matrix = xgboost.DMatrix(np.asarray(batch), feature_names=model.feature_names)
+    return model.predict(matrix, **_accepted(model.predict, params))
+
+
+def _predict_xgboost(model: Any, batch: Any, params: Mapping[str, Any]) -> Any:
+    if isinstance(batch, pd.DataFrame):
+        batch = _as_trained(model.get_booster(), batch)
+    return model.predict(batch, **_accepted(model.predict, params))
+
+
+def _as_trained(booster: Any, batch: pd.DataFrame) -> pd.DataFrame:
+    """The table with categories where the training had some, which XGBoost stores since 3.1.
+
+    Raises:
+        ValueError: a value was no category in the training.
+        NotImplementedError: an older XGBoost, which would take a batch's own codes for those of the training.
+    """
+    if "c" not in (booster.feature_types or ()):
+        return batch
+    if not hasattr(booster, "get_categories"):
+        raise NotImplementedError("XGBoost stores categories since 3.1")
+    trained = dict(booster.get_categories(export_to_arrow=True).to_arrow())
+    made = {}
+    for name in batch:
+        if (categories := trained.get(name)) is not None:
+            made[name] = batch[name].astype(pd.CategoricalDtype(categories.to_pandas()))
+            if (made[name].isna() & batch[name].notna()).any():
+                raise ValueError("a category that was not in the training")
+    return batch.assign(**{str(name): column for name, column in made.items()})
+
+
+def _predict_lightgbm(model: Any, batch: Any, params: Mapping[str, Any]) -> Any:
+    """LightGBM takes columns by position, whatever their names are: here they have to be those of the training.
+
+    Texts become categories, whose codes are those of the training; one that was not there is missing to LightGBM.
+    """
+    booster = getattr(model, "booster_", model)
+    trained = booster.feature_name()
+    if not isinstance(batch, pd.DataFrame):
+        return model.predict(batch)
+    if trained != [f"Column_{i}" for i in range(len(trained))]:
+        names = [str(name).replace(" ", "_") for name in batch]  # as LightGBM stores them
+        if names != [name.replace(" ", "_") for name in trained]:
+            raise ValueError("feature names mismatch")
+    if booster.pandas_categorical:
+        texts = [name for name in batch if not pd.api.types.is_numeric_dtype(batch[name])]
+        batch = batch.astype(dict.fromkeys(texts, "category"))
+    return model.predict(batch)
+
+
+def _accepted(function: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The params that are arguments of the function, as MLflow's flavour passes them."""
+    known = inspect.signature(function).parameters
+    return {name: value for name, value in params.items() if name in known}
+
+
+_CALLS: dict[str, tuple[Callable[[Any, Any, Mapping[str, Any]], Any], bool]] = {
+    "xgboost.core.Booster": (_predict_booster, True),
+    "xgboost.sklearn.XGBModel": (_predict_xgboost, True),
+    "lightgbm.basic.Booster": (_predict_lightgbm, False),
+    "lightgbm.sklearn.LGBMModel": (_predict_lightgbm, False),
+}
+
+
+def _special_call(model: object) -> tuple[Callable[[Any, Any, Mapping[str, Any]], Any], bool] | None:
+    """How an object is called whose `predict` is not called as it is, and whether it takes params; None for others."""
+    classes = (f"{cls.__module__}.{cls.__qualname__}" for cls in type(model).__mro__)
+    return next((_CALLS[name] for name in classes if name in _CALLS), None)

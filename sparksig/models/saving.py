@@ -26,12 +26,12 @@ import yaml
 from sparksig.errors import NotSupportedError, Problem, SignatureError, SinkError
 from sparksig.models.artifact import MLMODEL, Artifact
 from sparksig.models.examples import InputExample
+from sparksig.models.flavors import PARAMS_LOADER
 from sparksig.models.loading import load_model
 
 if TYPE_CHECKING:
     from sparksig.signature.model_signature import ModelSignature
 
-_PARAMS_LOADER = "sparksig_sklearn_with_params"
 # MLflow's own wrapper of scikit-learn models drops params; this one passes them on. It needs MLflow only.
 _PARAMS_LOADER_SOURCE = '''\
 """Written by sparksig's save_model: loads the scikit-learn model for MLflow so that `predict` gets its params."""
@@ -89,7 +89,7 @@ def save_model(
         "model.pkl": _pickled(model),
         **_environment(pip_requirements),
         **({name: text.encode() for name, text in example.stored()[1].items()} if example is not None else {}),
-        **({f"code/{_PARAMS_LOADER}.py": _PARAMS_LOADER_SOURCE.encode()} if takes_params else {}),
+        **({f"code/{PARAMS_LOADER}.py": _PARAMS_LOADER_SOURCE.encode()} if takes_params else {}),
     }
     files[MLMODEL] = _mlmodel(files, signature, takes_params, example)
     _write(target, files)
@@ -207,7 +207,7 @@ def _mlmodel(
     }
     if takes_params:
         del pyfunc["model_path"]  # its loader takes the directory
-        pyfunc |= {"loader_module": _PARAMS_LOADER, "code": "code"}
+        pyfunc |= {"loader_module": PARAMS_LOADER, "code": "code"}
     sklearn = {"code": None, "pickled_model": "model.pkl", "serialization_format": "cloudpickle"}
     document: dict[str, Any] = {
         "flavors": {"python_function": pyfunc, "sklearn": {**sklearn, "sklearn_version": _installed("scikit-learn")}},

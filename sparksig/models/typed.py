@@ -105,6 +105,15 @@ def validated(target: Any = None, *, example: Any = None) -> Any:
     return _validated(target, example)
 
 
+def example_reader(example: Any) -> Callable[[Any], Any]:
+    """What turns inputs into the container of an example, enforced by the schema that the example shows.
+
+    Raises:
+        SignatureError: the example is no list, DataFrame or Series, or shows no schema.
+    """
+    return _FromExample.of(example).read
+
+
 def _validated(target: Any, example: Any) -> Any:
     name, hints = model_hints(target)
     if name not in hints:
@@ -112,7 +121,7 @@ def _validated(target: Any, example: Any) -> Any:
         raise SignatureError(f"the argument {name} has no type hint", [problem])
     hint = hints[name]
     if hint is TypeFromExample:
-        read = _FromExample.of(example).read
+        read = example_reader(example)
     else:
         found = input_hint(hint)
         if found is None:

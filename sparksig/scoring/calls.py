@@ -18,8 +18,9 @@ import pyarrow as pa
 
 from sparksig.enforcement.values import Feed, enforce_values
 from sparksig.enforcement.values.exact import reader
-from sparksig.errors import Code, ModelError, ParamError, Problem, SignatureError
+from sparksig.errors import Code, ModelError, NotSupportedError, ParamError, Problem, SignatureError
 from sparksig.models.artifact import Artifact
+from sparksig.models.flavors import graph_signature
 from sparksig.models.loading import CACHED, Model, load_model, require_trust
 from sparksig.scoring.batches import Outputs
 from sparksig.signature.casts import find_cast
@@ -50,10 +51,20 @@ class Shipped:
 
     @classmethod
     def of(cls, model: object) -> Shipped:
-        """Pickle a model, as Spark pickles functions."""
+        """Pickle a model, as Spark pickles functions.
+
+        Raises:
+            NotSupportedError: it cannot be pickled.
+        """
         from pyspark import cloudpickle
 
-        pickled: bytes = cloudpickle.dumps(model)  # type: ignore[no-untyped-call]
+        try:
+            pickled: bytes = cloudpickle.dumps(model)  # type: ignore[no-untyped-call]
+        except Exception as error:  # a __reduce__ can raise anything
+            name = getattr(model, "name", None) if isinstance(model, Model) else type(model).__qualname__
+            hint = "give the model's directory, or a function without arguments that loads it where it runs"
+            problem = Problem(str(name), f"pickling raised {type(error).__name__}", hint=hint)
+            raise NotSupportedError("the model cannot travel to the workers", [problem]) from error
         return cls(pickled, f"sha256:{sha256(pickled).hexdigest()}")
 
     def load(self) -> Model:
@@ -105,13 +116,14 @@ class ModelCall:
             TrustError: the artifact would run code when loaded and is not trusted.
             SignatureError: there is no signature, or it declares no outputs.
             ParamError: given params do not fit; all faults are listed.
-            NotSupportedError: the output schema declares what cannot be a column.
+            NotSupportedError: the output schema declares what cannot be a column, or the model cannot be shipped.
         """
         digest: str | None = None
         if isinstance(model, str | Path):
             artifact = Artifact.read(model)
             digest = require_trust(artifact, trust)
-            signature = signature or load_signature(model)
+            if signature is None:
+                signature = graph_signature(artifact, digest) or load_signature(model)
             model = str(artifact.path)
         else:
             model = Shipped.of(model)

@@ -50,8 +50,9 @@ def score(
 
     Args:
         df: the table.
-        model: a model directory, an object with `predict`, or a callable `(batch, params)` or `(batch)`.
-        signature: the model's contract; a model directory brings its own.
+        model: a model directory or an ONNX file; an object with `predict`; a callable `(batch, params)` or `(batch)`;
+            or one without arguments that returns such a model, and is called where the model runs.
+        signature: the model's contract; a model directory or an ONNX file brings its own.
         params: params to override, by name.
         output: the prediction column's name (several outputs make a struct); a name with `*`, which stands for each
             output's own name, or a list of names, for a column each.

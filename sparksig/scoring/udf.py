@@ -44,8 +44,9 @@ def predict_udf(
     `predict(a=col("x"))` names them, and where the signature has no names they are taken by position.
 
     Args:
-        model: a model directory, an object with `predict`, or a callable `(batch, params)` or `(batch)`.
-        signature: the model's contract; a model directory brings its own.
+        model: a model directory or an ONNX file; an object with `predict`; a callable `(batch, params)` or `(batch)`;
+            or one without arguments that returns such a model, and is called where the model runs.
+        signature: the model's contract; a model directory or an ONNX file brings its own.
         params: params to override, by name.
         on_violation: `"fail"` fails the query on a dirty row, `"null"` gives it a null prediction.
         param_from_env: params to read from environment variables where the model runs, by name.

@@ -113,9 +113,9 @@ def edit(artifact: Artifact, **flavors: Any) -> Path:
 @pytest.mark.parametrize(
     ("flavors", "told"),
     [
-        ({"xgboost": {}, "python_function": {}}, "python_function, xgboost (those that are: sklearn)"),
-        ({"sklearn": {"serialization_format": "skops"}}, "stored as skops"),
-        ({"sklearn": {"code": "code"}}, "code_paths"),
+        ({"spark": {}, "python_function": {"loader_module": "mlflow.spark"}}, "loaded: python_function, spark (those"),
+        ({"xgboost": {"model_class": "builtins.eval"}}, "loaded: xgboost (those that are: sklearn, xgboost,"),
+        ({"sklearn": {"serialization_format": "joblib"}}, "stored as joblib"),
         ({"sklearn": {}, "python_function": {"predict_fn": "score"}}, "predict with score"),
     ],
 )
@@ -124,11 +124,10 @@ def test_what_is_not_loaded_is_said_by_name(saved: Artifact, flavors: dict[str, 
         load_model(edit(saved, **flavors), trust=True)
 
 
-def test_uris_and_onnx_are_said_by_name() -> None:
-    with pytest.raises(NotSupportedError, match="ONNX"):
-        load_model("model.onnx")
-    with pytest.raises(NotSupportedError, match="runs:/"):
-        load_model("runs:/abc/model", trust=True)
+@pytest.mark.parametrize("scheme", ["runs:/", "models:/", "mlflow-artifacts:/"])
+def test_uris_are_said_by_name(scheme: str) -> None:
+    with pytest.raises(NotSupportedError, match=scheme):
+        load_model(f"{scheme}abc/model", trust=True)
 
 
 def test_the_method_that_mlflow_would_call(saved: Artifact) -> None:

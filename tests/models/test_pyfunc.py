@@ -1,0 +1,289 @@
+"""Models of Python code as MLflow writes them: called as MLflow does, loaded from the bytes that were verified."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from sklearn.linear_model import LinearRegression
+
+from sparksig.errors import ModelLoadError, TrustError
+from sparksig.models import loading
+from sparksig.models.artifact import Artifact, PrivateCopy
+from sparksig.models.loading import load_model
+from tests.models import pyfuncs
+from tests.models.pyfuncs import FRAME, save
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import mlflow.models
+    import mlflow.pyfunc
+    import mlflow.sklearn
+
+pytestmark = pytest.mark.filterwarnings("default")  # MLflow's own deprecations
+
+
+@pytest.fixture(autouse=True)
+def copies(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where copies are made; none is left when nobody has the model any more."""
+    folder = tmp_path_factory.mktemp("copies")
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    loading._cache.clear()
+    gc.collect()
+    assert list(folder.glob("sparksig-model-*")) == []
+
+
+def signed(inputs: Any, output: Any, params: Any = None) -> Any:
+    return mlflow.models.infer_signature(inputs, output, params)
+
+
+# ---- called as MLflow calls them
+
+
+def test_params_context_config_and_artifacts(tmp_path: Path) -> None:
+    signature = signed(FRAME, FRAME["x"], {"factor": 2.0})
+    model = load_model(save(pyfuncs.WithParams(), tmp_path / "params", signature=signature), trust=True)
+    assert model.takes_params
+    assert model.predict(FRAME, {"factor": 3.0}).tolist() == [3.0, 7.5, -3.0]
+    model = load_model(save(pyfuncs.WithoutParams(), tmp_path / "none"), trust=True)
+    assert model.predict(FRAME, {}).tolist() == [2.0, 3.5, 0.0]
+    (tmp_path / "offset.txt").write_text("10")
+    options = {"artifacts": {"offset": str(tmp_path / "offset.txt")}, "model_config": {"scale": 2}}
+    path = save(pyfuncs.WithArtifact(), tmp_path / "artifact", **options)
+    assert load_model(path, trust=Artifact.read(path).digest).predict(FRAME, None).tolist() == [21.0, 22.5, 19.0]
+
+
+def test_tensors(tmp_path: Path) -> None:
+    data = np.arange(12, dtype="float32").reshape(2, 2, 3)
+    path = save(pyfuncs.Tensors(), tmp_path / "one", signature=signed(data, data.sum(axis=2)))
+    assert load_model(path, trust=True).predict(data, None).tolist() == data.sum(axis=2).tolist()
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "expected"),
+    [
+        (
+            pyfuncs.Hinted(),
+            pd.DataFrame({"name": ["A", "B"], "age": [1, 2], "city": ["Oslo", None]}),
+            ["A 1 Oslo!", "B 2 None!"],
+        ),
+        (pyfuncs.HintedTexts(), pd.DataFrame({0: ["a", "bc"]}), [1, 2]),
+        (pyfuncs.function, pd.DataFrame({0: ["a", "bc"]}), ["A", "BC"]),
+    ],
+)
+def test_type_hints(model: Any, given: pd.DataFrame, expected: list[Any], tmp_path: Path) -> None:
+    path = save(model, tmp_path / "model")
+    assert load_model(path, trust=True).predict(given, {}) == expected
+
+
+def test_a_hint_from_an_example(tmp_path: Path) -> None:
+    path = save(pyfuncs.HintedByExample(), tmp_path / "model", input_example=[{"n": 1, "s": "a"}])
+    frame = pd.DataFrame({"n": [1, 2], "s": ["a", "b"]})
+    assert load_model(path, trust=True).predict(frame, None) == ["1a", "2b"]
+
+
+def test_a_model_from_code(tmp_path: Path) -> None:
+    source = tmp_path / "code.py"
+    source.write_text(
+        "import mlflow\n\n\nclass Doubles(mlflow.pyfunc.PythonModel):\n    def predict(self, context, model_input):\n"
+        "        return model_input['x'] * 2\n\n\nmlflow.models.set_model(Doubles())\n"
+    )
+    path = save(str(source), tmp_path / "model")
+    assert load_model(path, trust=True).predict(FRAME, None).tolist() == [2.0, 5.0, -2.0]
+
+
+def test_a_flavour_beside_another_loader_is_what_the_loader_loads(tmp_path: Path) -> None:
+    trained = LinearRegression().fit(FRAME, [1.0, 2.0, 3.0])
+    path = tmp_path / "model"
+    mlflow.sklearn.save_model(trained, str(path), serialization_format="cloudpickle", pip_requirements=["none"])
+    (path / "loaders").mkdir()
+    (path / "loaders" / "own_loader_of_tests.py").write_text(
+        "class Model:\n    def predict(self, batch, params=None):\n        return [42.0] * len(batch)\n\n\n"
+        "def _load_pyfunc(path):\n    return Model()\n"
+    )
+    assert load_model(path, trust=True).predict(FRAME, None).tolist() == trained.predict(FRAME).tolist()
+    change(path, loader_module="own_loader_of_tests", code="loaders")
+    assert load_model(path, trust=True).predict(FRAME, None) == [42.0] * 3
+
+
+# ---- trust
+
+
+def test_it_needs_trust_and_nothing_is_copied_or_imported_before(tmp_path: Path, copies: Path) -> None:
+    path = save(pyfuncs.WithoutParams(), tmp_path / "model")
+    (path / "loaders").mkdir()
+    (path / "loaders" / "bomb_of_tests.py").write_text(f"open({str(tmp_path / 'boom')!r}, 'w').close()\n")
+    before = Artifact.read(path).digest
+    change(path, loader_module="bomb_of_tests", code="loaders")
+    for trust in (False, before):
+        with pytest.raises(TrustError, match=r"runs the code that its loader|not the one that was trusted"):
+            load_model(path, trust=trust)
+    assert not (tmp_path / "boom").exists()
+    assert list(copies.iterdir()) == []
+    with pytest.raises(ModelLoadError, match="python_function: loading raised AttributeError"):
+        load_model(path, trust=True)
+    assert (tmp_path / "boom").exists()
+
+
+def test_what_is_loaded_is_what_was_verified(tmp_path: Path) -> None:
+    path = save(pyfuncs.WithoutParams(), tmp_path / "model")
+    artifact = Artifact.read(path)
+    digest = artifact.digest
+    (path / "python_model.pkl").write_bytes(b"another")
+    with pytest.raises(ModelLoadError, match="its digest changed"):
+        PrivateCopy(artifact, digest)
+    (path / "MLmodel").write_text((path / "MLmodel").read_text() + "\n")
+    with pytest.raises(ModelLoadError, match="is another file by now"):
+        PrivateCopy(artifact, digest)
+
+
+@pytest.mark.parametrize("changes", [{"data": "../outside"}, {"python_model": "../outside"}, {"code": "../outside"}])
+def test_what_lies_outside_is_not_loaded(changes: dict[str, Any], tmp_path: Path) -> None:
+    path = save(pyfuncs.WithoutParams(), tmp_path / "model")
+    (tmp_path / "outside").mkdir()
+    change(path, **changes)
+    with pytest.raises(ModelLoadError, match="not there"):
+        load_model(path, trust=True)
+
+
+def change(path: Path, **changes: Any) -> None:
+    document = yaml.safe_load((path / "MLmodel").read_text())
+    document["flavors"]["python_function"].update(changes)
+    (path / "MLmodel").write_text(yaml.safe_dump(document))
+
+
+def test_the_missing_extra_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(pyfuncs.WithoutParams(), tmp_path / "model")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mlflow"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with pytest.raises(ModelLoadError, match=r"needs the module mlflow.*\n.*pip install 'sparksig\[mlflow\]'"):
+        load_model(path, trust=True)
+
+
+# ---- copies
+
+
+def test_a_copy_lives_as_long_as_its_model(tmp_path: Path, copies: Path) -> None:
+    model = load_model(save(pyfuncs.WithoutParams(), tmp_path / "model"), trust=True)
+    [folder] = copies.iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    loading._cache.clear()
+    gc.collect()
+    assert folder.exists()
+    del model
+    gc.collect()
+    assert not folder.exists()
+
+
+def test_a_forked_process_leaves_its_parents_copy_alone(tmp_path: Path, copies: Path) -> None:
+    load_model(save(pyfuncs.WithoutParams(), tmp_path / "model"), trust=True)
+    [folder] = copies.iterdir()
+    if (child := os.fork()) == 0:
+        loading._cache.clear()
+        gc.collect()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert (folder / "model" / "MLmodel").exists()
+
+
+def test_what_a_killed_process_leaves_behind_the_next_copy_removes(tmp_path: Path, copies: Path) -> None:
+    path = save(pyfuncs.WithoutParams(), tmp_path / "model")
+    code = (
+        "import sys, time\nfrom sparksig.models.artifact import Artifact, PrivateCopy\n"
+        f"artifact = Artifact.read({str(path)!r})\ncopy = PrivateCopy(artifact, artifact.digest)\n"
+        "print(copy.path.parent, flush=True)\ntime.sleep(600)\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(copies), "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        left = Path(process.stdout.readline().strip())
+        artifact = Artifact.read(path)
+        first = PrivateCopy(artifact, artifact.digest)
+        assert left.exists() and left.parent == copies  # its process lives
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert left.exists()
+    second = PrivateCopy(artifact, artifact.digest)
+    assert not left.exists()
+    assert first.path.exists() and second.path.exists()
+
+
+# ---- code of a model's own
+
+
+def with_code(folder: Path, word: str, name: str) -> Path:
+    """A model that is a class in a module that lies in its code, and imports another part of it as it predicts."""
+    (folder / name).mkdir(parents=True)
+    (folder / name / "__init__.py").write_text("")
+    (folder / name / "words.py").write_text(f"WORD = {word!r}\n")
+    (folder / name / "model.py").write_text(
+        "class Model:\n    def predict(self, batch):\n"
+        f"        from {name}.words import WORD\n\n        return [WORD] * len(batch)\n\n\n"
+        "def _load_pyfunc(path):\n    return Model()\n"
+    )
+    (folder / "data").write_text("nothing")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mlflow.pyfunc.save_model(
+            str(folder / "model"), loader_module=f"{name}.model", data_path=str(folder / "data"),
+            code_paths=[str(folder / name)], pip_requirements=["none"],
+        )  # fmt: skip
+    return folder / "model"
+
+
+def test_a_model_brings_its_code_and_takes_it_away(tmp_path: Path) -> None:
+    path = with_code(tmp_path / "a", "first", "own_code_of_tests")
+    before = list(sys.path)
+    with pytest.raises(TrustError):
+        load_model(path)
+    model = load_model(path, trust=True)
+    assert model.predict([1, 2], None) == ["first", "first"]
+    loading._cache.clear()
+    del model
+    gc.collect()
+    assert sys.path == before
+    assert [name for name in sys.modules if name.startswith("own_code_of_tests")] == []
+
+
+def test_code_of_the_same_name_is_never_taken_for_it(tmp_path: Path) -> None:
+    first = load_model(with_code(tmp_path / "a", "first", "own_code_too"), trust=True)
+    with pytest.raises(ModelLoadError, match=r"own_code_too: the model has a module of this name"):
+        load_model(with_code(tmp_path / "b", "second", "own_code_too"), trust=True)
+    again = with_code(tmp_path / "c", "first", "own_code_too")
+    (again / "other").write_text("another digest")
+    same = load_model(again, trust=True)
+    assert same is not first
+    assert same.predict([1], None) == first.predict([1], None) == ["first"]
+
+
+def test_a_pickle_finds_classes_in_the_models_code(tmp_path: Path) -> None:
+    (tmp_path / "own_estimators_of_tests.py").write_text(
+        "from sklearn.base import BaseEstimator\n\n\nclass Seven(BaseEstimator):\n"
+        "    def fit(self, X, y=None):\n        return self\n\n    def predict(self, X):\n        return [7] * len(X)\n"
+    )
+    sys.path.insert(0, str(tmp_path))
+    try:
+        from own_estimators_of_tests import Seven  # type: ignore[import-not-found]
+
+        mlflow.sklearn.save_model(
+            Seven(), str(tmp_path / "model"), code_paths=[str(tmp_path / "own_estimators_of_tests.py")],
+            serialization_format="pickle", pip_requirements=["none"],
+        )  # fmt: skip
+    finally:
+        sys.path.remove(str(tmp_path))
+        del sys.modules["own_estimators_of_tests"]
+    assert load_model(tmp_path / "model", trust=True).predict([1, 2], None) == [7, 7]
