@@ -242,3 +242,14 @@ def test_no_rows_are_rows() -> None:
         0,
         2,
     )
+
+
+def test_anything_inside_an_arrow_column_is_its_own_value_and_not_a_place_in_another() -> None:
+    inside = Object([Property("a", AnyType())])
+    schema = Schema([ColSpec(AnyType(), "x"), ColSpec(inside, "o"), ColSpec(Array(AnyType()), "l")])
+    table = pa.table({"x": ["p", "q"], "o": [{"a": 0}, {"a": 1}], "l": [[1], [0, 0]]})
+    found = enforce_values(table, schema)
+    assert found["x"].tolist() == ["p", "q"] and found["o"].tolist() == [{"a": 0}, {"a": 1}]
+    assert [list(cell) for cell in found["l"]] == [[1], [0, 0]]
+    mixed = table.to_pandas().assign(o=pd.Series([{"a": [5]}, {"a": "z"}], dtype=object))
+    assert enforce_values(mixed, schema)["o"].tolist() == [{"a": [5]}, {"a": "z"}]

@@ -107,6 +107,7 @@ class Held:
         labels: the columns' labels as the data has them.
         index: the DataFrame's index; None where there was none.
         given: the cells of columns that hold Python objects, and pandas' own columns, by position.
+        listed: the columns whose values of Any are positions in the reading's list; in others they are the values.
     """
 
     table: StructType
@@ -116,6 +117,7 @@ class Held:
     labels: tuple[Any, ...]
     index: Any
     given: Mapping[int, Any]
+    listed: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, data: Any, schema: Schema, policy: Policy) -> Held:
@@ -131,16 +133,21 @@ class Held:
         declared = {at: match.spec for match in matches for at in match.positions}
         if schema.is_tensor_spec() and not schema.has_input_names():
             declared = dict.fromkeys(range(len(labels)), next(iter(schema)))
-        reading, arrays, fields, given = Reading(), [], [], {}
+        reading, arrays, fields, given, listed = Reading(), [], [], {}, set()
         for at, (label, column) in enumerate(columns):
             cells = _cells(column)
             if cells is not None or isinstance(column, pd.Series):
                 given[at] = column if cells is None else cells
+            before = len(reading.anything)
             array, kind = read_column(column, declared.get(at), reading, str(label))
+            if len(reading.anything) > before:
+                listed.add(at)
             arrays.append(array)
             fields.append(Field(str(label), kind))
         rows = len(arrays[0]) if arrays else 0
-        return cls(StructType(tuple(fields)), tuple(arrays), rows, reading, tuple(labels), index, given)
+        return cls(
+            StructType(tuple(fields)), tuple(arrays), rows, reading, tuple(labels), index, given, frozenset(listed)
+        )
 
     def judged(self, plan: Plan) -> Judged:
         """The columns after enforcement; where a cell could not be opened, that is its one fault."""
@@ -154,8 +161,12 @@ class Held:
         feed = Feed.of(plan)
         given = [self.given.get(step.positions[0]) if step.positions else None for step in plan.steps]
         columns = [
-            replace(column, lists=isinstance(cells, np.ndarray) and not any(isinstance(c, np.ndarray) for c in cells))
-            for column, cells in zip(feed.columns, given, strict=True)
+            replace(
+                column,
+                lists=isinstance(cells, np.ndarray) and not any(isinstance(c, np.ndarray) for c in cells),
+                listed=self.listed.issuperset(step.positions),
+            )
+            for column, cells, step in zip(feed.columns, given, plan.steps, strict=True)
         ]
         feed = replace(feed, columns=tuple(columns), matrix=False)
         result = feed.model_input(judged.columns, self.reading.anything)

@@ -43,11 +43,13 @@ class FeedColumn:
         name: the column's name in the signature.
         node: what the plan does to it, which says what its enforced values are.
         lists: whether the cells of arrays are lists rather than ndarrays.
+        listed: whether values of Any are positions in a list beside, where there is one.
     """
 
     name: str
     node: Node
     lists: bool = False
+    listed: bool = True
 
     @property
     def stacks(self) -> bool:
@@ -123,7 +125,7 @@ class Feed:
             case ColumnsNode(entries):
                 return _stacked(array, (len(entries),), entries[0][1].cast.target)
             case node:
-                return _held(objects(node, array, anything, column.lists))
+                return _held(objects(node, array, anything if column.listed else None, column.lists))
 
 
 def _held(cells: Sequence[object]) -> Array:
