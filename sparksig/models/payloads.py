@@ -9,9 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Mapping
+import re
+import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,8 +88,18 @@ def parse_payload(
     [form] = [name for name in FORMS if name in content]
     data = _TENSORS[form](content[form], schema) if schema.is_tensor_spec() else _COLUMNS[form](content[form], schema)
     data = _decoded(data, schema, problems)
-    data = _enforced(data, schema, policy, problems)
-    return Payload(data, resolve_params(signature.params, content.get("params")))
+    wrong: tuple[Problem, ...] = ()
+    try:
+        params = _params(signature, content.get("params"))
+    except ParamError as error:
+        params, wrong = {}, error.problems
+    try:
+        data = _enforced(data, schema, policy, problems)
+    except (SchemaError, ViolationError) as error:
+        raise type(error)(error.message, [*error.problems, *wrong]) from None
+    if wrong:
+        raise ParamError("params that do not fit the signature", wrong)
+    return Payload(data, params)
 
 
 def validate_serving_input(model: Any, payload: str | bytes | Mapping[str, Any], *, trust: bool | str = False) -> Any:
@@ -120,7 +133,7 @@ def _content(payload: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
         raise bad(f"exactly one of {', '.join(FORMS)} is expected, not {len(found)} of them")
     if others := len(payload.keys() - {*FORMS, "params"}):
         raise bad(f"{others} field(s) beside {found[0]} and params that no payload has")
-    if not isinstance(payload.get("params") or {}, Mapping):
+    if not isinstance(payload.get("params"), Mapping | None):
         raise ParamError("the params of a payload are an object")
     return payload
 
@@ -132,11 +145,18 @@ def read_json(text: str | bytes) -> Any:
         ViolationError: it is no JSON (BAD_PAYLOAD), or an object has a key twice.
     """
     try:
-        return json.loads(text, object_pairs_hook=_unique)
+        return json.loads(text, object_pairs_hook=_unique, parse_float=_float)
     except ViolationError:
         raise
     except (ValueError, RecursionError):
         raise bad("the text is no JSON") from None
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if value in (inf, -inf) or (value == 0 and re.search("[1-9]", re.split("[eE]", text)[0])):
+        raise bad("a number that no double holds")
+    return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -158,6 +178,13 @@ def _split(value: Any, schema: Schema) -> Any:
     width = len(rows[0]) if rows else len(columns or [])
     if columns is not None and (not isinstance(columns, list) or len(columns) != width):
         raise bad("dataframe_split has as many columns as its rows have values")
+    if columns is not None and not all(isinstance(name, str | int) for name in columns):
+        raise bad("the columns of dataframe_split are names")
+    if columns is not None and len(set(map(str, columns))) < width:
+        raise bad("dataframe_split has a column twice")
+    index = value.get("index")
+    if index is not None and (not isinstance(index, list) or len(index) != len(rows)):
+        raise bad("dataframe_split has as many labels in its index as rows")
     names = range(width) if columns is None else columns
     return _frame({name: [row[i] for row in rows] for i, name in enumerate(names)})
 
@@ -201,6 +228,8 @@ def _tensor_rows(value: Any, schema: Schema) -> Any:
         raise bad("instances is a list, of rows")
     if not schema.has_input_names():
         return _array(value)
+    if len(schema.inputs) == 1 and not any(isinstance(row, Mapping) for row in value):
+        return {schema.inputs[0].name: _array(value)}
     if not all(isinstance(row, Mapping) and row.keys() == value[0].keys() for row in value):
         raise bad("instances of named tensors are objects with the same names")
     return {name: _array([row[name] for row in value]) for name in value[0]}
@@ -233,13 +262,16 @@ def _array(value: Any) -> np.ndarray[Any, Any]:
     return np.asarray(_cells(level).reshape(shape))
 
 
-def _table(form: Any) -> Any:
-    return lambda value, schema: pd.DataFrame(form(value, schema))
+def _table_rows(value: Any, schema: Schema) -> Any:
+    """`dataframe_records` as a table of Python's values, which no number is rounded in."""
+    rows = _records(value, schema)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return _frame({name: [row.get(name) for row in rows] for name in names})
 
 
 _TENSORS = {
-    "dataframe_split": _table(_split),
-    "dataframe_records": _table(_records),
+    "dataframe_split": _split,
+    "dataframe_records": _table_rows,
     "instances": _tensor_rows,
     "inputs": _tensor_inputs,
 }
@@ -258,7 +290,8 @@ def _decoded(data: Any, schema: Schema, problems: list[Problem]) -> Any:
         return {name: _value(v, specs.get(name), str(name), problems) for name, v in data.items()}
     if isinstance(data, list) and named and all(isinstance(row, Mapping) for row in data):
         return [{n: _value(v, specs.get(n), str(n), problems) for n, v in row.items()} for row in data]
-    return _value(data, schema.inputs[0] if len(schema.inputs) == 1 else None, "0", problems)
+    path = "" if schema.is_tensor_spec() else "0"
+    return _value(data, schema.inputs[0] if len(schema.inputs) == 1 else None, path, problems)
 
 
 def _decoded_frame(data: pd.DataFrame, known: Mapping[Any, Any], problems: list[Problem]) -> pd.DataFrame:
@@ -269,12 +302,25 @@ def _decoded_frame(data: pd.DataFrame, known: Mapping[Any, Any], problems: list[
 def _value(value: Any, spec: ColSpec | TensorSpec | None, path: str, problems: list[Problem]) -> Any:
     """A value with bytes and datetimes for their texts, wherever they are declared."""
     if isinstance(spec, TensorSpec):
-        return value
+        return _entries(value, spec, path, problems)
     if spec is None or not _needs(spec.type):
         return value
     if isinstance(value, list) and not isinstance(spec.type, Array):
         return [decode(item, spec.type, path, problems) for item in value]  # a column
     return decode(value, spec.type, path, problems)
+
+
+def _entries(value: Any, spec: TensorSpec, path: str, problems: list[Problem]) -> Any:
+    """The entries of a tensor of bytes or datetimes; a cell of a table is a list of them."""
+    kind = {"S": DataType.binary, "M": DataType.datetime}.get(spec.type.kind)
+    if kind is None:
+        return value
+    if isinstance(value, list):
+        return [_entries(item, spec, path, problems) for item in value]
+    if isinstance(value, np.ndarray):
+        made = _cells([decode(item, kind, f"{path}[]", problems) for item in value.reshape(-1)])
+        return made.reshape(value.shape)
+    return decode(value, kind, f"{path}[]", problems)
 
 
 def _needs(kind: ColumnType) -> bool:
@@ -297,8 +343,8 @@ def decode(value: Any, kind: ColumnType, path: str, problems: list[Problem]) -> 
     """
     match kind, value:
         case DataType.binary, str():
-            try:
-                return base64.b64decode(value.rstrip("\n"), validate=True)  # MLflow's encoder ends it with a newline
+            try:  # MLflow's encoder breaks lines after 76 characters, and ends with a newline
+                return base64.b64decode(value.replace("\n", ""), validate=True)
             except (binascii.Error, ValueError):
                 return _wrong(path, "a text that is no Base64", problems)
         case DataType.datetime, str():
@@ -331,21 +377,36 @@ def _wrong(path: str, fact: str, problems: list[Problem], code: Code = Code.UNPA
 
 
 def _enforced(data: Any, schema: Schema, policy: Policy, problems: list[Problem]) -> Any:
-    """The data enforced; what was wrong with its texts is told beside everything else."""
-    if not problems:
-        return enforce_values(data, schema, policy)
-    told: list[Problem] = list(problems)
-    paths = [problem.path for problem in problems]
+    """The data enforced; what was wrong with its texts, which are null now, is told beside everything else."""
     try:
-        enforce_values(data, schema, replace(policy, allow_nulls=_with(policy.allow_nulls, paths)))
+        made = enforce_values(data, schema, policy)
     except (SchemaError, ViolationError) as error:
-        told += error.problems
-    raise ViolationError("values in the payload break the signature", told)
+        broken = {problem.path for problem in problems}
+        others = [p for p in error.problems if p.code is not Code.NULL or p.path not in broken]
+        told = [*problems, *_without_keys(others)]
+        if problems:
+            raise ViolationError("values in the payload break the signature", told) from None
+        raise type(error)(error.message, told) from None
+    if problems:
+        raise ViolationError("values in the payload break the signature", problems)
+    return made
 
 
-def _with(allowed: Any, paths: Iterable[str]) -> Any:
-    return (
-        allowed
-        if isinstance(allowed, bool) and allowed
-        else [*([] if isinstance(allowed, bool | str) else allowed), *paths]
-    )
+def _without_keys(problems: list[Problem]) -> list[Problem]:
+    """The problems without names that only the payload has: they are data."""
+    strangers = sum(problem.code is Code.UNEXPECTED_COLUMN for problem in problems)
+    kept = [replace(p, hint=None) if p.code is Code.MISSING_COLUMN else p for p in problems]
+    kept = [problem for problem in kept if problem.code is not Code.UNEXPECTED_COLUMN]
+    return [*kept, *([undeclared(strangers)] if strangers else [])]
+
+
+def undeclared(count: int) -> Problem:
+    """The problem of fields that are not declared, whose names are the payload's own."""
+    return Problem("", f"{count} field(s) that are not declared", Code.UNEXPECTED_COLUMN)
+
+
+def _params(signature: ModelSignature, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    known = [spec.name for spec in signature.params or ()]
+    if strangers := len((given or {}).keys() - set(known)):
+        warnings.warn(f"{strangers} param(s) of the payload are not declared: they are ignored", stacklevel=3)
+    return resolve_params(signature.params, {name: given[name] for name in known if name in given} if given else None)
