@@ -22,7 +22,7 @@ import pandas as pd
 import yaml
 
 from sparksig.errors import Code, Problem, SignatureError, SinkError
-from sparksig.models.payloads import decode
+from sparksig.models.texts import Reading, decode
 from sparksig.signature.dtypes import Kind
 from sparksig.signature.members import class_name
 from sparksig.signature.schema import ColSpec, Schema
@@ -301,11 +301,11 @@ def _cell(cell: Any, declared: ColumnType | None) -> Any:
     """A cell with the bytes and datetimes that are declared; a text that stands for none stays as it is."""
     if declared is None:
         return cell
-    problems: list[Problem] = []
-    made = decode(cell, declared, "", problems)
-    if not problems:
+    reading = Reading()
+    made = decode(cell, declared, "", reading)
+    if not reading.problems:
         return made
-    if declared is DataType.datetime and problems[0].code is Code.NOT_EXACT:
+    if declared is DataType.datetime and reading.problems[0].code is Code.NOT_EXACT:
         return pd.Timestamp(cell)  # nanoseconds, which pandas has
     return cell
 

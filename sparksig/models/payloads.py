@@ -6,14 +6,11 @@ text, and a whole number is exact: 1.5 for a long is a violation, never 1. The r
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
 from math import inf
 from typing import Any, NamedTuple
 
@@ -22,23 +19,19 @@ import pandas as pd
 
 from sparksig.enforcement.policy import Policy, resolve_policy
 from sparksig.enforcement.values import enforce_values
-from sparksig.enforcement.values.exact import reader
 from sparksig.errors import Code, ParamError, Problem, SchemaError, ViolationError
 from sparksig.models.loading import load_model
-from sparksig.signature.casts import Level, find_cast
-from sparksig.signature.dtypes import ELEMENTS
+from sparksig.models.texts import Reading, decode, needs
+from sparksig.signature.casts import Level
 from sparksig.signature.members import class_name
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.params import resolve_params
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
-from sparksig.signature.types import Array, ColumnType, DataType, Map, Object
+from sparksig.signature.types import Array, DataType
 from sparksig.sources.mlmodel import load_signature
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 """The fields of which a payload has exactly one."""
-
-_MOMENT = find_cast(ELEMENTS["str"], ELEMENTS["datetime64[ns]"])
-_EPOCH = datetime(1970, 1, 1)
 
 
 class Payload(NamedTuple):
@@ -87,7 +80,7 @@ def parse_payload(
     problems: list[Problem] = []
     [form] = [name for name in FORMS if name in content]
     data = _TENSORS[form](content[form], schema) if schema.is_tensor_spec() else _COLUMNS[form](content[form], schema)
-    data = _decoded(data, schema, problems)
+    data = _decoded(data, schema, Reading(policy.zone, problems=problems))
     wrong: tuple[Problem, ...] = ()
     try:
         params = _params(signature, content.get("params"))
@@ -280,100 +273,47 @@ _TENSORS = {
 # ---- JSON's forms of bytes and datetimes
 
 
-def _decoded(data: Any, schema: Schema, problems: list[Problem]) -> Any:
+def _decoded(data: Any, schema: Schema, reading: Reading) -> Any:
     named = schema.has_input_names()
     if isinstance(data, pd.DataFrame):
         names = [spec.name for spec in schema] if named else list(data.columns)[: len(schema.inputs)]
-        return _decoded_frame(data, dict(zip(names, schema, strict=False)), problems)
+        return _decoded_frame(data, dict(zip(names, schema, strict=False)), reading)
     specs = {spec.name: spec for spec in schema}
     if isinstance(data, Mapping) and named:
-        return {name: _value(v, specs.get(name), str(name), problems) for name, v in data.items()}
+        return {name: _value(v, specs.get(name), str(name), reading) for name, v in data.items()}
     if isinstance(data, list) and named and all(isinstance(row, Mapping) for row in data):
-        return [{n: _value(v, specs.get(n), str(n), problems) for n, v in row.items()} for row in data]
+        return [{n: _value(v, specs.get(n), str(n), reading) for n, v in row.items()} for row in data]
     path = "" if schema.is_tensor_spec() else "0"
-    return _value(data, schema.inputs[0] if len(schema.inputs) == 1 else None, path, problems)
+    return _value(data, schema.inputs[0] if len(schema.inputs) == 1 else None, path, reading)
 
 
-def _decoded_frame(data: pd.DataFrame, known: Mapping[Any, Any], problems: list[Problem]) -> pd.DataFrame:
-    made = {name: [_value(cell, known.get(name), str(name), problems) for cell in data[name]] for name in data.columns}
+def _decoded_frame(data: pd.DataFrame, known: Mapping[Any, Any], reading: Reading) -> pd.DataFrame:
+    made = {name: [_value(cell, known.get(name), str(name), reading) for cell in data[name]] for name in data.columns}
     return _frame(made)
 
 
-def _value(value: Any, spec: ColSpec | TensorSpec | None, path: str, problems: list[Problem]) -> Any:
+def _value(value: Any, spec: ColSpec | TensorSpec | None, path: str, reading: Reading) -> Any:
     """A value with bytes and datetimes for their texts, wherever they are declared."""
     if isinstance(spec, TensorSpec):
-        return _entries(value, spec, path, problems)
-    if spec is None or not _needs(spec.type):
+        return _entries(value, spec, path, reading)
+    if spec is None or not needs(spec.type):
         return value
     if isinstance(value, list) and not isinstance(spec.type, Array):
-        return [decode(item, spec.type, path, problems) for item in value]  # a column
-    return decode(value, spec.type, path, problems)
+        return [decode(item, spec.type, path, reading) for item in value]  # a column
+    return decode(value, spec.type, path, reading)
 
 
-def _entries(value: Any, spec: TensorSpec, path: str, problems: list[Problem]) -> Any:
+def _entries(value: Any, spec: TensorSpec, path: str, reading: Reading) -> Any:
     """The entries of a tensor of bytes or datetimes; a cell of a table is a list of them."""
     kind = {"S": DataType.binary, "M": DataType.datetime}.get(spec.type.kind)
     if kind is None:
         return value
     if isinstance(value, list):
-        return [_entries(item, spec, path, problems) for item in value]
+        return [_entries(item, spec, path, reading) for item in value]
     if isinstance(value, np.ndarray):
-        made = _cells([decode(item, kind, f"{path}[]", problems) for item in value.reshape(-1)])
+        made = _cells([decode(item, kind, f"{path}[]", reading) for item in value.reshape(-1)])
         return made.reshape(value.shape)
-    return decode(value, kind, f"{path}[]", problems)
-
-
-def _needs(kind: ColumnType) -> bool:
-    match kind:
-        case DataType():
-            return kind in (DataType.binary, DataType.datetime)
-        case Array(inner) | Map(inner):
-            return _needs(inner)
-        case Object(properties):
-            return any(_needs(prop.dtype) for prop in properties)
-    return False
-
-
-def decode(value: Any, kind: ColumnType, path: str, problems: list[Problem]) -> Any:
-    """One JSON value with bytes and datetimes for the texts that stand for them; a bad text is a problem and null.
-
-    >>> from sparksig.signature.types import Property
-    >>> decode({"t": "2024-01-31"}, Object([Property("t", "datetime")]), "o", [])
-    {'t': datetime.datetime(2024, 1, 31, 0, 0)}
-    """
-    match kind, value:
-        case DataType.binary, str():
-            try:  # MLflow's encoder breaks lines after 76 characters, and ends with a newline
-                return base64.b64decode(value.replace("\n", ""), validate=True)
-            except (binascii.Error, ValueError):
-                return _wrong(path, "a text that is no Base64", problems)
-        case DataType.datetime, str():
-            assert _MOMENT is not None
-            micros = reader(_MOMENT)(value)
-            if isinstance(micros, Code):
-                return _wrong(path, "a text that is no ISO 8601 date or datetime", problems, micros)
-            assert isinstance(micros, int)
-            try:
-                return _EPOCH + timedelta(microseconds=micros)
-            except OverflowError:  # Python has no year 0
-                return _wrong(path, "a datetime outside the years 1 to 9999", problems, Code.OUT_OF_RANGE)
-        case Array(inner), list():
-            return [decode(item, inner, f"{path}[]", problems) for item in value]
-        case Map(inner), Mapping():
-            return {key: decode(item, inner, f"{path}{{}}", problems) for key, item in value.items()}
-        case Object(properties), Mapping():
-            types = {prop.name: prop.dtype for prop in properties}
-            return {
-                name: decode(item, types[name], f"{path}.{name}", problems) if name in types else item
-                for name, item in value.items()
-            }
-    return value
-
-
-def _wrong(path: str, fact: str, problems: list[Problem], code: Code = Code.UNPARSABLE) -> None:
-    problem = Problem(path, fact, code)
-    if problem not in problems:
-        problems.append(problem)
+    return decode(value, kind, f"{path}[]", reading)
 
 
 def _enforced(data: Any, schema: Schema, policy: Policy, problems: list[Problem]) -> Any:

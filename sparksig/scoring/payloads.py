@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from sparksig.enforcement.planning import plan_table
+from sparksig.enforcement.planning import match_columns, plan_table, unknown_paths
 from sparksig.enforcement.policy import Policy, resolve_policy
 from sparksig.enforcement.steps import Plan
 from sparksig.enforcement.values import Fault, declared_arrow
 from sparksig.enforcement.values.containers import Held
 from sparksig.errors import Code, NotSupportedError, Problem, SchemaError, ViolationError
-from sparksig.models.payloads import FORMS, decode, read_json
+from sparksig.models.payloads import FORMS, read_json, undeclared
+from sparksig.models.texts import Reading, decode
 from sparksig.signature.casts import Level
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import ColSpec, Schema
 from sparksig.signature.types import AnyType, SparkMLVector
+from sparksig.sources.observed import StructType
 from sparksig.sources.spark_schema import struct_type
 
 if TYPE_CHECKING:
@@ -59,8 +61,8 @@ def payload_frame(
 
     Raises:
         SchemaError: the frame has no such columns, or names would stand twice.
-        NotSupportedError: the signature declares what no record of JSON holds: unnamed columns, tensors, vectors, Any;
-            or the policy's time zone is not UTC.
+        NotSupportedError: the signature declares what no record of JSON holds: unnamed columns, tensors, vectors, Any.
+        PolicyError: an option cannot be used, or names columns that the signature has not.
     """
     from pyspark.sql import functions as F
     from pyspark.sql import types as T
@@ -68,12 +70,12 @@ def payload_frame(
     if policy is None:
         options = {"level": Level.CHECKED, **options}
     policy = resolve_policy(policy, options)
-    if policy.zone is not None:
-        raise NotSupportedError(f"time_zone={policy.time_zone!r}: payload_frame reads datetimes in UTC")
     schema = signature.inputs if isinstance(signature, ModelSignature) else signature
     if schema is None:
         raise SchemaError("the signature declares no inputs", [Problem("", "no inputs", Code.NO_INPUTS)])
     _refuse(schema)
+    match_columns(StructType(()), schema, policy)
+    unknown_paths(schema, policy)
     positions = _positions(df.columns, [*keep, column])
     work = RecordReader(schema, policy, len(keep))
     declared = [T.StructField(f.name, f.dataType, True) for f in struct_type(schema).fields]
@@ -114,40 +116,54 @@ class RecordReader:
         """The declared columns of payloads, and each one's violations."""
         found: list[Violations] = [[] for _ in texts]
         rows = [self._record(text, into) for text, into in zip(texts, found, strict=True)]
-        good = np.array([not into for into in found], bool)
-        records = [row for row, ok in zip(rows, good, strict=True) if ok]
-        columns = self._enforced(records, [into for into, ok in zip(found, good, strict=True) if ok])
-        back = pa.array(np.cumsum(good) - 1, mask=~good)
+        there = np.array([row is not None for row in rows], bool)
+        records = [row for row in rows if row is not None]
+        columns = self._enforced(records, [into for into, ok in zip(found, there, strict=True) if ok])
+        bad = np.array([bool(into) for into in found], bool)
+        back = pa.array(np.cumsum(there) - 1, mask=bad)
         columns = [array.take(back) for array in columns]
         return columns, pa.array([into or None for into in found], _VIOLATION)
 
-    def _record(self, text: str | None, into: Violations) -> dict[str, Any]:
-        """One payload's values by column; what is wrong with it is noted."""
+    def _record(self, text: str | None, into: Violations) -> dict[str, Any] | None:
+        """One payload's values by column, None where it is no payload; what is wrong with it is noted."""
         try:
             if text is None:
                 raise ViolationError("", [Problem("", "null", Code.BAD_PAYLOAD)])
-            return self._decoded(_one_record(read_json(text)), into)
+            return self._decoded(_one_record(read_json(text), self.schema), into)
         except ViolationError as error:
             into += [_told(problem) for problem in error.problems]
-            return {}
+            return None
 
     def _decoded(self, record: Mapping[str, Any], into: Violations) -> dict[str, Any]:
         """The declared columns of a record; absent ones are null, and a fault where they are required."""
-        problems: list[Problem] = []
+        reading = Reading(self.policy.zone, instants=True)
         made: dict[str, Any] = {}
+        used: set[str] = set()
         for spec in self.schema:
             assert isinstance(spec, ColSpec)
             name = str(spec.name)
-            if name not in record and spec.required:
-                problems.append(Problem(name, "required, but the payload has no such field", Code.MISSING_COLUMN))
-            made[name] = decode(record.get(name), spec.type, name, problems)
-        if self.policy.extra == "forbid" and (more := len(record.keys() - made.keys())):
-            problems.append(Problem("", f"{more} field(s) that are not declared", Code.UNEXPECTED_COLUMN))
-        into += [_told(problem) for problem in problems]
+            keys = self._keys(record, name)
+            used.update(keys)
+            if len(keys) > 1:
+                reading.wrong(name, f"{len(keys)} fields of this name, but for the case", Code.AMBIGUOUS_COLUMN)
+            elif not keys and spec.required:
+                reading.wrong(name, "required, but the payload has no such field", Code.MISSING_COLUMN)
+            made[name] = decode(record[keys[0]], spec.type, name, reading) if len(keys) == 1 else None
+        if self.policy.extra == "forbid" and (more := len(record.keys() - used)):
+            reading.problems.append(undeclared(more))
+        into += [_told(problem) for problem in reading.problems]
         return made
 
+    def _keys(self, record: Mapping[str, Any], name: str) -> list[str]:
+        """The fields of a record that a column is read from, as `columns=` and `case_sensitive=` have it."""
+        renamed = self.policy.columns if isinstance(self.policy.columns, Mapping) else {}
+        wanted = str(renamed.get(name, name))
+        if wanted in record or self.policy.case_sensitive:
+            return [wanted] if wanted in record else []
+        return [key for key in record if key.lower() == wanted.lower()]
+
     def _enforced(self, records: list[dict[str, Any]], found: list[Violations]) -> list[pa.Array]:
-        """The declared columns of records; where one record's types spoil a column, each is read by itself."""
+        """The declared columns of records; where one record's types spoil a column, its half is read by itself."""
         if not records:
             return [pa.nulls(0, declared_arrow(spec.type)) for spec in self.schema]  # type: ignore[arg-type]
         try:
@@ -156,43 +172,61 @@ class RecordReader:
             if len(records) == 1:
                 found[0] += [_told(problem) for problem in error.problems]
                 return [pa.nulls(1, declared_arrow(spec.type)) for spec in self.schema]  # type: ignore[arg-type]
-        parts = [self._enforced([record], [into]) for record, into in zip(records, found, strict=True)]
+        half = len(records) // 2
+        parts = [self._enforced(records[cut], found[cut]) for cut in (slice(half), slice(half, None))]
         return [pa.concat_arrays(arrays) for arrays in zip(*parts, strict=True)]
 
     def _together(self, records: list[dict[str, Any]], found: list[Violations]) -> list[pa.Array]:
-        held = Held.of(records, self.schema, self.policy)
-        plan: Plan = plan_table(held.table, self.schema, self.policy).require_ok()
+        # the records have the declared names, and the zone's wall clocks are instants
+        policy = replace(self.policy, columns=None, time_zone=None, extra="ignore")
+        held = Held.of(records, self.schema, policy)
+        plan: Plan = plan_table(held.table, self.schema, policy).require_ok()
         judged = held.judged(plan)
+        broken = [{violation["path"] for violation in into} for into in found]
         for fault in judged.faults:
             for row in np.flatnonzero(fault.mask):
-                found[row].append(_of_fault(fault))
-        clean = judged.clean
+                if (
+                    fault.code is not Code.NULL or fault.path not in broken[row]
+                ):  # a bad text is null, not a second fault
+                    found[row].append(_of_fault(fault))
         made = {step.name: array for step, array in zip(plan.steps, judged.columns, strict=True)}
         arrays = []
         for spec in self.schema:
             assert isinstance(spec, ColSpec)
             kind = declared_arrow(spec.type)
-            array = made[str(spec.name)].cast(kind) if str(spec.name) in made else pa.nulls(len(records), kind)
-            arrays.append(array if clean is None else array.take(pa.array(np.arange(len(clean)), mask=~clean)))
+            name = str(spec.name)
+            arrays.append(made[name].cast(kind) if name in made else pa.nulls(len(records), kind))
         return arrays
 
 
-def _one_record(content: Any) -> Mapping[str, Any]:
+def _one_record(content: Any, schema: Schema) -> Mapping[str, Any]:
+    """The record that a payload is, or that a serving payload holds."""
     if not isinstance(content, Mapping):
         raise ViolationError("", [Problem("", "no object", Code.BAD_PAYLOAD)])
     form = [name for name in FORMS if name in content]
-    if len(form) != 1 or len(content) > 1:
+    serving = content.keys() <= {*form, "params"} and not content.keys() & {spec.name for spec in schema}
+    if len(form) != 1 or not serving:
         return content
-    value = content[form[0]]
-    if form[0] == "dataframe_split" and isinstance(value, Mapping) and isinstance(value.get("columns"), list):
-        rows = value.get("data")
-        if isinstance(rows, list) and len(rows) == 1 and len(rows[0]) == len(value["columns"]):
-            return dict(zip(value["columns"], rows[0], strict=True))
+    if content.get("params"):
+        raise ViolationError("", [Problem("", "params, which a column of payloads has not", Code.BAD_PAYLOAD)])
+    record = _held(content[form[0]], form[0])
+    if record is None:
+        raise ViolationError("", [Problem("", "not exactly one record", Code.BAD_PAYLOAD)])
+    return record
+
+
+def _held(value: Any, form: str) -> Mapping[str, Any] | None:
+    """The one record of a serving payload, None where there is not one."""
+    if form == "dataframe_split":
+        columns, rows = (value.get("columns"), value.get("data")) if isinstance(value, Mapping) else (None, None)
+        if not isinstance(columns, list) or not isinstance(rows, list) or len(rows) != 1:
+            return None
+        names = all(isinstance(name, str) for name in columns) and len(set(columns)) == len(columns)
+        fits = names and isinstance(rows[0], list) and len(rows[0]) == len(columns)
+        return dict(zip(columns, rows[0], strict=True)) if fits else None
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Mapping):
         return value[0]
-    if form[0] == "inputs" and isinstance(value, Mapping):
-        return value
-    raise ViolationError("", [Problem("", "not exactly one record", Code.BAD_PAYLOAD)])
+    return value if form == "inputs" and isinstance(value, Mapping) else None
 
 
 def _told(problem: Problem) -> dict[str, str]:
