@@ -18,11 +18,12 @@ from sparksig.errors import Code, NotSupportedError, Problem, SchemaError, Viola
 from sparksig.models.payloads import FORMS, read_json, undeclared
 from sparksig.models.texts import Reading, decode
 from sparksig.signature.casts import Level
+from sparksig.signature.dtypes import ELEMENTS
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import ColSpec, Schema
-from sparksig.signature.types import AnyType, SparkMLVector
+from sparksig.signature.types import AnyType, Array, ColumnType, Map, Object, SparkMLVector
 from sparksig.sources.observed import StructType
-from sparksig.sources.spark_schema import struct_type
+from sparksig.sources.spark_schema import spark_json
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -78,7 +79,7 @@ def payload_frame(
     unknown_paths(schema, policy)
     positions = _positions(df.columns, [*keep, column])
     work = RecordReader(schema, policy, len(keep))
-    declared = [T.StructField(f.name, f.dataType, True) for f in struct_type(schema).fields]
+    declared = T.StructType.fromJson(_nullable(spark_json(schema))).fields
     fields = [*(df.schema.fields[i] for i in positions[:-1]), *declared]
     member = T.StructType([T.StructField(n, T.StringType()) for n in ("path", "code", "expected", "observed")])
     kinds = [*(f.dataType for f in fields), T.ArrayType(member)]
@@ -118,7 +119,12 @@ class RecordReader:
         rows = [self._record(text, into) for text, into in zip(texts, found, strict=True)]
         there = np.array([row is not None for row in rows], bool)
         records = [row for row in rows if row is not None]
-        columns = self._enforced(records, [into for into, ok in zip(found, there, strict=True) if ok])
+        told = [into for into, ok in zip(found, there, strict=True) if ok]
+        columns = [
+            self._column(spec, [record[str(spec.name)] for record in records], told)
+            for spec in self.schema
+            if isinstance(spec, ColSpec)
+        ]
         bad = np.array([bool(into) for into in found], bool)
         back = pa.array(np.cumsum(there) - 1, mask=bad)
         columns = [array.take(back) for array in columns]
@@ -162,41 +168,92 @@ class RecordReader:
             return [wanted] if wanted in record else []
         return [key for key in record if key.lower() == wanted.lower()]
 
-    def _enforced(self, records: list[dict[str, Any]], found: list[Violations]) -> list[pa.Array]:
-        """The declared columns of records; where one record's types spoil a column, its half is read by itself."""
-        if not records:
-            return [pa.nulls(0, declared_arrow(spec.type)) for spec in self.schema]  # type: ignore[arg-type]
-        try:
-            return self._together(records, found)
-        except SchemaError as error:
-            if len(records) == 1:
-                found[0] += [_told(problem) for problem in error.problems]
-                return [pa.nulls(1, declared_arrow(spec.type)) for spec in self.schema]  # type: ignore[arg-type]
-        half = len(records) // 2
-        parts = [self._enforced(records[cut], found[cut]) for cut in (slice(half), slice(half, None))]
-        return [pa.concat_arrays(arrays) for arrays in zip(*parts, strict=True)]
+    def _column(self, spec: ColSpec, cells: Sequence[object], found: Sequence[Violations]) -> pa.Array:
+        """One declared column; values are judged beside values of their own kinds, so that no neighbour counts."""
+        parts, order = [pa.nulls(0, declared_arrow(spec.type))], []
+        for rows in _alike(cells, spec.type):
+            parts.append(self._judged(spec, [cells[row] for row in rows], [found[row] for row in rows]))
+            order += rows
+        return pa.concat_arrays(parts).take(pa.array(np.argsort(order), pa.int64()))
 
-    def _together(self, records: list[dict[str, Any]], found: list[Violations]) -> list[pa.Array]:
-        # the records have the declared names, and the zone's wall clocks are instants
-        policy = replace(self.policy, columns=None, time_zone=None, extra="ignore")
-        held = Held.of(records, self.schema, policy)
-        plan: Plan = plan_table(held.table, self.schema, policy).require_ok()
+    def _judged(self, spec: ColSpec, cells: Sequence[object], found: Sequence[Violations]) -> pa.Array:
+        name, kind = str(spec.name), declared_arrow(spec.type)
+        schema, policy = Schema([spec]), _policy_of(self.policy, name)
+        held = Held.of([{name: cell} for cell in cells], schema, policy)
+        plan: Plan = plan_table(held.table, schema, policy)
+        if not plan.ok:
+            for into in found:
+                into += [_told(problem) for problem in plan.problems]
+            return pa.nulls(len(cells), kind)
         judged = held.judged(plan)
         broken = [{violation["path"] for violation in into} for into in found]
         for fault in judged.faults:
-            for row in np.flatnonzero(fault.mask):
-                if (
-                    fault.code is not Code.NULL or fault.path not in broken[row]
-                ):  # a bad text is null, not a second fault
+            for row in np.flatnonzero(fault.mask).tolist():
+                if fault.code is not Code.NULL or fault.path not in broken[row]:  # a bad text is null, no second fault
                     found[row].append(_of_fault(fault))
-        made = {step.name: array for step, array in zip(plan.steps, judged.columns, strict=True)}
-        arrays = []
-        for spec in self.schema:
-            assert isinstance(spec, ColSpec)
-            kind = declared_arrow(spec.type)
-            name = str(spec.name)
-            arrays.append(made[name].cast(kind) if name in made else pa.nulls(len(records), kind))
-        return arrays
+        return judged.columns[0].cast(kind) if judged.columns else pa.nulls(len(cells), kind)
+
+
+def _policy_of(policy: Policy, name: str) -> Policy:
+    """The policy for one column of records that have the declared names, and instants for a zone's wall clocks."""
+
+    def own(path: str) -> bool:
+        return path in ("*", name) or path.startswith((f"{name}.", f"{name}[", f"{name}{{"))
+
+    def listed(option: Any) -> Any:
+        return option if isinstance(option, bool | str) else [path for path in option if own(path)]
+
+    level = policy.level
+    level = {path: found for path, found in level.items() if own(path)} if isinstance(level, Mapping) else level
+    nulls, rounding = listed(policy.allow_nulls), listed(policy.allow_rounding)
+    policy = replace(policy, level=level, allow_nulls=nulls, allow_rounding=rounding)
+    return replace(policy, columns=None, time_zone=None, extra="ignore")
+
+
+def _alike(cells: Sequence[object], declared: ColumnType) -> list[list[int]]:
+    """The rows whose values have the same classes at every path, nulls among them."""
+    groups: dict[frozenset[tuple[str, frozenset[str]]], list[int]] = {}
+    for row, cell in enumerate(cells):
+        kinds: dict[str, set[str]] = {}
+        _note(cell, declared, "", kinds)
+        key = frozenset((path, frozenset(names)) for path, names in kinds.items())
+        groups.setdefault(key, []).append(row)
+    return list(groups.values())
+
+
+def _note(cell: object, declared: ColumnType | None, path: str, kinds: dict[str, set[str]]) -> None:
+    if cell is None:
+        return
+    name = _width(cell) if type(cell) is int else type(cell).__name__ if cell == cell else "NaN"
+    kinds.setdefault(path, set()).add(name)
+    if isinstance(cell, list):
+        for item in cell:
+            _note(item, declared.dtype if isinstance(declared, Array) else None, f"{path}[]", kinds)
+    elif isinstance(cell, Mapping):
+        types = {prop.name: prop.dtype for prop in declared.properties} if isinstance(declared, Object) else {}
+        for key, item in cell.items():
+            inner = declared.value_type if isinstance(declared, Map) else types.get(key)
+            _note(item, inner, f"{path}.{key}" if key in types else f"{path}{{}}", kinds)
+
+
+def _width(number: int) -> str:
+    """How wide a type an integer needs: a double holds it, a long, a decimal, nothing."""
+    if abs(number) <= ELEMENTS["float64"].high:
+        return "int"
+    return "long" if ELEMENTS["int64"].low <= number <= ELEMENTS["int64"].high else str(len(str(abs(number))) > _DIGITS)
+
+
+_DIGITS = 38
+
+
+def _nullable(form: Any) -> Any:
+    """A Spark type's JSON with nulls admitted everywhere: an optional column has them in required members, too."""
+    if isinstance(form, list):
+        return [_nullable(item) for item in form]
+    if not isinstance(form, dict):
+        return form
+    flags = ("nullable", "containsNull", "valueContainsNull")
+    return {name: True if name in flags else _nullable(item) for name, item in form.items()}
 
 
 def _one_record(content: Any, schema: Schema) -> Mapping[str, Any]:
@@ -239,8 +296,8 @@ def _told(problem: Problem) -> dict[str, str]:
 
 
 def _of_fault(fault: Fault) -> dict[str, str]:
-    types = fault.types
-    return {"path": fault.path, "code": str(fault.code), "expected": types.declared, "observed": types.observed}
+    observed = "null" if fault.code is Code.NULL else fault.types.observed
+    return {"path": fault.path, "code": str(fault.code), "expected": fault.types.declared, "observed": observed}
 
 
 def _refuse(schema: Schema) -> None:

@@ -17,6 +17,7 @@ from sparksig import (
     ModelSignature,
     NotSupportedError,
     Object,
+    Policy,
     PolicyError,
     Property,
     Schema,
@@ -26,6 +27,7 @@ from sparksig import (
     payload_frame,
     struct_type,
 )
+from sparksig.scoring.payloads import RecordReader
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -143,3 +145,34 @@ def test_datetimes_are_wall_clocks_of_the_time_zone(spark: SparkSession) -> None
         assert wall == shown
     with pytest.raises(ViolationError, match="OUT_OF_RANGE"):
         parse_payload({"inputs": {"t": [texts[2]]}}, signature, time_zone="Europe/Berlin")
+
+
+def test_the_verdict_on_a_payload_does_not_depend_on_its_batch(spark: SparkSession) -> None:
+    kinds = [ColSpec("long", "n", False), ColSpec("double", "x", False), ColSpec(Array("long"), "l", False)]
+    schema = Schema([*kinds, ColSpec(ITEM, "o", False)])
+    numbers = [
+        "1",
+        "1.0",
+        "1.5",
+        "NaN",
+        "Infinity",
+        "null",
+        str(BIG),
+        str(10**30),
+        str(10**40),
+        '"Anna"',
+        "true",
+        "[1]",
+    ]
+    cells = [*numbers, "[]", "[1, 1.5]", "[1, NaN]", "[1, Infinity]", f"[{BIG}, 1.0]", f"[{BIG}, Infinity]", "[null]"]
+    items = ['{"at": "2024-01-31"}', '{"at": null}', '{"at": 1}', '{"at": "2024-01-31", "k": {"a": NaN, "b": 1}}', "5"]
+    payloads = [f'{{"{spec.name}": {cell}}}' for spec in kinds for cell in cells]
+    payloads += [f'{{"o": {item}}}' for item in items]
+    together = _read(spark, payloads, schema)
+    reader = RecordReader(schema, Policy(level="checked"), 0)
+    for row, payload in zip(together, payloads, strict=True):
+        columns, violations = reader.read([payload])
+        alone = violations.to_pylist()[0]
+        assert [v.asDict() for v in row["_violations"] or []] == (alone or []), payload
+        assert row.n == columns[0][0].as_py() and row.l == columns[2][0].as_py()
+    assert "Anna" not in str([row["_violations"] for row in together])
