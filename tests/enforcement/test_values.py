@@ -387,6 +387,9 @@ def test_tensors_of_moments_of_open_sizes_and_sparse_ones() -> None:
     for wrong in (np.zeros((1, 2)), [[1.0], [1.0, 2.0]], None):
         with pytest.raises(ViolationError, match=r"\$: 2 row\(s\) \[WRONG_SHAPE\]"):
             enforce_values(np.array([np.zeros(1), wrong, wrong, np.zeros(3)], dtype=object), open_)
+    for row, code in [([BIG, 0.5], "NOT_EXACT"), (np.ma.array([1.0], mask=[True]), "NULL"), ([None, 1.0], "NULL")]:
+        with pytest.raises(ViolationError, match=rf"\[\]: 1 row\(s\) \[{code}\]"):
+            enforce_values(np.array([row, np.zeros(3)], dtype=object), open_)
     bytes_ = Schema([TensorSpec(np.dtype("uint8"), (-1, 2))])
     twice = scipy.sparse.coo_matrix(([200, 100], ([0, 0], [0, 0])), shape=(1, 2))
     with pytest.raises(ViolationError, match=r"1 row\(s\) \[OUT_OF_RANGE\]"):

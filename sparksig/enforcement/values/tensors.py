@@ -193,10 +193,19 @@ def _rows(mask: Mask, shape: tuple[int, ...]) -> Mask:
 
 
 def _opened(cell: object) -> np.ndarray[Any, Any] | None:
-    try:
-        return np.asarray(cell) if isinstance(cell, list | np.ndarray) else None
-    except ValueError:  # lists of different lengths
+    """A row as an array; values of several classes stay what they are."""
+    if isinstance(cell, np.ndarray):
+        return np.asarray(unmasked(cell))
+    if not isinstance(cell, list):
         return None
+    try:
+        values = np.array(cell, dtype=object)
+    except ValueError:  # arrays of different lengths
+        return None
+    classes = {type(value) for value in values.reshape(-1)}
+    if classes & {list, np.ndarray}:  # lists of different lengths
+        return None
+    return np.array(cell) if len(classes) == 1 else values
 
 
 def _fits(shape: tuple[int, ...], declared: tuple[int, ...]) -> bool:
