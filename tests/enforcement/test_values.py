@@ -405,3 +405,13 @@ def test_tensors_of_moments_of_open_sizes_and_sparse_ones() -> None:
     assert enforce_values({"z": np.ones(1, "u1")}, named, columns={"a": "z"})["a"].tolist() == [1]
     with pytest.raises(ViolationError, match=r"a: 1 row\(s\) \[NULL\]"):
         enforce_values(pd.DataFrame({"a": [None]}), Schema([TensorSpec(np.dtype("float32"), (-1, 2), "a")]))
+
+
+def test_a_variant_as_spark_ships_it_is_what_a_variant_is_on_a_frame() -> None:
+    parts = [pa.field("value", pa.binary()), pa.field("metadata", pa.binary(), metadata={"variant": "true"})]
+    table = pa.table({"x": pa.array([{"value": b"1", "metadata": b""}], pa.struct(parts))})
+    wanted = [ColSpec("long", "x"), ColSpec(Array("long"), "x"), ColSpec(Object([Property("value", "binary")]), "x")]
+    for spec in wanted:
+        with pytest.raises(SchemaError) as raised:
+            enforce_values(table, Schema([spec]))
+        assert told(raised) == {("x", "UNSUPPORTED_TYPE")}

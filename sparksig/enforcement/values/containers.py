@@ -438,7 +438,7 @@ def _without_views(kind: pa.DataType) -> pa.DataType:
     if t.is_map(kind):
         return pa.map_(_without_views(kind.key_type), _without_views(kind.item_type))
     if t.is_struct(kind):
-        return pa.struct([pa.field(f.name, _without_views(f.type)) for f in kind])
+        return pa.struct([f.with_type(_without_views(f.type)) for f in kind])  # its metadata tells a variant
     return kind
 
 
