@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 Row = dict[str, Any]
-"""A row: values by column, as Spark's `createDataFrame` and `enforce_values` take them."""
+"""A row: Python's values by column, as Spark's `createDataFrame` and, at level checked, `enforce_values` take them."""
 
 _FIRST, _LAST = datetime(1677, 9, 22), datetime(2262, 4, 11)
 _OPEN = 3  # entries taken for a size that the shape leaves open
@@ -37,6 +37,9 @@ _EDGES: dict[Kind, tuple[Any, ...]] = {
 
 def example_rows(signature: ModelSignature | Schema, n: int = 3) -> Any:
     """Valid rows for a signature, the same every time, edges among them.
+
+    Numbers inside arrays, objects and maps are Python's: `enforce_values` takes them for integers and floats of 32 bits
+    at level checked.
 
     Args:
         signature: a signature, whose inputs count, or a schema.

@@ -21,10 +21,12 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from sparksig.errors import Problem, SignatureError, SinkError
-from sparksig.models.payloads import decode
+from sparksig.errors import Code, Problem, SignatureError, SinkError
+from sparksig.models.texts import Reading, decode
+from sparksig.signature.dtypes import Kind
 from sparksig.signature.members import class_name
 from sparksig.signature.schema import ColSpec, Schema
+from sparksig.signature.types import ColumnType, DataType
 from sparksig.sources.mlmodel import load_signature, set_example_info
 
 EXAMPLE, SERVING = "input_example.json", "serving_input_example.json"
@@ -98,7 +100,7 @@ class InputExample:
         info = _info(path)
         content = _read(path / str(info.get("artifact_path", EXAMPLE)))
         params = None
-        if info.get("params"):
+        if info.get("params") or (info.get("type") == "dataframe" and "data" not in content):
             content, params = content["inputs"], content["params"]
         read = _READERS.get(str(info.get("type")))
         if read is None:
@@ -192,6 +194,8 @@ def _json(value: Any) -> Any:
     """A value as JSON has it: missing values null, bytes Base64, datetimes ISO 8601."""
     if value is None or value is pd.NA or value is pd.NaT:
         return None
+    if hasattr(value, "model_dump"):
+        value = value.model_dump()
     if isinstance(value, np.ndarray | np.generic):
         value = (
             value.astype(object).tolist()
@@ -248,12 +252,62 @@ def _schema(path: Path) -> Schema | None:
 
 
 def _frame(content: Any, schema: Schema | None) -> pd.DataFrame:
-    frame = pd.DataFrame(content["data"], columns=content.get("columns"))
-    for spec in schema or ():
-        if isinstance(spec, ColSpec) and spec.name in frame.columns:
-            cells = [decode(cell, spec.type, "", []) for cell in frame[spec.name]]
-            frame[spec.name] = pd.Series(cells, index=frame.index)
+    """A table of the values as they were written, in the dtypes that the signature declares and that hold them."""
+    rows, names = content["data"], content.get("columns")
+    width = len(rows[0]) if rows else len(names or ())
+    specs = {spec.name if spec.name is not None else at: spec for at, spec in enumerate(schema or ())}
+    columns = []
+    for at in range(width):
+        label = names[at] if names is not None and isinstance(names[at], str) else at
+        spec = specs.get(label, specs.get(at))
+        columns.append(_column([row[at] for row in rows], spec.type if isinstance(spec, ColSpec) else None))
+    if not columns:
+        return pd.DataFrame(rows, columns=names)
+    frame = pd.concat(columns, axis=1)
+    frame.columns = pd.RangeIndex(width) if names is None else pd.DataFrame(columns=names).columns
     return frame
+
+
+def _column(cells: list[Any], declared: ColumnType | None) -> pd.Series[Any]:
+    values = [_cell(cell, declared) for cell in cells]
+    held: pd.Series[Any] = pd.Series(np.fromiter(values, object, len(values)), dtype=object)
+    if declared is None or not isinstance(declared, DataType):
+        plain = pd.Series(values) if values else held
+        return held if _lost(plain, values) else plain
+    element = declared.element
+    if element.kind in (Kind.STRING, Kind.BINARY):
+        return held
+    gaps = any(value is None for value in values)
+    dtype: Any = "float64" if gaps and element.kind is Kind.INTEGER else element.numpy
+    classes = (bool,) if element.kind is Kind.BOOLEAN else (int, float, type(None)) if element.is_number else (object,)
+    if not all(isinstance(value, classes) and (dtype == "bool") >= isinstance(value, bool) for value in values):
+        return held
+    try:
+        made = held.astype(dtype)
+    except (TypeError, ValueError, OverflowError):  # what the example shows is not what is declared
+        return held
+    return held if _lost(made, values) else made
+
+
+def _lost(made: pd.Series[Any], values: list[Any]) -> bool:
+    """Whether a number has become another by the column's dtype."""
+    return any(
+        isinstance(value, int | float) and value == value and new != value
+        for new, value in zip(made.tolist(), values, strict=True)
+    )
+
+
+def _cell(cell: Any, declared: ColumnType | None) -> Any:
+    """A cell with the bytes and datetimes that are declared; a text that stands for none stays as it is."""
+    if declared is None:
+        return cell
+    reading = Reading()
+    made = decode(cell, declared, "", reading)
+    if not reading.problems:
+        return made
+    if declared is DataType.datetime and reading.problems[0].code is Code.NOT_EXACT:
+        return pd.Timestamp(cell)  # nanoseconds, which pandas has
+    return cell
 
 
 def _arrays(content: Any, schema: Schema | None) -> Any:
@@ -264,16 +318,23 @@ def _arrays(content: Any, schema: Schema | None) -> Any:
 
 
 def _array(content: Any, dtype: Any) -> np.ndarray[Any, Any]:
-    array = np.array(content)
-    if array.dtype == object:  # a null stands for NaN
-        array = array.astype(float)
-    return array if dtype is None or dtype.kind in "US" else array.astype(dtype)
+    array = np.array(content, dtype=object)
+    flat = array.reshape(-1)
+    kinds = {type(value) for value in flat}
+    if dtype is not None and dtype.kind == "S":
+        return np.array([_cell(value, DataType.binary) for value in flat], dtype="S").reshape(array.shape)
+    if dtype is not None and dtype.kind != "U":
+        return np.asarray(array.astype(dtype))
+    if kinds <= {int, float, type(None)} and type(None) in kinds:  # a null stands for NaN
+        return np.asarray(array.astype(float))
+    plain = np.array(content) if len(kinds) == 1 or kinds <= {int, float} else array
+    return array if plain.dtype.kind == "f" and plain.astype(object).tolist() != content else plain
 
 
 def _matrix(kind: str) -> Any:
     def read(content: Any, schema: Schema | None) -> Any:
         make = getattr(import_module("scipy.sparse"), f"{kind}_matrix")
-        parts = tuple(np.array(content[name]) for name in ("data", "indices", "indptr"))
+        parts = (_array(content["data"], None), np.array(content["indices"], int), np.array(content["indptr"], int))
         return make(parts, shape=tuple(content["shape"]))
 
     return read

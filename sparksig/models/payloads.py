@@ -6,12 +6,12 @@ text, and a whole number is exact: 1.5 for a long is a violation, never 1. The r
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-from collections.abc import Iterable, Mapping
+import re
+import warnings
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,23 +19,19 @@ import pandas as pd
 
 from sparksig.enforcement.policy import Policy, resolve_policy
 from sparksig.enforcement.values import enforce_values
-from sparksig.enforcement.values.exact import reader
 from sparksig.errors import Code, ParamError, Problem, SchemaError, ViolationError
 from sparksig.models.loading import load_model
-from sparksig.signature.casts import Level, find_cast
-from sparksig.signature.dtypes import ELEMENTS
+from sparksig.models.texts import Reading, decode, needs
+from sparksig.signature.casts import Level
 from sparksig.signature.members import class_name
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.params import resolve_params
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
-from sparksig.signature.types import Array, ColumnType, DataType, Map, Object
+from sparksig.signature.types import Array, DataType
 from sparksig.sources.mlmodel import load_signature
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 """The fields of which a payload has exactly one."""
-
-_MOMENT = find_cast(ELEMENTS["str"], ELEMENTS["datetime64[ns]"])
-_EPOCH = datetime(1970, 1, 1)
 
 
 class Payload(NamedTuple):
@@ -84,9 +80,19 @@ def parse_payload(
     problems: list[Problem] = []
     [form] = [name for name in FORMS if name in content]
     data = _TENSORS[form](content[form], schema) if schema.is_tensor_spec() else _COLUMNS[form](content[form], schema)
-    data = _decoded(data, schema, problems)
-    data = _enforced(data, schema, policy, problems)
-    return Payload(data, resolve_params(signature.params, content.get("params")))
+    data = _decoded(data, schema, Reading(policy.zone, problems=problems))
+    wrong: tuple[Problem, ...] = ()
+    try:
+        params = _params(signature, content.get("params"))
+    except ParamError as error:
+        params, wrong = {}, error.problems
+    try:
+        data = _enforced(data, schema, policy, problems)
+    except (SchemaError, ViolationError) as error:
+        raise type(error)(error.message, [*error.problems, *wrong]) from None
+    if wrong:
+        raise ParamError("params that do not fit the signature", wrong)
+    return Payload(data, params)
 
 
 def validate_serving_input(model: Any, payload: str | bytes | Mapping[str, Any], *, trust: bool | str = False) -> Any:
@@ -120,7 +126,7 @@ def _content(payload: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
         raise bad(f"exactly one of {', '.join(FORMS)} is expected, not {len(found)} of them")
     if others := len(payload.keys() - {*FORMS, "params"}):
         raise bad(f"{others} field(s) beside {found[0]} and params that no payload has")
-    if not isinstance(payload.get("params") or {}, Mapping):
+    if not isinstance(payload.get("params"), Mapping | None):
         raise ParamError("the params of a payload are an object")
     return payload
 
@@ -132,11 +138,18 @@ def read_json(text: str | bytes) -> Any:
         ViolationError: it is no JSON (BAD_PAYLOAD), or an object has a key twice.
     """
     try:
-        return json.loads(text, object_pairs_hook=_unique)
+        return json.loads(text, object_pairs_hook=_unique, parse_float=_float)
     except ViolationError:
         raise
     except (ValueError, RecursionError):
         raise bad("the text is no JSON") from None
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if value in (inf, -inf) or (value == 0 and re.search("[1-9]", re.split("[eE]", text)[0])):
+        raise bad("a number that no double holds")
+    return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -158,6 +171,13 @@ def _split(value: Any, schema: Schema) -> Any:
     width = len(rows[0]) if rows else len(columns or [])
     if columns is not None and (not isinstance(columns, list) or len(columns) != width):
         raise bad("dataframe_split has as many columns as its rows have values")
+    if columns is not None and not all(isinstance(name, str | int) for name in columns):
+        raise bad("the columns of dataframe_split are names")
+    if columns is not None and len(set(map(str, columns))) < width:
+        raise bad("dataframe_split has a column twice")
+    index = value.get("index")
+    if index is not None and (not isinstance(index, list) or len(index) != len(rows)):
+        raise bad("dataframe_split has as many labels in its index as rows")
     names = range(width) if columns is None else columns
     return _frame({name: [row[i] for row in rows] for i, name in enumerate(names)})
 
@@ -201,6 +221,8 @@ def _tensor_rows(value: Any, schema: Schema) -> Any:
         raise bad("instances is a list, of rows")
     if not schema.has_input_names():
         return _array(value)
+    if len(schema.inputs) == 1 and not any(isinstance(row, Mapping) for row in value):
+        return {schema.inputs[0].name: _array(value)}
     if not all(isinstance(row, Mapping) and row.keys() == value[0].keys() for row in value):
         raise bad("instances of named tensors are objects with the same names")
     return {name: _array([row[name] for row in value]) for name in value[0]}
@@ -233,13 +255,16 @@ def _array(value: Any) -> np.ndarray[Any, Any]:
     return np.asarray(_cells(level).reshape(shape))
 
 
-def _table(form: Any) -> Any:
-    return lambda value, schema: pd.DataFrame(form(value, schema))
+def _table_rows(value: Any, schema: Schema) -> Any:
+    """`dataframe_records` as a table of Python's values, which no number is rounded in."""
+    rows = _records(value, schema)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return _frame({name: [row.get(name) for row in rows] for name in names})
 
 
 _TENSORS = {
-    "dataframe_split": _table(_split),
-    "dataframe_records": _table(_records),
+    "dataframe_split": _split,
+    "dataframe_records": _table_rows,
     "instances": _tensor_rows,
     "inputs": _tensor_inputs,
 }
@@ -248,104 +273,80 @@ _TENSORS = {
 # ---- JSON's forms of bytes and datetimes
 
 
-def _decoded(data: Any, schema: Schema, problems: list[Problem]) -> Any:
+def _decoded(data: Any, schema: Schema, reading: Reading) -> Any:
     named = schema.has_input_names()
     if isinstance(data, pd.DataFrame):
         names = [spec.name for spec in schema] if named else list(data.columns)[: len(schema.inputs)]
-        return _decoded_frame(data, dict(zip(names, schema, strict=False)), problems)
+        return _decoded_frame(data, dict(zip(names, schema, strict=False)), reading)
     specs = {spec.name: spec for spec in schema}
     if isinstance(data, Mapping) and named:
-        return {name: _value(v, specs.get(name), str(name), problems) for name, v in data.items()}
+        return {name: _value(v, specs.get(name), str(name), reading) for name, v in data.items()}
     if isinstance(data, list) and named and all(isinstance(row, Mapping) for row in data):
-        return [{n: _value(v, specs.get(n), str(n), problems) for n, v in row.items()} for row in data]
-    return _value(data, schema.inputs[0] if len(schema.inputs) == 1 else None, "0", problems)
+        return [{n: _value(v, specs.get(n), str(n), reading) for n, v in row.items()} for row in data]
+    path = "" if schema.is_tensor_spec() else "0"
+    return _value(data, schema.inputs[0] if len(schema.inputs) == 1 else None, path, reading)
 
 
-def _decoded_frame(data: pd.DataFrame, known: Mapping[Any, Any], problems: list[Problem]) -> pd.DataFrame:
-    made = {name: [_value(cell, known.get(name), str(name), problems) for cell in data[name]] for name in data.columns}
+def _decoded_frame(data: pd.DataFrame, known: Mapping[Any, Any], reading: Reading) -> pd.DataFrame:
+    made = {name: [_value(cell, known.get(name), str(name), reading) for cell in data[name]] for name in data.columns}
     return _frame(made)
 
 
-def _value(value: Any, spec: ColSpec | TensorSpec | None, path: str, problems: list[Problem]) -> Any:
+def _value(value: Any, spec: ColSpec | TensorSpec | None, path: str, reading: Reading) -> Any:
     """A value with bytes and datetimes for their texts, wherever they are declared."""
     if isinstance(spec, TensorSpec):
-        return value
-    if spec is None or not _needs(spec.type):
+        return _entries(value, spec, path, reading)
+    if spec is None or not needs(spec.type):
         return value
     if isinstance(value, list) and not isinstance(spec.type, Array):
-        return [decode(item, spec.type, path, problems) for item in value]  # a column
-    return decode(value, spec.type, path, problems)
+        return [decode(item, spec.type, path, reading) for item in value]  # a column
+    return decode(value, spec.type, path, reading)
 
 
-def _needs(kind: ColumnType) -> bool:
-    match kind:
-        case DataType():
-            return kind in (DataType.binary, DataType.datetime)
-        case Array(inner) | Map(inner):
-            return _needs(inner)
-        case Object(properties):
-            return any(_needs(prop.dtype) for prop in properties)
-    return False
-
-
-def decode(value: Any, kind: ColumnType, path: str, problems: list[Problem]) -> Any:
-    """One JSON value with bytes and datetimes for the texts that stand for them; a bad text is a problem and null.
-
-    >>> from sparksig.signature.types import Property
-    >>> decode({"t": "2024-01-31"}, Object([Property("t", "datetime")]), "o", [])
-    {'t': datetime.datetime(2024, 1, 31, 0, 0)}
-    """
-    match kind, value:
-        case DataType.binary, str():
-            try:
-                return base64.b64decode(value.rstrip("\n"), validate=True)  # MLflow's encoder ends it with a newline
-            except (binascii.Error, ValueError):
-                return _wrong(path, "a text that is no Base64", problems)
-        case DataType.datetime, str():
-            assert _MOMENT is not None
-            micros = reader(_MOMENT)(value)
-            if isinstance(micros, Code):
-                return _wrong(path, "a text that is no ISO 8601 date or datetime", problems, micros)
-            assert isinstance(micros, int)
-            try:
-                return _EPOCH + timedelta(microseconds=micros)
-            except OverflowError:  # Python has no year 0
-                return _wrong(path, "a datetime outside the years 1 to 9999", problems, Code.OUT_OF_RANGE)
-        case Array(inner), list():
-            return [decode(item, inner, f"{path}[]", problems) for item in value]
-        case Map(inner), Mapping():
-            return {key: decode(item, inner, f"{path}{{}}", problems) for key, item in value.items()}
-        case Object(properties), Mapping():
-            types = {prop.name: prop.dtype for prop in properties}
-            return {
-                name: decode(item, types[name], f"{path}.{name}", problems) if name in types else item
-                for name, item in value.items()
-            }
-    return value
-
-
-def _wrong(path: str, fact: str, problems: list[Problem], code: Code = Code.UNPARSABLE) -> None:
-    problem = Problem(path, fact, code)
-    if problem not in problems:
-        problems.append(problem)
+def _entries(value: Any, spec: TensorSpec, path: str, reading: Reading) -> Any:
+    """The entries of a tensor of bytes or datetimes; a cell of a table is a list of them."""
+    kind = {"S": DataType.binary, "M": DataType.datetime}.get(spec.type.kind)
+    if kind is None:
+        return value
+    if isinstance(value, list):
+        return [_entries(item, spec, path, reading) for item in value]
+    if isinstance(value, np.ndarray):
+        made = _cells([decode(item, kind, f"{path}[]", reading) for item in value.reshape(-1)])
+        return made.reshape(value.shape)
+    return decode(value, kind, f"{path}[]", reading)
 
 
 def _enforced(data: Any, schema: Schema, policy: Policy, problems: list[Problem]) -> Any:
-    """The data enforced; what was wrong with its texts is told beside everything else."""
-    if not problems:
-        return enforce_values(data, schema, policy)
-    told: list[Problem] = list(problems)
-    paths = [problem.path for problem in problems]
+    """The data enforced; what was wrong with its texts, which are null now, is told beside everything else."""
     try:
-        enforce_values(data, schema, replace(policy, allow_nulls=_with(policy.allow_nulls, paths)))
+        made = enforce_values(data, schema, policy)
     except (SchemaError, ViolationError) as error:
-        told += error.problems
-    raise ViolationError("values in the payload break the signature", told)
+        broken = {problem.path for problem in problems}
+        others = [p for p in error.problems if p.code is not Code.NULL or p.path not in broken]
+        told = [*problems, *_without_keys(others)]
+        if problems:
+            raise ViolationError("values in the payload break the signature", told) from None
+        raise type(error)(error.message, told) from None
+    if problems:
+        raise ViolationError("values in the payload break the signature", problems)
+    return made
 
 
-def _with(allowed: Any, paths: Iterable[str]) -> Any:
-    return (
-        allowed
-        if isinstance(allowed, bool) and allowed
-        else [*([] if isinstance(allowed, bool | str) else allowed), *paths]
-    )
+def _without_keys(problems: list[Problem]) -> list[Problem]:
+    """The problems without names that only the payload has: they are data."""
+    strangers = sum(problem.code is Code.UNEXPECTED_COLUMN for problem in problems)
+    kept = [replace(p, hint=None) if p.code is Code.MISSING_COLUMN else p for p in problems]
+    kept = [problem for problem in kept if problem.code is not Code.UNEXPECTED_COLUMN]
+    return [*kept, *([undeclared(strangers)] if strangers else [])]
+
+
+def undeclared(count: int) -> Problem:
+    """The problem of fields that are not declared, whose names are the payload's own."""
+    return Problem("", f"{count} field(s) that are not declared", Code.UNEXPECTED_COLUMN)
+
+
+def _params(signature: ModelSignature, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    known = [spec.name for spec in signature.params or ()]
+    if strangers := len((given or {}).keys() - set(known)):
+        warnings.warn(f"{strangers} param(s) of the payload are not declared: they are ignored", stacklevel=3)
+    return resolve_params(signature.params, {name: given[name] for name in known if name in given} if given else None)

@@ -10,7 +10,7 @@ import dataclasses
 import inspect
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import wraps
@@ -21,7 +21,10 @@ import pandas as pd
 
 from sparksig.enforcement.values import enforce_values
 from sparksig.errors import Code, Problem, SignatureError, ViolationError
+from sparksig.signature.dtypes import Kind
 from sparksig.signature.members import class_name
+from sparksig.signature.schema import Schema
+from sparksig.signature.types import DataType
 from sparksig.sources.data import infer_schema
 from sparksig.sources.hints import (
     AnyHint,
@@ -128,7 +131,10 @@ def _validated(target: Any, example: Any) -> Any:
             return target
         read = _Reader(found, hint_text(hint)).read
     if isinstance(target, type):
-        target.predict = _wrapped(target.predict, name, read)  # type: ignore[attr-defined]
+        plain = inspect.getattr_static(target, "predict")
+        wrapped = _wrapped(getattr(plain, "__func__", plain), name, read)
+        bound: Any = type(plain) if isinstance(plain, staticmethod | classmethod) else None
+        target.predict = wrapped if bound is None else bound(wrapped)  # type: ignore[attr-defined]
         return target
     return _wrapped(target, name, read)
 
@@ -139,7 +145,8 @@ def _wrapped(function: Callable[..., Any], name: str, read: Callable[[Any], Any]
     @wraps(function)
     def call(*args: Any, **named: Any) -> Any:
         bound = shape.bind(*args, **named)
-        bound.arguments[name] = read(bound.arguments[name])
+        if name in bound.arguments:
+            bound.arguments[name] = read(bound.arguments[name])
         return function(*bound.args, **bound.kwargs)
 
     return call
@@ -149,7 +156,7 @@ def _wrapped(function: Callable[..., Any], name: str, read: Callable[[Any], Any]
 class _FromExample:
     """Inputs by the schema of an example, in its container."""
 
-    schema: Any
+    schema: Schema
     container: type
     records: bool
 
@@ -164,20 +171,45 @@ class _FromExample:
         return cls(schema, type(example), isinstance(example, list) and isinstance(example[0], dict))
 
     def read(self, data: Any) -> Any:
-        frame = enforce_values(data, self.schema, level="checked")
+        frame = enforce_values(self._with_gaps(data), self.schema, level="checked")
         if issubclass(self.container, pd.DataFrame):
             return frame
         if issubclass(self.container, pd.Series):
             return frame.iloc[:, 0]
+        columns = {str(name): _restored(frame[name], spec) for name, spec in zip(frame, self.schema, strict=True)}
         if not self.records:
-            return frame.iloc[:, 0].tolist()
-        columns = {str(name): _restored(frame[name]) for name in frame}
+            return next(iter(columns.values()))
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
+    def _with_gaps(self, data: Any) -> Any:
+        """A table in which integers beside nulls have become floats, with its nulls again."""
+        if not isinstance(data, pd.DataFrame):
+            return data
+        whole = {spec.name for spec in self.schema if not spec.required and _is_integer(spec)}
+        gaps: dict[Any, pd.Series[Any]] = {
+            name: pd.Series([None if x != x else x for x in data[name]], dtype=object, index=data.index)
+            for name in whole & set(data.columns)
+            if isinstance(data[name], pd.Series) and data[name].dtype.kind == "f"
+        }
+        if not gaps:
+            return data
+        data = data.copy(deep=False)
+        for name, column in gaps.items():
+            data[name] = column
+        return data
 
-def _restored(column: pd.Series[Any]) -> list[Any]:
-    missing = column.isna() if column.dtype == object else pd.Series(False, index=column.index)
-    return [None if gone else value for value, gone in zip(column.tolist(), missing, strict=True)]
+
+def _is_integer(spec: Any) -> bool:
+    return isinstance(spec.type, DataType) and spec.type.element.kind is Kind.INTEGER
+
+
+def _restored(column: pd.Series[Any], spec: Any) -> list[Any]:
+    """A column's values as Python's: nulls None, and integers beside them integers."""
+    if _is_integer(spec):
+        return [None if value != value else int(value) for value in column.tolist()]
+    if column.dtype == object or column.dtype.kind == "M":
+        return [None if gone else _plain(value) for value, gone in zip(column.tolist(), column.isna(), strict=True)]
+    return list(column.tolist())
 
 
 # ---- values against hints
@@ -251,59 +283,90 @@ def _value(value: Any, hint: Hint, path: str, found: _Found) -> Any:
 
 
 def _model(value: Any, hint: ObjectHint, path: str, found: _Found) -> Any:
+    """A dict as the object that pydantic makes of it; an object stays, when what it holds is valid."""
     from pydantic import BaseModel, TypeAdapter, ValidationError
 
     if not isinstance(value, dict | BaseModel):
         return found.add(
             path, Code.INCOMPATIBLE_TYPE, f"a dict or a pydantic object is expected, not {class_name(value)}"
         )
-    given = value.model_dump() if isinstance(value, BaseModel) else value
-    try:
-        return TypeAdapter(hint.cls).validate_python(given, strict=True)
-    except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False, include_input=False)
-    names = _names(hint)
+    adapter: Any = TypeAdapter(hint.cls)
+    faults: list[Any] = []
+    for given in _given(value) if isinstance(value, BaseModel) else [value]:
+        try:
+            made = adapter.validate_python(given, strict=True)
+        except ValidationError as error:
+            faults = faults or error.errors(include_url=False, include_context=False, include_input=False)
+        except Exception as error:  # of a validator; its text may have values
+            return found.add(path, Code.INCOMPATIBLE_TYPE, f"pydantic raised {type(error).__name__}")
+        else:
+            return value if isinstance(value, BaseModel) and isinstance(value, type(made)) else made
     for fault in faults:
         code = {"missing": Code.MISSING_FIELD, "extra_forbidden": Code.UNEXPECTED_FIELD}.get(fault["type"])
         told = fault["loc"][:-1] if code is Code.UNEXPECTED_FIELD else fault["loc"]
-        place = path + "".join(_step(part, names) for part in told)
+        place = path + _place(list(told), hint)
         found.add(place, code or Code.INCOMPATIBLE_TYPE, f"pydantic says {fault['type']}")
     return None
 
 
-def _step(part: int | str, names: set[str]) -> str:
-    """A part of pydantic's path: a name that the model declares is told, a key of the data is not."""
-    return "[]" if isinstance(part, int) else f".{part}" if part in names else "{}"
+def _given(value: Any) -> list[dict[str, Any]]:
+    """What an object holds, by its fields' names and by their aliases; without pydantic's warnings, which tell it."""
+    return [value.model_dump(warnings=False), value.model_dump(warnings=False, by_alias=True)]
 
 
-def _names(hint: Hint) -> set[str]:
+def _place(parts: list[int | str], hint: Hint) -> str:
+    """The path of what pydantic found: a name that the hint declares is told, a key of the data is not."""
     match hint:
+        case OptionalHint(inner):
+            return _place(parts, inner)
+        case ObjectHint(variants=variants) if variants and parts:
+            return _place(parts[1:], replace(hint, variants=()))  # the first part is the tag
+        case ObjectHint(fields=(("root", root),)) if getattr(hint.cls, "__pydantic_root_model__", False):
+            return _place(parts, root)
+    if not parts:
+        return ""
+    part, *more = parts
+    match hint:
+        case ListHint(inner) if isinstance(part, int):
+            return f"[]{_place(more, inner)}"
+        case DictHint(inner):
+            return f"{{}}{_place(more, inner)}"
         case ObjectHint(fields=fields):
-            return {name for name, _ in fields}.union(*(_names(inner) for _, inner in fields))
-        case ListHint(inner) | DictHint(inner) | OptionalHint(inner):
-            return _names(inner)
-    return set()
+            aliases = {info.alias: name for name, info in getattr(hint.cls, "model_fields", {}).items()}
+            name = aliases.get(part, part)
+            known = dict(fields).get(str(name))
+            return f".{name}{_place(more, known)}" if known is not None else "{}"
+    return ""  # which part of a Union it is says nothing
 
 
 def _dataclass(value: Any, hint: ObjectHint, path: str, found: _Found) -> Any:
-    if isinstance(value, hint.cls):
-        value = {name: getattr(value, name) for name, _ in hint.fields}
-    if not isinstance(value, Mapping):
+    """A dict as an object of the class; an object stays, when its fields are valid."""
+    given = {name: getattr(value, name) for name, _ in hint.fields} if isinstance(value, hint.cls) else value
+    if not isinstance(given, Mapping):
         return found.add(path, Code.INCOMPATIBLE_TYPE, f"a dict or an object is expected, not {class_name(value)}")
     before = sum(found.counts.values())
-    if any(key not in {name for name, _ in hint.fields} for key in value):
+    hints = dict(hint.fields)
+    if any(key not in hints for key in given):
         found.add(path, Code.UNEXPECTED_FIELD, "the class has no such field")
     made = {}
     for member in dataclasses.fields(hint.cls):
-        inner = dict(hint.fields)[member.name]
-        if member.name in value:
-            made[member.name] = _value(value[member.name], inner, f"{path}.{member.name}", found)
+        if member.name not in hints:
+            continue  # not for the constructor
+        if member.name in given:
+            made[member.name] = _value(given[member.name], hints[member.name], f"{path}.{member.name}", found)
         elif member.default is dataclasses.MISSING and member.default_factory is dataclasses.MISSING:
-            if isinstance(inner, OptionalHint):
+            if isinstance(hints[member.name], OptionalHint):
                 made[member.name] = None
             else:
                 found.add(f"{path}.{member.name}", Code.MISSING_FIELD, "required, but the object has no such field")
-    return None if sum(found.counts.values()) > before else hint.cls(**made)
+    if sum(found.counts.values()) > before:
+        return None
+    if isinstance(value, hint.cls) and all(made[name] is given[name] or made[name] == given[name] for name in made):
+        return value
+    try:
+        return hint.cls(**made)
+    except Exception as error:  # of the class's own checks; its text may have values
+        return found.add(path, Code.INCOMPATIBLE_TYPE, f"{hint.cls.__name__} raised {type(error).__name__}")
 
 
 # ---- tables as lists
@@ -319,8 +382,13 @@ def _listed(frame: pd.DataFrame, hint: Hint) -> list[Any]:
         return _cells(frame.iloc[:, 0], hint) if frame.shape[1] else []
     assert isinstance(hint, ObjectHint)
     hints = dict(hint.fields)
+    if len(set(map(str, labels))) < len(labels):
+        names = sorted({str(label) for label in labels if list(map(str, labels)).count(str(label)) > 1})
+        twice = [Problem(name, "the table has several columns of this name", Code.DUPLICATE_COLUMN) for name in names]
+        raise ViolationError("the table cannot be read as objects", twice)
     columns = {str(name): _cells(frame[name], hints.get(str(name), AnyHint())) for name in frame}
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return [_of_variant(row, hint) for row in rows]
 
 
 def _cells(column: pd.Series[Any], hint: Hint) -> list[Any]:
@@ -330,16 +398,36 @@ def _cells(column: pd.Series[Any], hint: Hint) -> list[Any]:
     if cls is float and not optional and column.dtype != object:
         return list(column.tolist())  # NaN is a value
     missing = column.isna().tolist() if column.dtype != object else [_is_null(cell) for cell in column]
-    return [None if gone else _cell(value, cls) for value, gone in zip(column.tolist(), missing, strict=True)]
+    values = [
+        int(value) if cls is int and isinstance(value, float) and value.is_integer() else value
+        for value in column.tolist()
+    ]
+    return [None if gone else _cell(value, inner) for value, gone in zip(values, missing, strict=True)]
 
 
 def _is_null(cell: object) -> bool:
     return cell is None or cell is pd.NA or cell is pd.NaT or (isinstance(cell, float) and cell != cell)
 
 
-def _cell(value: Any, cls: type) -> Any:
-    if cls is int and isinstance(value, float) and value.is_integer():
-        return int(value)
+def _cell(value: Any, hint: Hint) -> Any:
+    """A cell with the values that the hint names, at every depth: a table has no form for some of them."""
+    match hint:
+        case OptionalHint(inner):
+            return None if value is None or value is pd.NA or value is pd.NaT else _cell(value, inner)
+        case ScalarHint(cls):
+            return _scalar(value, cls)
+        case ListHint(inner) if isinstance(value, list | np.ndarray):
+            return [_cell(item, inner) for item in _items(value)]
+        case DictHint(inner) if isinstance(value, dict):
+            return {key: _cell(item, inner) for key, item in value.items()}
+        case ObjectHint(fields=fields) if isinstance(value, dict):
+            hints = dict(fields)
+            row = {name: _cell(item, hints.get(name, AnyHint())) for name, item in value.items()}
+            return _of_variant(row, hint)
+    return _plain(value)
+
+
+def _scalar(value: Any, cls: type) -> Any:
     if cls is date and isinstance(value, datetime) and value == datetime(value.year, value.month, value.day):
         return value.date()
     if cls is Decimal and isinstance(value, str):
@@ -347,11 +435,28 @@ def _cell(value: Any, cls: type) -> Any:
             return Decimal(value)
         except InvalidOperation:
             return value
-    return _plain(value)
+    return value
+
+
+def _of_variant(row: dict[str, Any], hint: ObjectHint) -> dict[str, Any]:
+    """A row of models told apart by a discriminator, without the nulls in the other models' columns."""
+    for variant in hint.variants:
+        own = dict(variant.fields)
+        literals = [(name, field) for name, field in variant.fields if isinstance(field, LiteralHint)]
+        if literals and all(row.get(name) in field.values for name, field in literals):
+            return {name: value for name, value in row.items() if name in own or value is not None}
+    return row
+
+
+def _items(cell: Any) -> list[Any]:
+    """A list, or an array as one; numpy's own makes integers of moments."""
+    if not isinstance(cell, np.ndarray):
+        return list(cell)
+    return list(pd.Series(cell).tolist() if cell.dtype.kind == "M" else cell.tolist())
 
 
 def _plain(value: Any) -> Any:
     """A cell with lists for arrays, at every depth."""
     if isinstance(value, np.ndarray | list):
-        return [_plain(item) for item in (value.tolist() if isinstance(value, np.ndarray) else value)]
+        return [_plain(item) for item in _items(value)]
     return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else value

@@ -98,7 +98,8 @@ class OutputColumn:
         if dense.ndim != len(spec.shape) or len(dense) != rows or not fits:
             found = f"shape {dense.shape}"
             return self._wrong(f"declared {words(spec)} for {rows} rows, the model returned {found}")
-        flat, kind = from_numpy(dense.reshape(-1)) if dense.dtype != object else _objects(dense, spec)
+        plain = dense.dtype.kind not in "OUT"
+        flat, kind = from_numpy(dense.reshape(-1)) if plain else _objects(dense, spec)
         entries, observed = flat, kind
         for depth in reversed(range(1, dense.ndim)):
             lists = int(np.prod(dense.shape[:depth], dtype=int))

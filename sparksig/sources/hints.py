@@ -8,10 +8,13 @@ asked only where a hint is one of its models.
 from __future__ import annotations
 
 import dataclasses
+import enum
+import numbers
 import sys
 import types
 import typing
 import warnings
+from collections import abc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -95,12 +98,14 @@ class ObjectHint:
         fields: the hint of each field.
         pydantic: whether pydantic validates its values.
         declared: the declared type.
+        variants: the single models, where a discriminator tells them apart.
     """
 
     cls: Any
     fields: tuple[tuple[str, Hint], ...]
     pydantic: bool
     declared: ColumnType
+    variants: tuple[ObjectHint, ...] = ()
 
 
 Hint: TypeAlias = ScalarHint | LiteralHint | ListHint | DictHint | OptionalHint | AnyHint | ObjectHint
@@ -117,7 +122,21 @@ _SCALARS: dict[object, ColumnType] = {
 }
 
 _CONTAINERS = ("pandas", "numpy", "scipy")
-_WRAP = "a model takes a list of inputs: write list[{0}]"
+_WRAP = "a model takes a list of inputs: write "
+_LISTS = (list, tuple, set, frozenset, abc.Sequence, abc.Iterable, abc.Collection, abc.MutableSequence, abc.Iterator)
+_DICTS = (dict, abc.Mapping, abc.MutableMapping)
+_INSTEAD: tuple[tuple[type, str], ...] = (
+    (enum.Enum, "write Literal[..] of its values"),
+    (bool, "write bool"),
+    (datetime, "write datetime"),
+    (numbers.Integral, "write int"),
+    (numbers.Real, "write float"),
+    (str, "write str"),
+    (bytearray, "write bytes"),
+    (tuple, "write a dataclass or a pydantic model"),  # with names; one without is a list
+    (dict, "write a dataclass or a pydantic model"),
+)
+"""What to write instead of a subclass or a relative of a class that is declared."""
 
 
 def read_hint(hint: Any) -> Hint:
@@ -133,14 +152,21 @@ def read_hint(hint: Any) -> Hint:
     Map(str -> Array(long))
     """
     problems: list[Problem] = []
-    found = _read(hint, "", problems)
+    try:
+        found = _read(hint, "", problems)
+    except RecursionError:
+        raise _refused(hint, "a class holds itself", "write Any where it does") from None
     if problems:
         raise SignatureError(f"the type hint {hint_text(hint)} cannot be declared", problems)
     return found
 
 
-def input_hint(hint: Any) -> Hint | None:
+def input_hint(hint: Any, what: str = "an input") -> Hint | None:
     """The tree of one input of a model's hint `list[T]`; None for the container of pandas, numpy or scipy, unchecked.
+
+    Args:
+        hint: the hint.
+        what: what it is the hint of, for errors.
 
     Raises:
         SignatureError: the hint is no list, or its elements cannot be declared.
@@ -149,15 +175,15 @@ def input_hint(hint: Any) -> Hint | None:
         return None
     inner, optional = _optional(hint)
     if optional:
-        raise _refused(hint, "an input cannot be Optional", f"write {hint_text(inner)}")
+        raise _refused(hint, f"{what} cannot be Optional", f"write {hint_text(inner)}")
     if hint in (list, typing.List):  # noqa: UP006
         raise _refused(hint, "a list of what is not said", "write list[str], or whatever its elements are")
     if typing.get_origin(hint) is not list:
-        raise _refused(hint, "type hints must be wrapped in list", _WRAP.format(hint_text(hint)))
+        raise _refused(hint, "type hints must be wrapped in list", _WRAP + _in_list(hint))
     [element] = typing.get_args(hint)
     inside, optional = _optional(element)
     if optional:
-        raise _refused(hint, "an input cannot be Optional", f"write list[{hint_text(inside)}]")
+        raise _refused(hint, f"{what} cannot be Optional", f"write list[{hint_text(inside)}]")
     return read_hint(element)
 
 
@@ -189,7 +215,7 @@ def schema_from_output_hint(hint: Any) -> Schema:
     inner, optional = _optional(hint)
     if optional:
         raise _refused(hint, "an output cannot be Optional", f"write {hint_text(inner)}")
-    return _one(input_hint(hint) if typing.get_origin(hint) is list else read_hint(hint), hint)
+    return _one(input_hint(hint, "an output") if typing.get_origin(hint) is list else read_hint(hint), hint)
 
 
 def _one(found: Hint | None, hint: Any) -> Schema:
@@ -268,6 +294,22 @@ def hint_text(hint: Any) -> str:
     return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint).replace("typing.", "")
 
 
+def _in_list(hint: Any) -> str:
+    """What to write for a hint that is no list: what it holds where it holds many, else the hint, in a list."""
+    parts = [part for part in typing.get_args(hint) if part is not Ellipsis]
+    origin = typing.get_origin(hint)
+    if origin is typing.Annotated or (origin in _LISTS and parts):
+        held = parts[:1] if origin in _LISTS else [parts[0]]
+        return hint_text(held[0]) if typing.get_origin(held[0]) is list else f"list[{hint_text(held[0])}]"
+    if origin in (typing.Union, types.UnionType) and all(typing.get_origin(part) is list for part in parts):
+        return f"list[{' | '.join(hint_text(typing.get_args(part)[0]) for part in parts)}]"
+    try:
+        read_hint(hint)
+    except SignatureError:
+        return "list[..] of the class of one input"
+    return f"list[{hint_text(hint)}]"
+
+
 def _refused(hint: Any, fact: str, instead: str) -> SignatureError:
     problem = Problem("", fact, Code.UNSUPPORTED_TYPE, instead)
     return SignatureError(f"the type hint {hint_text(hint)} cannot be declared", [problem])
@@ -317,10 +359,22 @@ def _read(hint: Any, path: str, problems: list[Problem]) -> Hint:
 
 
 def _unsupported(hint: Any, path: str) -> Problem:
-    instead = {dict: "write dict[str, ..]", list: "write list[..]"}.get(
-        hint, "use a scalar, list, dict, pydantic model or Any"
-    )
-    return Problem(path, f"unsupported type hint {hint_text(hint)}", Code.UNSUPPORTED_TYPE, instead)
+    return Problem(path, f"unsupported type hint {hint_text(hint)}", Code.UNSUPPORTED_TYPE, _instead(hint))
+
+
+def _instead(hint: Any) -> str:
+    origin, parts = typing.get_origin(hint) or hint, typing.get_args(hint)
+    if origin in _LISTS:
+        return f"write list[{hint_text(parts[0]) if parts else '..'}]"
+    if origin in _DICTS:
+        return f"write dict[str, {hint_text(parts[1]) if len(parts) > 1 else '..'}]"
+    if isinstance(hint, typing.NewType):
+        return f"write {hint_text(hint.__supertype__)}"
+    if hint is object:
+        return "write Any"
+    related = isinstance(hint, type) and not is_container(hint)
+    found = next((text for base, text in _INSTEAD if related and issubclass(hint, base)), None)
+    return found or "use a scalar, list, dict, pydantic model or Any"
 
 
 def _of_values(values: tuple[object, ...]) -> ColumnType:
@@ -351,9 +405,14 @@ def _of_model(model: Any, path: str, problems: list[Problem]) -> ObjectHint:
 
 def _of_dataclass(cls: Any, path: str, problems: list[Problem]) -> ObjectHint:
     hints = typing.get_type_hints(cls, include_extras=True)
+    for name, hint in hints.items():
+        if isinstance(hint, dataclasses.InitVar):
+            place = f"{path}.{name}" if path else name
+            problems.append(Problem(place, "an InitVar is no field", Code.UNSUPPORTED_TYPE, "write a field"))
     fields = [
         (member.name, _read(hints[member.name], f"{path}.{member.name}" if path else member.name, problems))
         for member in dataclasses.fields(cls)
+        if member.init
     ]
     return ObjectHint(cls, tuple(fields), False, _object(fields, path, problems))
 
@@ -383,5 +442,6 @@ def _tagged(union: Any, path: str, problems: list[Problem], hint: Any = None) ->
         declared = reduce(merge, kinds)
     except SignatureError:  # a property that is one thing in one model and another in the next
         declared = AnyType()
-    fields = {name: found for model in models if isinstance(model, ObjectHint) for name, found in model.fields}
-    return ObjectHint(hint or union, tuple(fields.items()), True, declared)
+    variants = tuple(model for model in models if isinstance(model, ObjectHint))
+    fields = {name: found for model in variants for name, found in model.fields}
+    return ObjectHint(hint or union, tuple(fields.items()), True, declared, variants)

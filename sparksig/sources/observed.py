@@ -176,6 +176,8 @@ def from_arrow(kind: pa.DataType) -> ObservedType:
     if t.is_map(kind):
         return MapType(from_arrow(kind.key_type), from_arrow(kind.item_type), kind.item_field.nullable)
     if t.is_struct(kind):
+        if any(b"variant" in (f.metadata or {}) for f in kind.fields):  # as Spark ships a variant
+            return OtherType("variant")
         return StructType(tuple(Field(f.name, from_arrow(f.type), f.nullable) for f in kind.fields))
     return _from_arrow_scalar(kind)
 

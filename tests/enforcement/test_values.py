@@ -242,3 +242,176 @@ def test_no_rows_are_rows() -> None:
         0,
         2,
     )
+
+
+def test_anything_inside_an_arrow_column_is_its_own_value_and_not_a_place_in_another() -> None:
+    inside = Object([Property("a", AnyType())])
+    schema = Schema([ColSpec(AnyType(), "x"), ColSpec(inside, "o"), ColSpec(Array(AnyType()), "l")])
+    table = pa.table({"x": ["p", "q"], "o": [{"a": 0}, {"a": 1}], "l": [[1], [0, 0]]})
+    found = enforce_values(table, schema)
+    assert found["x"].tolist() == ["p", "q"] and found["o"].tolist() == [{"a": 0}, {"a": 1}]
+    assert [list(cell) for cell in found["l"]] == [[1], [0, 0]]
+    mixed = table.to_pandas().assign(o=pd.Series([{"a": [5]}, {"a": "z"}], dtype=object))
+    assert enforce_values(mixed, schema)["o"].tolist() == [{"a": [5]}, {"a": "z"}]
+
+
+def test_scalars_of_several_classes_keep_their_values() -> None:
+    def cells(*values: Any) -> pd.DataFrame:
+        return pd.DataFrame({"x": pd.Series(list(values), dtype=object)})
+
+    integer, long, double, moment = (Schema([ColSpec(kind, "x")]) for kind in ("integer", "long", "double", "datetime"))
+    assert enforce_values(cells(np.int8(-1), np.uint8(255)), integer)["x"].tolist() == [-1, 255]
+    assert enforce_values(cells(np.int32(-1), np.uint32(2**32 - 1)), long)["x"].tolist() == [-1, 2**32 - 1]
+    assert enforce_values(cells(np.uint64(5), -1), long, level="checked")["x"].tolist() == [5, -1]
+    zoned = (
+        dt.datetime.max.replace(tzinfo=dt.timezone(-dt.timedelta(hours=5))),
+        dt.datetime.min.replace(tzinfo=dt.UTC),
+    )
+    for schema, values, code in [
+        (double, (np.int64(BIG), 0.5), "NOT_EXACT"),
+        (double, (np.uint64(BIG), np.float32(0.5)), "NOT_EXACT"),
+        (long, (np.uint64(2**63), -1), "OUT_OF_RANGE"),
+        (long, (np.int64(BIG), np.float64(2**63)), "NOT_EXACT"),
+        (moment, (np.datetime64(1, "ps"),), "NOT_EXACT"),
+        (moment, (np.datetime64(2**60, "s"), np.datetime64(1, "ns")), "OUT_OF_RANGE"),
+        (moment, (np.datetime64(2**60, "Y"),), "OUT_OF_RANGE"),
+        (moment, zoned, "OUT_OF_RANGE"),
+        (moment, (pd.Timestamp(np.datetime64("20000-01-01", "s")),), "OUT_OF_RANGE"),
+        (double, (Decimal("sNaN"), Decimal(1)), "NULL"),
+    ]:
+        with pytest.raises(ViolationError) as raised:
+            enforce_values(cells(*values), schema, level="checked")
+        assert told(raised) == {("x", code)}, values
+    arrays = Schema([ColSpec(Array("double"), "x")])
+    with pytest.raises(ViolationError, match="NOT_EXACT"):
+        enforce_values(cells(np.array([BIG]), np.array([0.5])), arrays)
+
+
+def test_text_that_is_no_unicode_is_a_violation_wherever_it_stands_and_is_not_told() -> None:
+    half = "\ud800"
+    texts, keys = Schema([ColSpec("string")]), Schema([ColSpec(Map("long"))])
+    tensor = Schema([TensorSpec(np.dtype("str"), (-1,))])
+    for data, schema in [
+        (np.array([half, "a"]), texts),
+        ([{half: 1}, {"a": 1}], keys),
+        (np.array([half, "a"]), tensor),
+        (np.array([half, "a"], dtype=object), tensor),
+    ]:
+        with pytest.raises(ViolationError, match=r"1 row\(s\) \[UNPARSABLE\]") as raised:
+            enforce_values(data, schema)
+        assert "ud800" not in str(raised.value)
+
+
+def test_what_a_container_hides_is_not_lost() -> None:
+    masked = np.ma.array([1, 2], mask=[False, True])
+    long, tensor = Schema([ColSpec("long", "n")]), Schema([TensorSpec(np.dtype("int64"), (-1,))])
+    for data, schema, path in [
+        (masked, Schema([ColSpec("long")]), "0"),
+        ({"n": masked}, long, "n"),
+        (pd.DataFrame({"n": pd.Series([masked], dtype=object)}), Schema([ColSpec(Array("long"), "n")]), "n[]"),
+        (masked, tensor, "[]"),
+    ]:
+        with pytest.raises(ViolationError) as raised:
+            enforce_values(data, schema)
+        assert told(raised) == {(path, "NULL")}
+    assert enforce_values(masked[:1], tensor).tolist() == [1]
+    two = Schema([ColSpec("long", "n"), ColSpec("long", "m")])
+    turned = {"n": pd.Series([1, 2], index=[0, 1]), "m": pd.Series([20, 10], index=[1, 0])}
+    found = enforce_values(turned, two)
+    assert found["m"].tolist() == [10, 20] and found.index.tolist() == [0, 1]
+    with pytest.raises(SchemaError, match="different labels"):
+        enforce_values({**turned, "m": pd.Series([20, 10], index=[1, 5])}, two)
+
+
+def test_columns_in_every_sequence_and_array() -> None:
+    long, two = Schema([ColSpec("long", "n")]), Schema([ColSpec("long")] * 2)
+    for column in ((1, 2), range(1, 3), pd.Index([1, 2]), pd.array([1, 2]), pa.array([1, 2]), pd.Categorical([1, 2])):
+        assert enforce_values({"n": column}, long)["n"].tolist() == [1, 2]
+    assert enforce_values([pd.Series({"n": 1})], long)["n"].tolist() == [1]
+    records = np.array([(1, 2)], dtype=[("n", "i8"), ("m", "i8")])
+    for rows in (np.array([[1, 2]]).view(np.matrix), records, [np.array([1, 2])]):
+        assert enforce_values(rows, two).to_numpy().tolist() == [[1, 2]]
+    assert enforce_values([np.array(1)], Schema([ColSpec("long")]))[0].tolist() == [1]
+    texts = np.array(["a", "b"], np.dtypes.StringDType())
+    assert enforce_values(texts, Schema([ColSpec("string")]))[0].tolist() == ["a", "b"]
+    small = pd.DataFrame({"n": pd.Categorical(np.array([1, 2], "i4"))})
+    assert enforce_values(small, Schema([ColSpec("integer", "n")]))["n"].dtype == np.int32
+    assert enforce_values(pd.DataFrame({"n": pd.arrays.SparseArray([1, 0])}), long)["n"].tolist() == [1, 0]
+    for column in (pa.RunEndEncodedArray.from_arrays(pa.array([2], pa.int32()), pa.array([1])), pa.array([1, 1])):
+        assert enforce_values(pa.table({"n": column}), long)["n"].tolist() == [1, 1]
+    for wrong in ({"n": [[1], [1, 2]]}, {"n": {1, 2}}):
+        with pytest.raises(SchemaError, match="UNSUPPORTED_TYPE"):
+            enforce_values(wrong, long)
+
+
+def test_what_arrow_alone_can_hold_is_refused_by_name() -> None:
+    far, day = pa.array([2**60], pa.timestamp("s")), pa.array([2**31 - 1], pa.int32()).view(pa.date32())
+    broken = pa.array([b"\xff"]).view(pa.string())
+    for column, kind in [(far, "datetime"), (day, "datetime"), (broken, "string")]:
+        with pytest.raises(SchemaError, match="UNSUPPORTED_TYPE"):
+            enforce_values(pa.table({"x": column}), Schema([ColSpec(kind, "x")]))
+    small = pa.table({"x": pa.array([7], pa.decimal32(5, 0))})
+    assert enforce_values(small, Schema([ColSpec("long", "x")]))["x"].tolist() == [7]
+
+
+def test_the_result_is_the_models_own() -> None:
+    held = [{"k": [1]}]
+    schema = Schema([ColSpec("long", "n"), ColSpec(AnyType(), "a"), ColSpec(Array("long"), "l")])
+    data = pd.DataFrame({"n": [1], "a": held, "l": [np.array([1, 2])]}, index=pd.Index([5], name="i"))
+    found = enforce_values(data, schema)
+    found.iloc[0, 0] = 7
+    found["a"].iloc[0]["k"].append(2)
+    found["l"].iloc[0][0] = 7
+    found.index.name = "other"
+    assert data["n"].tolist() == [1] and held == [{"k": [1]}] and data["l"].iloc[0].tolist() == [1, 2]
+    assert data.index.name == "i"
+    objects = np.array([[1], [2, 3]], dtype=object)
+    enforce_values(objects, Schema([TensorSpec(np.dtype(object), (-1,))]))[0].append(9)
+    assert objects[0] == [1]
+    table = enforce_values(pa.table({"n": [1, 2]}), Schema([ColSpec("long", "n")]))
+    table.loc[table["n"] > 1, "n"] = 0
+    assert table["n"].tolist() == [1, 0]
+
+
+def test_tensors_of_moments_of_open_sizes_and_sparse_ones() -> None:
+    moments = Schema([TensorSpec(np.dtype("M8[ns]"), (-1,))])
+    day, none = np.array(["2020-01-01"], "M8[ns]"), np.array(["NaT"], "M8[ns]")
+    for policy in (Policy(level="strict"), Policy.mlflow()):
+        assert enforce_values(day, moments, policy=policy).tolist() == day.tolist()
+    with pytest.raises(ViolationError, match=r"\[\]: 1 row\(s\) \[NULL\]"):
+        enforce_values(none, moments)
+    assert np.isnat(enforce_values(none, moments, policy=Policy.mlflow())).all()
+    open_ = Schema([TensorSpec(np.dtype("float64"), (-1, -1))])
+    cells = np.array([np.zeros(1), [1.0, 2.0], np.zeros(2, "f4")], dtype=object)
+    assert [row.dtype for row in enforce_values(cells, open_)] == [np.float64] * 3
+    for wrong in (np.zeros((1, 2)), [[1.0], [1.0, 2.0]], None):
+        with pytest.raises(ViolationError, match=r"\$: 2 row\(s\) \[WRONG_SHAPE\]"):
+            enforce_values(np.array([np.zeros(1), wrong, wrong, np.zeros(3)], dtype=object), open_)
+    for row, code in [([BIG, 0.5], "NOT_EXACT"), (np.ma.array([1.0], mask=[True]), "NULL"), ([None, 1.0], "NULL")]:
+        with pytest.raises(ViolationError, match=rf"\[\]: 1 row\(s\) \[{code}\]"):
+            enforce_values(np.array([row, np.zeros(3)], dtype=object), open_)
+    bytes_ = Schema([TensorSpec(np.dtype("uint8"), (-1, 2))])
+    twice = scipy.sparse.coo_matrix(([200, 100], ([0, 0], [0, 0])), shape=(1, 2))
+    with pytest.raises(ViolationError, match=r"1 row\(s\) \[OUT_OF_RANGE\]"):
+        enforce_values(twice, bytes_, level="checked")
+    rows = scipy.sparse.csc_matrix(np.array([[0.5, 1.5], [0, 0.5], [1, 0]]))
+    with pytest.raises(ViolationError, match=r"2 row\(s\) \[NOT_EXACT\]"):
+        enforce_values(rows, bytes_, level="checked")
+    for other in (scipy.sparse.dok_matrix((1, 2)), scipy.sparse.lil_matrix((1, 2))):
+        with pytest.raises(SchemaError, match="in the format"):
+            enforce_values(other, bytes_)
+    named = Schema([TensorSpec(np.dtype("uint8"), (-1,), "a")])
+    assert enforce_values({"A": np.ones(1, "u1")}, named, case_sensitive=False)["a"].tolist() == [1]
+    assert enforce_values({"z": np.ones(1, "u1")}, named, columns={"a": "z"})["a"].tolist() == [1]
+    with pytest.raises(ViolationError, match=r"a: 1 row\(s\) \[NULL\]"):
+        enforce_values(pd.DataFrame({"a": [None]}), Schema([TensorSpec(np.dtype("float32"), (-1, 2), "a")]))
+
+
+def test_a_variant_as_spark_ships_it_is_what_a_variant_is_on_a_frame() -> None:
+    parts = [pa.field("value", pa.binary()), pa.field("metadata", pa.binary(), metadata={"variant": "true"})]
+    table = pa.table({"x": pa.array([{"value": b"1", "metadata": b""}], pa.struct(parts))})
+    wanted = [ColSpec("long", "x"), ColSpec(Array("long"), "x"), ColSpec(Object([Property("value", "binary")]), "x")]
+    for spec in wanted:
+        with pytest.raises(SchemaError) as raised:
+            enforce_values(table, Schema([spec]))
+        assert told(raised) == {("x", "UNSUPPORTED_TYPE")}

@@ -13,10 +13,12 @@ import pandas as pd
 import pytest
 import scipy.sparse
 from mlflow.models import Model
+from mlflow.models.signature import ModelSignature as MlflowSignature
 from mlflow.models.utils import _read_example, _save_example
+from mlflow.types import Schema as MlflowSchema
 from pydantic import BaseModel
 
-from sparksig import InputExample, SignatureError, load_serving_example, serving_payload, set_signature
+from sparksig import ColSpec, InputExample, Schema, SignatureError, load_serving_example, serving_payload, set_signature
 from sparksig.sources.inference import infer_signature
 
 
@@ -132,3 +134,49 @@ def test_a_folder_without_an_example(tmp_path: Path) -> None:
     folder(tmp_path, {})
     with pytest.raises(SignatureError, match="without an input example"):
         load_serving_example(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (np.array([1], "i4"), "integer"),
+        (np.array([0.1], "f4"), "float"),
+        ([2**53 + 1, None], "long"),
+        ([b"x\xff" * 80], "binary"),
+        ([pd.Timestamp("2020-01-01 00:00:00.123456789")], "datetime"),
+        ([True, None], "boolean"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_mlflows_own_file_of_a_column_is_read_without_a_loss(data: Any, kind: str, tmp_path: Path) -> None:
+    schema = Schema([ColSpec(kind, "x", required=False)])
+    column = pd.Series(data, dtype="Int64" if kind == "long" else None)
+    model = Model(signature=MlflowSignature(MlflowSchema.from_json(schema.to_json())))
+    _save_example(model, pd.DataFrame({"x": column}), str(tmp_path))
+    model.save(str(tmp_path / "MLmodel"))
+    found = InputExample.load(tmp_path).data["x"]
+    assert [None if value is pd.NA else value for value in column] == found.tolist()
+    if kind in ("integer", "float", "datetime"):
+        assert str(found.dtype) == {"integer": "int32", "float": "float32", "datetime": "datetime64[ns]"}[kind]
+
+
+def test_what_an_example_holds_is_not_made_fit(tmp_path: Path) -> None:
+    Model(signature=MlflowSignature(MlflowSchema.from_json(Schema([ColSpec("long", "x")]).to_json()))).save(
+        str(tmp_path / "MLmodel")
+    )
+    for cells in (["5"], [1.5], [True], [2**70], ["x", None]):
+        InputExample(pd.DataFrame({"x": pd.Series(cells, dtype=object)})).save(tmp_path)
+        assert InputExample.load(tmp_path).data["x"].tolist() == cells
+    Model().save(str(tmp_path / "MLmodel"))
+    for array in (np.array(["a", 1], object), np.array(["a", None], object), np.array([2**53 + 1, 0.5], object)):
+        InputExample(array).save(tmp_path)
+        assert InputExample.load(tmp_path).data.tolist() == array.tolist()
+    gap = scipy.sparse.csr_matrix(np.array([[np.nan, 0.0]]))
+    InputExample(gap).save(tmp_path)
+    assert InputExample.load(tmp_path).data.dtype == np.float64
+
+
+def test_pydantic_objects_in_a_list(tmp_path: Path) -> None:
+    Model().save(str(tmp_path / "MLmodel"))
+    InputExample([Message(role="user")]).save(tmp_path)
+    assert InputExample.load(tmp_path).data == [{"role": "user", "n": 1}]

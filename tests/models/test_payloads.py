@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import warnings
 from pathlib import Path
@@ -180,3 +181,61 @@ def test_a_serving_input_is_validated_with_the_model(tmp_path: Path) -> None:
         validate_serving_input(tmp_path / "model", {"inputs": {"n": [1.5], "x": [1]}}, trust=True)
     with pytest.raises(TrustError):
         validate_serving_input(tmp_path / "model", payload)
+
+
+@pytest.mark.parametrize(
+    "split",
+    [
+        {"columns": ["n", "n"], "data": [[1, 2]]},
+        {"columns": [["n"]], "data": [[1]]},
+        {"columns": [{"Anna": 1}], "data": [[1]]},
+        {"columns": ["n"], "data": [[1]], "index": [1, 2]},
+    ],
+    ids=str,
+)
+def test_a_table_that_is_not_one_is_a_bad_payload(split: Any) -> None:
+    with pytest.raises(ViolationError, match="BAD_PAYLOAD") as raised:
+        parse_payload({"dataframe_split": split}, ModelSignature(Schema([ColSpec("long", "n")])))
+    assert "Anna" not in str(raised.value)
+
+
+def test_a_number_is_what_was_written_or_a_fault() -> None:
+    double, long = (ModelSignature(Schema([ColSpec(kind, "n")])) for kind in ("double", "long"))
+    for number in ("1e400", "-1e400", "1e-400"):
+        with pytest.raises(ViolationError, match="BAD_PAYLOAD"):
+            parse_payload('{"inputs": {"n": [' + number + "]}}", double)
+    assert parse_payload('{"inputs": {"n": [0e-400, -0.0]}}', double).data["n"].tolist() == [0.0, 0.0]
+    tensor = ModelSignature(Schema([TensorSpec(np.dtype("int64"), (-1,), "n")]))
+    rows = '{"dataframe_records": [{"n": 9007199254740993}, {"n": 1.0}]}'
+    for signature in (long, tensor):
+        data = parse_payload(rows, signature).data["n"]
+        assert data.tolist() == [9007199254740993, 1]
+
+
+def test_bytes_and_datetimes_of_tensors_and_bytes_in_lines() -> None:
+    text = base64.encodebytes(b"\xff" * 80).decode()
+    assert text.count("\n") == 2
+    binary = ModelSignature(Schema([ColSpec("binary")]))
+    assert parse_payload({"inputs": [text]}, binary).data[0].tolist() == [b"\xff" * 80]
+    tensors = Schema([TensorSpec(np.dtype("S"), (-1, 2), "b"), TensorSpec(np.dtype("M8[ns]"), (-1,), "t")])
+    given = {"b": [["eA==", "eQ=="]], "t": ["2020-01-01"]}
+    row = {"b": ["eA==", "eQ=="], "t": "2020-01-01"}
+    for payload in ({"inputs": given}, {"instances": [row]}, {"dataframe_records": [row]}):
+        data = parse_payload(payload, ModelSignature(tensors)).data
+        assert data["b"].tolist() == [[b"x", b"y"]] and data["t"] == np.datetime64("2020-01-01")
+    with pytest.raises(ViolationError) as raised:
+        parse_payload({"inputs": {"b": [["eA==", "Anna!"]], "t": ["Anna"]}}, ModelSignature(tensors))
+    assert {(p.path, str(p.code)) for p in raised.value.problems} == {("b[]", "UNPARSABLE"), ("t[]", "UNPARSABLE")}
+    one = ModelSignature(Schema([TensorSpec(np.dtype("float32"), (-1, 2), "a")]))
+    assert parse_payload({"instances": [[1, 2]]}, one).data["a"].tolist() == [[1.0, 2.0]]
+
+
+def test_names_that_only_the_payload_has_are_not_told() -> None:
+    signature = ModelSignature(Schema([ColSpec("long", "nn")]), params=ParamSchema([ParamSpec("k", "long", 3)]))
+    with pytest.raises(SchemaError) as raised:
+        parse_payload({"inputs": {"nnn": [1], "Anna": [2]}, "params": {"k": "Anna"}}, signature, extra="forbid")
+    assert [str(p.code) for p in raised.value.problems] == ["MISSING_COLUMN", "UNEXPECTED_COLUMN", "INVALID_PARAM"]
+    assert "nnn" not in str(raised.value) and "Anna" not in str(raised.value) and "2 field(s)" in str(raised.value)
+    with pytest.warns(UserWarning, match="1 param") as warned:
+        parse_payload({"inputs": {"nn": [1]}, "params": {"Anna": 1}}, signature)
+    assert not any("Anna" in str(warning.message) for warning in warned)

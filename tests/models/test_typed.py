@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import inspect
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pandas as pd
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from sparksig import (
     ColSpec,
@@ -19,6 +20,7 @@ from sparksig import (
     SignatureError,
     TypeFromExample,
     ViolationError,
+    infer_signature,
     load_model,
     score,
     signature_from_hints,
@@ -147,6 +149,96 @@ def test_the_decorator_keeps_the_functions_signature_and_passes_the_rest_through
         validated(lambda model_input: model_input)
 
 
+class Named(BaseModel):
+    sku: str = Field(alias="SKU")
+
+
+class More(Line):
+    colour: str
+
+
+class Strict(BaseModel):
+    model_config = {"extra": "forbid"}
+    kind: Literal["s"]
+    x: int | None = None
+
+
+class Loud(BaseModel):
+    x: int
+
+    @field_validator("x")
+    @classmethod
+    def refuse(cls, x: int) -> int:
+        raise RuntimeError(f"never {x}")
+
+
+@dataclass
+class Checked:
+    x: int
+    twice: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.x > 5:
+            raise ValueError(f"{self.x} is too much")
+        self.twice = 2 * self.x
+
+
+def test_objects_stay_what_they_are() -> None:
+    more, named, point = More(sku="s", colour="red"), Named(SKU="s"), Point(1)
+    assert validate_hint([more], list[Line])[0] is more and validate_hint([point], list[Point])[0] is point
+    assert validate_hint([named], list[Named])[0] is named and validate_hint([{"SKU": "s"}], list[Named]) == [named]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # pydantic's tell values
+        with pytest.raises(ViolationError, match="INCOMPATIBLE_TYPE"):
+            validate_hint([Line.model_construct(sku=5)], list[Line])  # type: ignore[arg-type]
+
+
+def test_what_classes_raise_of_their_own_is_told_without_values() -> None:
+    assert validate_hint([{"x": 2}], list[Checked])[0].twice == 4  # type: ignore[attr-defined]
+    for value, hint, code in [
+        ({"x": 41}, list[Checked], "INCOMPATIBLE_TYPE"),
+        ({"x": 1, "twice": 41}, list[Checked], "UNEXPECTED_FIELD"),
+        ({"x": 41}, list[Loud], "INCOMPATIBLE_TYPE"),
+    ]:
+        with pytest.raises(ViolationError) as raised:
+            validate_hint([value], hint)
+        assert {(p.path, str(p.code)) for p in raised.value.problems} == {("[]", code)} and "41" not in str(
+            raised.value
+        )
+    twice = pd.DataFrame([[1, 2]], columns=["id", "id"])
+    with pytest.raises(ViolationError, match="DUPLICATE_COLUMN"):
+        validate_hint(twice, list[Order])
+
+
+def test_the_path_of_a_fault_in_models_told_apart_has_no_tag() -> None:
+    hint = list[Annotated[A | B, Field(discriminator="kind")]]
+    with pytest.raises(ViolationError) as raised:
+        validate_hint([{"kind": "a", "x": "q"}, {"kind": "b"}], hint)
+    assert {(p.path, str(p.code)) for p in raised.value.problems} == {
+        ("[].x", "INCOMPATIBLE_TYPE"),
+        ("[].y", "MISSING_FIELD"),
+    }
+    table = pd.DataFrame({"kind": ["s", "b"], "x": [1, None], "y": [None, "q"]})
+    found = validate_hint(table, list[Annotated[Strict | B, Field(discriminator="kind")]])
+    assert found == [Strict(kind="s", x=1), B(kind="b", y="q")]
+
+
+def test_static_and_class_methods_are_validated_as_such() -> None:
+    @validated
+    class Model:
+        @staticmethod
+        def predict(model_input: list[int]) -> list[int]:
+            return model_input
+
+    @validated
+    class Other:
+        @classmethod
+        def predict(cls, model_input: list[int]) -> list[str]:
+            return [cls.__name__]
+
+    assert Model().predict([1]) == [1] and Model.predict([2]) == [2] and Other().predict([1]) == ["Other"]
+
+
 def test_the_type_from_an_example() -> None:
     @validated(example=[{"a": 1, "b": "x"}, {"a": 2}])
     def rows(model_input: TypeFromExample) -> Any:
@@ -155,6 +247,16 @@ def test_the_type_from_an_example() -> None:
     assert rows(pd.DataFrame({"b": [None, "y"], "a": [1, 2]})) == [{"a": 1, "b": None}, {"a": 2, "b": "y"}]  # type: ignore[arg-type]
     with pytest.raises(ViolationError, match="a: 1 row"):
         rows([{"a": 1.5}])  # type: ignore[arg-type]
+
+    gaps = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", None]})
+    assert rows(gaps) == [{"a": 1, "b": "x"}, {"a": 2, "b": None}]  # type: ignore[arg-type]
+
+    @validated(example=[{"n": 1}, {"n": None}])
+    def optional(model_input: TypeFromExample) -> Any:
+        return model_input
+
+    found = optional(pd.DataFrame({"n": [1.0, float("nan")]}))  # type: ignore[arg-type]
+    assert found == [{"n": 1}, {"n": None}] == optional([{"n": 1}, {}]) and type(found[0]["n"]) is int  # type: ignore[arg-type]
 
     @validated(example=[1.5])
     def numbers(model_input: TypeFromExample) -> Any:
@@ -186,6 +288,42 @@ def test_a_validated_model_scores_a_table_with_objects(spark: SparkSession) -> N
     texts = ModelSignature(Schema([ColSpec("string")]), Schema([ColSpec("long")]))
     lengths = validated(_lengths)
     assert [r.prediction for r in score(spark.sql("select 'abc' as t"), lengths, texts).collect()] == [3]
+
+
+class Moment(BaseModel):
+    day: dt.date
+    price: Decimal
+    days: list[dt.date]
+    prices: dict[str, Decimal]
+    inner: Line | None = None
+
+
+def test_dates_and_decimals_at_every_depth_and_gaps_in_a_table(spark: SparkSession) -> None:
+    @validated
+    def told(model_input: list[Moment]) -> list[str]:
+        assert all(type(m.day) is dt.date and type(m.days[0]) is dt.date for m in model_input)
+        assert all(type(m.price) is Decimal and type(m.prices["k"]) is Decimal for m in model_input)
+        return [f"{m.day} {m.price} {m.days} {m.prices}" for m in model_input]
+
+    df = spark.sql(
+        "select date'2020-01-01' as day, '1.10' as price, array(date'2020-01-02') as days, map('k', '2.50') as prices, "
+        "cast(null as struct<sku:string,count:long>) as inner"
+    )
+    want = "2020-01-01 1.10 [datetime.date(2020, 1, 2)] {'k': Decimal('2.50')}"
+    flat, whole = signature_from_hints(told, columns=True), signature_from_hints(told)
+    assert [row.prediction for row in score(df, told, flat).collect()] == [want]
+    assert [row.prediction for row in score(df.selectExpr("struct(*) as o"), told, whole).collect()] == [want]
+
+    example = [{"n": 1, "l": [0.5]}, {"n": None, "l": [0.5]}]
+
+    @validated(example=example)
+    def rows(model_input: TypeFromExample) -> list[str]:
+        return [str(row) for row in model_input]
+
+    signature = ModelSignature(infer_signature(example).inputs, Schema([ColSpec("string")]))
+    table = spark.sql("select 5L as n, array(0.5D) as l union all select null, array()")
+    found = {row.prediction for row in score(table, rows, signature).collect()}
+    assert found == {"{'n': 5, 'l': [0.5]}", "{'n': None, 'l': []}"}
 
 
 def _lengths(model_input: list[str]) -> list[int]:

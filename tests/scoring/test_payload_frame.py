@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -12,14 +14,20 @@ from sparksig import (
     Array,
     ColSpec,
     Map,
+    ModelSignature,
     NotSupportedError,
     Object,
+    Policy,
+    PolicyError,
     Property,
     Schema,
     SchemaError,
+    ViolationError,
+    parse_payload,
     payload_frame,
     struct_type,
 )
+from sparksig.scoring.payloads import RecordReader
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -81,3 +89,90 @@ def test_what_no_payload_holds_is_refused_by_name(spark: SparkSession) -> None:
         payload_frame(df, "no", SCHEMA)
     with pytest.raises(SchemaError, match="twice"):
         payload_frame(df.withColumnRenamed("payload", "n"), "n", SCHEMA, keep=["n"])
+
+
+def _read(spark: SparkSession, payloads: list[str], schema: Schema, **options: Any) -> list[Any]:
+    df = spark.createDataFrame(list(enumerate(payloads)), "id int, payload string").coalesce(1)
+    return sorted(payload_frame(df, "payload", schema, keep=["id"], **options).collect())
+
+
+def _codes(row: Any) -> set[tuple[str, str]]:
+    return {(v.path, v.code) for v in row["_violations"] or []}
+
+
+def test_no_text_fails_the_job_and_every_fault_of_a_record_is_told(spark: SparkSession) -> None:
+    columns = Schema([ColSpec("long", "n"), ColSpec("datetime", "t", False), ColSpec(Map("long"), "m", False)])
+    odd = [
+        '{"dataframe_split": {"columns": ["n"], "data": [5]}}',
+        '{"dataframe_split": {"columns": [["n"]], "data": [[1]]}}',
+        '{"dataframe_split": {"columns": ["n", "n"], "data": [[1, 2]]}}',
+        '{"inputs": {"n": 1}, "params": {"k": 1}}',
+        '{"n": 1e400}',
+        "[" * 100_000,
+        '{"n": ' + "1" * 5000 + "}",
+    ]
+    rows = _read(spark, [*odd, '{"n": 1, "m": {"\\ud800": 1}}', '{"n": 1.5, "t": "x", "m": {"k": 0.5}}'], columns)
+    assert [_codes(row) for row in rows[: len(odd)]] == [{("", "BAD_PAYLOAD")}] * len(odd)
+    assert _codes(rows[-2]) == {("m", "UNPARSABLE")}
+    assert _codes(rows[-1]) == {("n", "NOT_EXACT"), ("t", "UNPARSABLE"), ("m{}", "NOT_EXACT")}
+    assert "ud800" not in str(rows)
+
+
+def test_names_are_found_as_the_policy_has_them(spark: SparkSession) -> None:
+    schema = Schema([ColSpec("long", "n"), ColSpec("long", "inputs", False)])
+    assert [row.n for row in _read(spark, ['{"z": 1, "n": 2}'], schema, columns={"n": "z"})] == [1]
+    any_case, both = _read(spark, ['{"N": 1}', '{"N": 1, "Inputs": 2, "INPUTS": 3}'], schema, case_sensitive=False)
+    assert any_case.n == 1 and _codes(both) == {("inputs", "AMBIGUOUS_COLUMN")}
+    assert _codes(_read(spark, ['{"N": 1}'], schema)[0]) == {("n", "MISSING_COLUMN")}
+    [own] = _read(spark, ['{"n": 1, "inputs": 5}'], schema)
+    assert (own.n, own.inputs) == (1, 5)  # a column of that name, no serving payload
+    with pytest.raises(PolicyError, match="level="):
+        _read(spark, [], schema, level={"x": "parse"})
+
+
+def test_datetimes_are_wall_clocks_of_the_time_zone(spark: SparkSession) -> None:
+    schema = Schema([ColSpec("datetime", "t")])
+    texts = ["2020-06-01T12:00:00", "2020-06-01T12:00:00Z", "2020-03-29T02:30:00", "2020-10-25T01:30:00Z", "2020-06-01"]
+    payloads = [json.dumps({"t": text}) for text in texts]
+    rows = _read(spark, payloads, schema, time_zone="Europe/Berlin")
+    utc = [None if row.t is None else row.t.astimezone(dt.UTC).strftime("%m-%d %H:%M") for row in rows]
+    assert utc == ["06-01 10:00", "06-01 12:00", None, "10-25 01:30", "05-31 22:00"]
+    assert _codes(rows[2]) == {("t", "OUT_OF_RANGE")}
+    signature = ModelSignature(schema)
+    for at in (0, 1, 3, 4):  # the model is given the same wall clock from the frame and from the payload
+        wall = parse_payload({"inputs": {"t": [texts[at]]}}, signature, time_zone="Europe/Berlin").data["t"][0]
+        shown = rows[at].t.astimezone(ZoneInfo("Europe/Berlin")).replace(tzinfo=None)
+        assert wall == shown
+    with pytest.raises(ViolationError, match="OUT_OF_RANGE"):
+        parse_payload({"inputs": {"t": [texts[2]]}}, signature, time_zone="Europe/Berlin")
+
+
+def test_the_verdict_on_a_payload_does_not_depend_on_its_batch(spark: SparkSession) -> None:
+    kinds = [ColSpec("long", "n", False), ColSpec("double", "x", False), ColSpec(Array("long"), "l", False)]
+    schema = Schema([*kinds, ColSpec(ITEM, "o", False)])
+    numbers = [
+        "1",
+        "1.0",
+        "1.5",
+        "NaN",
+        "Infinity",
+        "null",
+        str(BIG),
+        str(10**30),
+        str(10**40),
+        '"Anna"',
+        "true",
+        "[1]",
+    ]
+    cells = [*numbers, "[]", "[1, 1.5]", "[1, NaN]", "[1, Infinity]", f"[{BIG}, 1.0]", f"[{BIG}, Infinity]", "[null]"]
+    items = ['{"at": "2024-01-31"}', '{"at": null}', '{"at": 1}', '{"at": "2024-01-31", "k": {"a": NaN, "b": 1}}', "5"]
+    payloads = [f'{{"{spec.name}": {cell}}}' for spec in kinds for cell in cells]
+    payloads += [f'{{"o": {item}}}' for item in items]
+    together = _read(spark, payloads, schema)
+    reader = RecordReader(schema, Policy(level="checked"), 0)
+    for row, payload in zip(together, payloads, strict=True):
+        columns, violations = reader.read([payload])
+        alone = violations.to_pylist()[0]
+        assert [v.asDict() for v in row["_violations"] or []] == (alone or []), payload
+        assert row.n == columns[0][0].as_py() and row.l == columns[2][0].as_py()
+    assert "Anna" not in str([row["_violations"] for row in together])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import InitVar, dataclass, field
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -56,6 +58,21 @@ class NoDefault(BaseModel):
     more: complex
 
 
+class Tree(BaseModel):
+    left: Tree | None = None
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+@dataclass
+class Later:
+    seed: InitVar[int]
+    x: int
+    made: int = field(init=False, default=0)
+
+
 @pytest.mark.parametrize(
     ("hint", "told"),
     [
@@ -68,6 +85,20 @@ class NoDefault(BaseModel):
         (list[tuple[int, ...]], "unsupported type hint"),
         (list[np.int64], "unsupported type hint int64"),
         (pd.DataFrame, "has no schema"),
+        (Sequence[int], r"write list\[int\]"),
+        (tuple[int, ...], r"write list\[int\]"),
+        (Annotated[list[int], "x"], r"write list\[int\]"),
+        (list[int] | list[str], r"write list\[int \| str\]"),
+        (complex, r"write list\[\.\.\]"),
+        (list[set[int]], r"write list\[int\]"),
+        (list[Mapping[str, int]], r"write dict\[str, int\]"),
+        (list[np.float32], "write float"),
+        (list[pd.Timestamp], "write datetime"),
+        (list[bytearray], "write bytes"),
+        (list[object], "write Any"),
+        (list[Colour], "write Literal"),
+        (list[Tree], "holds itself.*\n.*write Any"),
+        (list[Later], "seed: an InitVar is no field"),
         (list[NoDefault], r"metadata: the optional field of NoDefault has no default.*\n.*\n  more: unsupported"),
     ],
 )
@@ -78,6 +109,8 @@ def test_a_wrong_hint_says_what_to_write_instead(hint: Any, told: str) -> None:
 
 def test_outputs_may_be_scalars() -> None:
     assert repr(schema_from_output_hint(float)) == "[double (required)]"
+    with pytest.raises(SignatureError, match="an output cannot be Optional"):
+        schema_from_output_hint(list[float | None])
     with pytest.warns(UserWarning, match="declared as Any"):
         assert repr(schema_from_output_hint(list[int | str])) == "[Any (required)]"
 

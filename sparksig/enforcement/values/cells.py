@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from datetime import date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -96,7 +97,7 @@ class Reading:
         self, cells: Sequence[object], element: Declared, declared: ColumnType, path: str
     ) -> tuple[pa.Array, ObservedType]:
         cells = [cell.toArray() if hasattr(cell, "toArray") else cell for cell in cells]  # Spark's own vectors
-        opened: list[Any] = [cell if _is_list(cell) else None for cell in cells]
+        opened: list[Any] = [unmasked(cell) if _is_list(cell) else None for cell in cells]
         if (stranger := self._closed(cells, opened, declared, path)) is not None:
             return stranger
         lengths = np.fromiter((0 if cell is None else len(cell) for cell in opened), np.int64, len(opened))
@@ -112,8 +113,10 @@ class Reading:
         opened = [_members(cell) for cell in cells]
         if (stranger := self._closed(cells, opened, declared, path)) is not None:
             return stranger
-        keyed = [cell if cell is None or all(isinstance(key, str) for key in cell) else None for cell in opened]
-        self._fault(path, Code.INCOMPATIBLE_TYPE, opened, keyed, Types(repr(declared), "map with other keys than text"))
+        texts = [cell if cell is None or all(isinstance(key, str) for key in cell) else None for cell in opened]
+        self._fault(path, Code.INCOMPATIBLE_TYPE, opened, texts, Types(repr(declared), "map with other keys than text"))
+        keyed = [cell if cell is None or _encodes("".join(cell)) else None for cell in texts]
+        self._fault(path, Code.UNPARSABLE, texts, keyed, Types(repr(declared), "map with keys that are no Unicode"))
         lengths = np.fromiter((0 if cell is None else len(cell) for cell in keyed), np.int64, len(keyed))
         present = [cell for cell in keyed if cell is not None]
         owner = np.repeat(np.arange(len(keyed)), lengths)
@@ -164,12 +167,12 @@ class Reading:
         self, cells: Sequence[object], opened: Sequence[object], declared: ColumnType, path: str
     ) -> tuple[pa.Array, ObservedType] | None:
         """Note the cells that could not be opened; where none could, the column as what it is instead."""
-        strange = [cell for cell, inside in zip(cells, opened, strict=True) if inside is None and not _is_null(cell)]
+        strange = [cell for cell, inside in zip(cells, opened, strict=True) if inside is None and not is_missing(cell)]
         if strange and all(inside is None for inside in opened):
             return self._scalars(cells, ELEMENTS["str"], path)
         if strange:
             found = sorted({type(cell).__name__ for cell in strange})
-            mask = np.array([i is None and not _is_null(c) for c, i in zip(cells, opened, strict=True)], bool)
+            mask = np.array([i is None and not is_missing(c) for c, i in zip(cells, opened, strict=True)], bool)
             self.faults.append(Fault(path, Code.INCOMPATIBLE_TYPE, mask, Types(repr(declared), ", ".join(found))))
         return None
 
@@ -181,7 +184,7 @@ class Reading:
     # ---- scalars
 
     def _scalars(self, cells: Any, declared: Element, path: str) -> tuple[pa.Array, ObservedType]:
-        if isinstance(cells, np.ndarray) and cells.dtype != object:
+        if isinstance(cells, np.ndarray) and cells.dtype.kind not in "OUT":
             return from_numpy(cells)
         values = np.fromiter(cells, dtype=object, count=len(cells))
         classes = set(map(type, values))
@@ -199,12 +202,16 @@ class Reading:
         if row is None:
             return pa.nulls(len(values)), OtherType(_named(classes))
         if row.kind is Kind.DATETIME:
-            return _moments(values, kept, missing, row)
+            return self._moments(values, kept, missing, row, path)
         if row.kind is Kind.STRING:
             values, missing = self._texts(values, missing, path)
-        if row.numpy == "int64" and int in classes and not _in_longs(kept):
+        wider = any(kind is int or _CLASSES[kind].high > row.high for kind in classes)
+        if row.numpy == "int64" and wider and not _in_longs(kept):
             return _long_integers(values, kept, missing)
         if row.kind is Kind.FLOAT and not all(issubclass(kind, float | np.floating) for kind in classes):
+            # numpy's integers and floats compare as floats, Python's as what they are
+            values = np.fromiter((v.item() if isinstance(v, np.generic) else v for v in values), object, len(values))
+            kept = values[~missing]
             if declared.kind is Kind.INTEGER and not all(map(_is_double, kept)):
                 return self._wholes(values, missing, path)
             values, missing = self._doubles(values, missing, path)
@@ -236,6 +243,28 @@ class Reading:
         found = [None if gone else int(value) for value, gone in zip(values, absent, strict=True)]
         return pa.array(found, pa.int64()), ScalarType(long)
 
+    def _moments(
+        self, values: np.ndarray[Any, Any], kept: np.ndarray[Any, Any], missing: Mask, row: Element, path: str
+    ) -> tuple[pa.Array, ObservedType]:
+        """Datetimes in microseconds, or nanoseconds where one needs them; what does not fit is a fault of its row."""
+        if row.numpy == "datetime64[D]":
+            return pa.array(values, pa.date32(), mask=missing), ScalarType(row)
+        zoned = {isinstance(v, datetime) and v.tzinfo is not None for v in kept}
+        if len(zoned) > 1:
+            return pa.nulls(len(values)), OtherType("datetimes with and without a zone")
+        found = [None if gone else _nanos(v) for v, gone in zip(values, missing, strict=True)]
+        fine = any(v is not None and v % 1000 for v in found)
+        unit, step = ("ns", 1) if fine else ("us", 1000)
+        types = Types("datetime", "timestamp" if zoned == {True} else "timestamp_ntz")
+        whole = [None if v is not None and v.denominator > 1 else v for v in found]
+        self._fault(path, Code.NOT_EXACT, found, whole, types)
+        ticks = [None if v is None or not _LONG.low <= v // step <= _LONG.high else int(v) // step for v in whole]
+        self._fault(path, Code.OUT_OF_RANGE, whole, ticks, types)
+        naive = pa.array(ticks, pa.int64()).cast(pa.timestamp(unit))
+        if zoned == {True}:
+            return naive.cast(pa.timestamp(unit, tz="UTC")), ScalarType(SPARK["timestamp"])
+        return naive, ScalarType(row)
+
     def _texts(self, values: np.ndarray[Any, Any], missing: Mask, path: str) -> tuple[np.ndarray[Any, Any], Mask]:
         """Without the texts that UTF-8 does not hold, half of a surrogate pair: they are faults of their rows."""
         broken = np.fromiter((isinstance(v, str) and not _encodes(v) for v in values), bool, len(values))
@@ -261,9 +290,8 @@ def from_numpy(array: np.ndarray[Any, Any]) -> tuple[pa.Array, ObservedType]:
         if not np.array_equal(finest.astype(array.dtype), array, equal_nan=True):  # numpy's casts wrap around
             return pa.nulls(len(array)), OtherType("datetimes that microseconds do not hold")
         return pa.array(finest, mask=np.isnat(array)), ScalarType(row)
-    if kind in "US":
-        row = ELEMENTS["str" if kind == "U" else "bytes"]
-        return pa.array(array.tolist(), pa.type_for_alias(row.arrow)), ScalarType(row)
+    if kind == "S":
+        return pa.array(array.tolist(), pa.binary()), ScalarType(ELEMENTS["bytes"])
     found = ELEMENTS.get(array.dtype.name)
     if found is None:
         return pa.nulls(len(array)), OtherType(array.dtype.name)
@@ -271,14 +299,25 @@ def from_numpy(array: np.ndarray[Any, Any]) -> tuple[pa.Array, ObservedType]:
     return pa.array(np.ascontiguousarray(native)), ScalarType(found)
 
 
+def unmasked(cell: Any) -> Any:
+    """An array of a subclass as a plain one, None where it is masked; anything else as it is."""
+    if not isinstance(cell, np.ndarray) or type(cell) is np.ndarray:
+        return cell
+    if not np.ma.is_masked(cell):
+        return np.asarray(cell)
+    plain = np.asarray(cell).astype(object)
+    plain[np.ma.getmaskarray(cell)] = None
+    return plain
+
+
 def depth_of(cells: Sequence[object]) -> int:
     """How many lists or dimensions are around the scalars of a column, read from its first cell that says so."""
     for cell in cells:
         if isinstance(cell, np.ndarray):
-            return cell.ndim
+            return int(cell.ndim)
         if isinstance(cell, list):
             return 1 + depth_of(cell)
-        if not _is_null(cell):
+        if not is_missing(cell):
             return 0
     return 0
 
@@ -293,7 +332,8 @@ def _members(cell: object) -> Mapping[Any, Any] | None:
     return cell if isinstance(cell, Mapping) else None
 
 
-def _is_null(cell: object) -> bool:
+def is_missing(cell: object) -> bool:
+    """Whether a cell is a null: None, NA and NaT; NaN, too, which among floats is a value."""
     return cell is None or cell is pd.NA or cell is pd.NaT or (isinstance(cell, float | np.floating) and cell != cell)
 
 
@@ -312,7 +352,11 @@ def _joined(cells: Sequence[Any]) -> Any:
 
 def _missing(values: np.ndarray[Any, Any], classes: set[type]) -> Mask:
     """None, NA and NaT; NaN where the other values are no floats."""
-    missing = np.asarray(pd.isna(values), bool)
+    try:
+        missing = np.asarray(pd.isna(values), bool)
+    except InvalidOperation:  # a signalling NaN refuses to be compared
+        gone = [is_missing(v) or (isinstance(v, Decimal) and v.is_nan()) for v in values]
+        missing = np.array(gone, bool)
     others = {kind for kind in classes if not issubclass(kind, float | np.floating | type(None) | _NAT | _NA)}
     if not others and any(issubclass(kind, float | np.floating) for kind in classes):
         nan = np.fromiter((isinstance(v, float | np.floating) for v in values), bool, len(values))
@@ -329,7 +373,9 @@ def _together(rows: set[Element]) -> Element | None:
     if kinds == {Kind.DATETIME}:
         return ELEMENTS["datetime64[us]"]
     if kinds == {Kind.INTEGER}:
-        return max(rows, key=lambda row: row.digits)
+        low, high = min(row.low for row in rows), max(row.high for row in rows)
+        holding = [row for row in ELEMENTS.values() if row.kind is Kind.INTEGER and row.low <= low and high <= row.high]
+        return min(holding, key=lambda row: row.digits, default=ELEMENTS["int64"])
     if kinds and kinds <= {Kind.INTEGER, Kind.FLOAT}:
         return ELEMENTS["float64"]
     return None
@@ -364,46 +410,31 @@ def _decimals(values: np.ndarray[Any, Any], kept: np.ndarray[Any, Any], missing:
     return pa.array(values, pa.decimal128(precision, scale), mask=missing), DecimalType(precision, scale)
 
 
-def _moments(
-    values: np.ndarray[Any, Any], kept: np.ndarray[Any, Any], missing: Mask, row: Element
-) -> tuple[pa.Array, ObservedType]:
-    if row.numpy == "datetime64[D]":
-        return pa.array(values, pa.date32(), mask=missing), ScalarType(row)
-    zoned = {isinstance(v, datetime) and v.tzinfo is not None for v in kept}
-    if len(zoned) > 1:
-        return pa.nulls(len(values)), OtherType("datetimes with and without a zone")
-    instants = zoned == {True}
-    found = [None if gone else _nanos(v) for v, gone in zip(values, missing, strict=True)]
-    fine = any(v is not None and v % 1000 for v in found)
-    unit = "ns" if fine else "us"
-    ticks = pa.array([None if v is None else v if fine else v // 1000 for v in found], pa.int64())
-    naive = ticks.cast(pa.timestamp(unit))
-    return (
-        (naive.cast(pa.timestamp(unit, tz="UTC")), ScalarType(SPARK["timestamp"]))
-        if instants
-        else (naive, ScalarType(row))
-    )
-
-
 _EPOCH = datetime(1970, 1, 1)
+_LONG = ELEMENTS["int64"]
+_NANOS: dict[str, int | Fraction] = {
+    **{unit: seconds * 10**9 for unit, seconds in {"W": 604_800, "D": 86_400, "h": 3600, "m": 60, "s": 1}.items()},
+    **{"ms": 10**6, "us": 1000, "ns": 1},
+    **{unit: Fraction(1, 1000**n) for n, unit in enumerate(("ps", "fs", "as"), 1)},
+}
+_LAST_YEAR = 10**6  # numpy counts days for longer, nobody else does
 
 
-def _nanos(value: Any) -> int:
+def _nanos(value: Any) -> int | Fraction:
     """Nanoseconds since 1970 of a wall clock, or of an instant in UTC."""
+    if isinstance(value, pd.Timestamp):
+        value = value.to_datetime64()
     if isinstance(value, np.datetime64):
-        return int(value.astype("M8[us]").astype(np.int64)) * 1000 if _coarse(value) else int(value.astype(np.int64))
-    if isinstance(value, datetime):
-        fine = getattr(value, "nanosecond", 0)
-        wall = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-        plain = datetime.combine(wall.date(), wall.time())
-    else:
-        fine, plain = 0, datetime(value.year, value.month, value.day)
-    delta = plain - _EPOCH
-    return ((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1000 + fine
-
-
-def _coarse(value: np.datetime64) -> bool:
-    return np.datetime_data(value.dtype)[0] != "ns"
+        unit, count = np.datetime_data(value.dtype)
+        ticks = int(value.astype(np.int64)) * count
+        if unit in ("Y", "M"):
+            far = _LAST_YEAR * (12 if unit == "M" else 1)
+            near = np.array(max(-far, min(far, ticks))).astype(f"M8[{unit}]")
+            unit, ticks = "D", int(near.astype("M8[D]").astype(np.int64))
+        return ticks * _NANOS[unit]
+    plain = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)
+    delta = plain.replace(tzinfo=None) - _EPOCH - (plain.utcoffset() or timedelta(0))  # beyond year 9999, too
+    return ((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1000
 
 
 def _is_double(value: Any) -> bool:

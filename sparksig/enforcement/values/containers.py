@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+from pandas.api.extensions import ExtensionArray
 
-from sparksig.enforcement.planning import NodeBuilder, match_columns, plan_table, unknown_paths
+from sparksig.enforcement.planning import match_columns, plan_table
 from sparksig.enforcement.policy import Policy, resolve_policy
-from sparksig.enforcement.steps import AnyNode, ArrayNode, MapNode, Node, Path, Plan, ScalarNode, StructNode, words
-from sparksig.enforcement.values.casts import bits, cast_array
-from sparksig.enforcement.values.cells import Declared, Reading, depth_of, from_numpy
-from sparksig.enforcement.values.feeds import Feed, stacked_entries
-from sparksig.enforcement.values.nodes import Fault, Judged, enforce_arrow, together
+from sparksig.enforcement.steps import AnyNode, ArrayNode, MapNode, Node, Plan, ScalarNode, StructNode
+from sparksig.enforcement.values.cells import Declared, Reading, depth_of, from_numpy, is_missing, unmasked
+from sparksig.enforcement.values.feeds import Feed
+from sparksig.enforcement.values.nodes import Judged, enforce_arrow, together
+from sparksig.enforcement.values.tensors import enforce_tensors, is_sparse
 from sparksig.errors import Code, PolicyError, Problem, SchemaError
-from sparksig.signature.casts import Level, NotNan
 from sparksig.signature.dtypes import ELEMENTS, Kind
 from sparksig.signature.members import class_name
 from sparksig.signature.model_signature import ModelSignature
@@ -69,8 +71,7 @@ def enforce_values(data: Any, schema: ModelSignature | Schema, policy: Policy | 
         no_inputs = Problem("", "the signature declares no inputs", Code.NO_INPUTS, "declare inputs=Schema([..])")
         raise SchemaError("the data does not fit the signature", [no_inputs])
     if inputs.is_tensor_spec() and (arrays := _tensors(data, inputs)) is not None:
-        unknown_paths(inputs, policy)
-        return _enforce_tensors(arrays, inputs, policy)
+        return enforce_tensors(arrays, inputs, policy)
     held = Held.of(data, inputs, policy)
     plan = plan_table(held.table, inputs, policy).require_ok()
     if not policy.stable_dtypes:
@@ -107,6 +108,7 @@ class Held:
         labels: the columns' labels as the data has them.
         index: the DataFrame's index; None where there was none.
         given: the cells of columns that hold Python objects, and pandas' own columns, by position.
+        listed: the columns whose values of Any are positions in the reading's list; in others they are the values.
     """
 
     table: StructType
@@ -116,6 +118,7 @@ class Held:
     labels: tuple[Any, ...]
     index: Any
     given: Mapping[int, Any]
+    listed: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, data: Any, schema: Schema, policy: Policy) -> Held:
@@ -131,16 +134,21 @@ class Held:
         declared = {at: match.spec for match in matches for at in match.positions}
         if schema.is_tensor_spec() and not schema.has_input_names():
             declared = dict.fromkeys(range(len(labels)), next(iter(schema)))
-        reading, arrays, fields, given = Reading(), [], [], {}
+        reading, arrays, fields, given, listed = Reading(), [], [], {}, set()
         for at, (label, column) in enumerate(columns):
             cells = _cells(column)
             if cells is not None or isinstance(column, pd.Series):
                 given[at] = column if cells is None else cells
+            before = len(reading.anything)
             array, kind = read_column(column, declared.get(at), reading, str(label))
+            if len(reading.anything) > before:
+                listed.add(at)
             arrays.append(array)
             fields.append(Field(str(label), kind))
         rows = len(arrays[0]) if arrays else 0
-        return cls(StructType(tuple(fields)), tuple(arrays), rows, reading, tuple(labels), index, given)
+        return cls(
+            StructType(tuple(fields)), tuple(arrays), rows, reading, tuple(labels), index, given, frozenset(listed)
+        )
 
     def judged(self, plan: Plan) -> Judged:
         """The columns after enforcement; where a cell could not be opened, that is its one fault."""
@@ -154,24 +162,30 @@ class Held:
         feed = Feed.of(plan)
         given = [self.given.get(step.positions[0]) if step.positions else None for step in plan.steps]
         columns = [
-            replace(column, lists=isinstance(cells, np.ndarray) and not any(isinstance(c, np.ndarray) for c in cells))
-            for column, cells in zip(feed.columns, given, strict=True)
+            replace(
+                column,
+                lists=isinstance(cells, np.ndarray) and not any(isinstance(c, np.ndarray) for c in cells),
+                listed=self.listed.issuperset(step.positions),
+            )
+            for column, cells, step in zip(feed.columns, given, plan.steps, strict=True)
         ]
         feed = replace(feed, columns=tuple(columns), matrix=False)
         result = feed.model_input(judged.columns, self.reading.anything)
         if not isinstance(result, pd.DataFrame):
-            return result
+            return result if isinstance(result, dict) or result.flags.writeable else result.copy()
         omits = plan.policy.absent_optional == "omit"
         for column, cells, label in zip(columns, given, result.columns, strict=True):
             if isinstance(column.node, AnyNode) and isinstance(cells, pd.Series):
                 result[label] = cells.array.copy()  # whatever it is, it stays
+            elif isinstance(column.node, ScalarNode) and not result[label].array.__array__().flags.writeable:
+                result[label] = result[label].to_numpy().copy()  # what the model writes into it is not the data
             elif omits and _may_lack(column.node) and isinstance(cells, np.ndarray):
                 kept = [_as_given(made, cell) for made, cell in zip(result[label], cells, strict=True)]
                 result[label] = pd.Series(kept, dtype=object, index=result.index)
         if not plan.named:
             result.columns = pd.Index([self.labels[step.positions[0]] for step in plan.steps])
         if self.index is not None:
-            result.index = self.index
+            result.index = self.index.copy()
         return result
 
 
@@ -219,8 +233,11 @@ def _columns(data: Any, schema: Schema) -> tuple[list[tuple[Any, Any]], Any]:
     if isinstance(data, pd.DataFrame):
         return [(label, data.iloc[:, i]) for i, label in enumerate(data.columns)], data.index
     if isinstance(data, Mapping) and not schema.is_tensor_spec():
-        return _named_columns(data, schema), None
+        return _named_columns(data, schema)
     if isinstance(data, np.ndarray) and data.ndim in (1, 2) and not schema.is_tensor_spec():
+        data = unmasked(data)
+        if data.dtype.names and data.ndim == 1:
+            return [(name, data[name]) for name in data.dtype.names], None
         return ([(0, data)] if data.ndim == 1 else list(enumerate(data.T))), None
     if isinstance(data, list) and not schema.is_tensor_spec():
         return _listed_columns(data, schema), None
@@ -237,24 +254,51 @@ def _no_columns(data: Any, schema: Schema) -> SchemaError:
     )
 
 
-def _named_columns(data: Mapping[Any, Any], schema: Schema) -> list[tuple[Any, Any]]:
-    """A dict is one row where a declared type is compound or every value is one value, else columns."""
-    many = [value for value in data.values() if isinstance(value, list | pd.Series) or np.ndim(value) > 0]
+_SEQUENCES = (list, tuple, range, pd.Series, pd.Index, ExtensionArray, pa.Array, pa.ChunkedArray)
+
+
+def _named_columns(data: Mapping[Any, Any], schema: Schema) -> tuple[list[tuple[Any, Any]], Any]:
+    """A dict is one row where a declared type is compound or every value is one value, else columns with an index."""
+    many = [value for value in data.values() if _is_column(value)]
     one_row = any(isinstance(spec, ColSpec) and isinstance(spec.type, _COMPOUND) for spec in schema) or not many
     if one_row:
-        return [(name, _objects([value.item() if _is_0d(value) else value])) for name, value in data.items()]
+        return [(name, _objects([value.item() if _is_0d(value) else value])) for name, value in data.items()], None
     lengths = {len(value) for value in many}
     if len(lengths) > 1:
-        problem = Problem("", "the columns have different lengths", Code.COLUMN_COUNT)
-        raise SchemaError("the data does not fit the signature", [problem])
+        raise _uneven("the columns have different lengths")
+    index = _common_index([value.index for value in many if isinstance(value, pd.Series)])
     [rows] = lengths
-    return [(name, _broadcast(value, rows)) for name, value in data.items()]
+    return [(name, _broadcast(value, rows, index)) for name, value in data.items()], index
 
 
-def _broadcast(value: Any, rows: int) -> Any:
-    if isinstance(value, pd.Series) or (isinstance(value, np.ndarray) and value.ndim == 1):
+def _uneven(fact: str) -> SchemaError:
+    return SchemaError("the data does not fit the signature", [Problem("", fact, Code.COLUMN_COUNT)])
+
+
+def _common_index(indexes: list[Any]) -> Any:
+    """The labels of all Series, which have to be the same, in whatever order; pandas would fill the others' places."""
+    if not indexes or all(index.equals(indexes[0]) for index in indexes):
+        return indexes[0] if indexes else None
+    alike = all(len(index) == len(indexes[0]) == len(index.union(indexes[0])) for index in indexes)
+    if not alike or not all(index.is_unique for index in indexes):
+        raise _uneven("the columns are Series with different labels")
+    return reduce(lambda first, other: first.union(other), indexes)
+
+
+def _is_column(value: object) -> bool:
+    return isinstance(value, _SEQUENCES) or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
+def _broadcast(value: Any, rows: int, index: Any) -> Any:
+    if isinstance(value, pd.Series):
+        return value if value.index.equals(index) else value.reindex(index)
+    if isinstance(value, pd.Index | ExtensionArray):
+        return pd.Series(value)
+    if isinstance(value, pa.Array | pa.ChunkedArray):
         return value
-    return _objects(value if isinstance(value, list | np.ndarray) and np.ndim(value) else [value] * rows)
+    if isinstance(value, np.ndarray) and value.ndim == 1:
+        return unmasked(value)
+    return _objects(value if _is_column(value) else [value] * rows)
 
 
 def _is_0d(value: object) -> bool:
@@ -262,6 +306,7 @@ def _is_0d(value: object) -> bool:
 
 
 def _listed_columns(data: list[Any], schema: Schema) -> list[tuple[Any, Any]]:
+    data = [row.to_dict() if isinstance(row, pd.Series) else row[()] if _is_0d(row) else row for row in data]
     if data and all(isinstance(row, Mapping) for row in data):
         if not schema.has_input_names() and isinstance(next(iter(schema)).type, Object | Map | AnyType):
             return [(0, _objects(data))]
@@ -273,9 +318,7 @@ def _listed_columns(data: list[Any], schema: Schema) -> list[tuple[Any, Any]]:
         return [(0, _objects(data))] if data else []
     widths = {len(row) for row in data}
     if len(widths) > 1:
-        raise SchemaError(
-            "the data does not fit the signature", [Problem("", "the rows have different lengths", Code.COLUMN_COUNT)]
-        )
+        raise _uneven("the rows have different lengths")
     return [(i, _objects([row[i] for row in data])) for i in range(max(widths, default=0))]
 
 
@@ -287,8 +330,8 @@ def _cells(column: Any) -> Any:
     """The Python objects of a column that holds such."""
     if isinstance(column, pd.Series) and column.dtype == object:
         return column.to_numpy()
-    if isinstance(column, np.ndarray) and column.dtype == object:
-        return column
+    if isinstance(column, np.ndarray) and column.dtype.kind in "OUT":
+        return column.astype(object, copy=False)
     return None
 
 
@@ -318,8 +361,12 @@ def read_column(
     dtype = column.dtype
     if isinstance(dtype, pd.DatetimeTZDtype):
         return _arrow(pa.array(column.dt.tz_convert("UTC")))
-    if isinstance(dtype, np.dtype):
-        return from_numpy(column.to_numpy())
+    if isinstance(dtype, np.dtype | pd.SparseDtype):
+        return from_numpy(np.asarray(column))
+    if isinstance(dtype, pd.CategoricalDtype) and dtype.categories.dtype.kind in "biufM":
+        array, kind = read_column(pd.Series(dtype.categories), spec, reading, label)
+        codes = column.cat.codes.to_numpy()
+        return array.take(pa.array(codes, mask=codes < 0)), kind
     if isinstance(dtype, pd.CategoricalDtype):
         values = column.astype(object).to_numpy()
         return _read_cells(values, spec, reading, label) if spec is not None else (pa.nulls(len(values)), OtherType(""))
@@ -335,7 +382,8 @@ def _read_cells(
     if isinstance(spec, ColSpec):
         return reading.column(cells, spec.type, label)
     declared: Declared = spec.element or ELEMENTS["float64"]
-    for _ in range(depth_of(cells)):
+    nothing = len(spec.shape) > 1 and all(map(is_missing, cells))  # the shape has to say it
+    for _ in range(1 if nothing else depth_of(cells)):
         declared = Array(declared) if isinstance(declared, DataType | Array) else Array(_holding(declared))
     return reading.column(cells, declared, label)
 
@@ -348,8 +396,18 @@ def _arrow(column: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, ObservedType]:
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
+    if pa.types.is_run_end_encoded(array.type):
+        array = pc.run_end_decode(array)
     plain = _without_views(array.type)
-    array = array if plain == array.type else array.cast(plain)
+    try:
+        array = array if plain == array.type else array.cast(plain)
+        if pa.types.is_string(plain):
+            array.cast(pa.binary()).cast(plain)  # which looks whether it is UTF-8
+        elif pa.types.is_temporal(plain) and (pa.types.is_timestamp(plain) or pa.types.is_date(plain)):
+            array.cast(pa.timestamp("us"), safe=False) if _is_fine(plain) else array.cast(pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        held = "texts that are no UTF-8" if pa.types.is_string(plain) else "datetimes that microseconds do not hold"
+        return pa.nulls(len(array)), OtherType(held)
     if not pa.types.is_nested(plain) and (row := ELEMENTS.get(_numpy_name(plain))) is not None:
         return array, ScalarType(row)
     return array, from_arrow(plain)
@@ -362,6 +420,10 @@ def _numpy_name(kind: pa.DataType) -> str:
         return ""
 
 
+def _is_fine(kind: pa.DataType) -> bool:
+    return pa.types.is_timestamp(kind) and kind.unit in ("us", "ns")
+
+
 def _without_views(kind: pa.DataType) -> pa.DataType:
     """The type with plain texts, bytes and lists, which are what a worker's batches have."""
     t = pa.types
@@ -369,12 +431,14 @@ def _without_views(kind: pa.DataType) -> pa.DataType:
         return pa.string()
     if t.is_large_binary(kind) or t.is_binary_view(kind) or t.is_fixed_size_binary(kind):
         return pa.binary()
+    if t.is_decimal32(kind) or t.is_decimal64(kind):
+        return pa.decimal128(kind.precision, kind.scale)
     if t.is_large_list(kind) or t.is_fixed_size_list(kind) or t.is_list(kind):
         return pa.list_(_without_views(kind.value_type))
     if t.is_map(kind):
         return pa.map_(_without_views(kind.key_type), _without_views(kind.item_type))
     if t.is_struct(kind):
-        return pa.struct([pa.field(f.name, _without_views(f.type)) for f in kind])
+        return pa.struct([f.with_type(_without_views(f.type)) for f in kind])  # its metadata tells a variant
     return kind
 
 
@@ -383,7 +447,7 @@ def _without_views(kind: pa.DataType) -> pa.DataType:
 
 def _tensors(data: Any, schema: Schema) -> dict[Any, Any] | None:
     """Arrays by name; None where the data is a table."""
-    if isinstance(data, np.ndarray) or type(data).__module__.startswith("scipy.sparse"):
+    if isinstance(data, np.ndarray) or is_sparse(data):
         one = len(schema.inputs) == 1 and isinstance(data, np.ndarray)
         return {schema.inputs[0].name if one else None: data}
     if isinstance(data, Mapping) and data and all(isinstance(value, np.ndarray) for value in data.values()):
@@ -391,84 +455,3 @@ def _tensors(data: Any, schema: Schema) -> dict[Any, Any] | None:
     if isinstance(data, Mapping):
         raise _no_columns(data, schema)
     return None
-
-
-def _enforce_tensors(arrays: dict[Any, Any], schema: Schema, policy: Policy) -> Any:
-    problems: list[Problem] = []
-    faults: list[Fault] = []
-    found: dict[str, Any] = {}
-    for spec in schema:
-        assert isinstance(spec, TensorSpec)
-        path = str(spec.name) if spec.name is not None else ""
-        array = arrays.get(spec.name)
-        if array is None:
-            fact = "required, but the data has no such array"
-            problems.append(Problem(path, fact, Code.MISSING_COLUMN))
-        elif (misfit := _misfit(array, spec)) is not None:
-            problems.append(Problem(path, misfit, Code.WRONG_SHAPE))
-        else:
-            found[path] = _entries(array, spec, policy, path, problems, faults)
-    extra = [name for name in arrays if name not in {spec.name for spec in schema}]
-    if policy.extra == "forbid":
-        problems += [Problem(str(n), "the signature has no such tensor", Code.UNEXPECTED_COLUMN) for n in extra]
-    if problems:
-        raise SchemaError("the data does not fit the signature", problems)
-    Judged((), tuple(faults)).require_clean()
-    return found if schema.has_input_names() else found[""]
-
-
-def _misfit(array: Any, spec: TensorSpec) -> str | None:
-    """What is wrong with an array's shape."""
-    shape, declared = tuple(array.shape), tuple(spec.shape)
-    ragged = isinstance(array, np.ndarray) and array.dtype == object and len(shape) == 1 and -1 in declared[1:]
-    if ragged:
-        return None
-    if len(shape) == len(declared) and all(want in (-1, have) for have, want in zip(shape, declared, strict=True)):
-        return None
-    return f"declared {words(spec)}, the data has shape {shape}"
-
-
-def _entries(
-    array: Any, spec: TensorSpec, policy: Policy, path: str, problems: list[Problem], faults: list[Fault]
-) -> Any:
-    """An array of exactly the declared dtype; a copy, so that the model cannot change the data."""
-    if not isinstance(array, np.ndarray):
-        dense = _entries(np.asarray(array.data), _stored(spec, array.data), policy, path, problems, faults)
-        result = array.copy()
-        result.data = dense
-        return result
-    same = array.dtype == spec.type or (spec.type.kind in "US" and array.dtype.kind == spec.type.kind)
-    element = spec.element
-    if element is None and (same or (spec.type == np.dtype(object) and tuple(spec.shape) == (-1,))):
-        return array.copy()
-    level = policy.tensor_level or policy.level_of(path)
-    if element is None or (level == Level.STRICT and not same):  # no carrier here: strict is the very dtype
-        fact = f"declared {words(spec)}, the data has {array.dtype}"
-        problems.append(Problem(path, fact, Code.INCOMPATIBLE_TYPE))
-        return None
-    values, kind = from_numpy(array.reshape(-1)) if array.dtype != object else _objects_of(array, element)
-    builder = NodeBuilder(policy, problems)
-    node = builder.entry(element, kind, Path(path))
-    if node is None:
-        return None
-    after = (*(() if node.nan else (NotNan(),)), *node.after)
-    made, wrong = cast_array(node.cast, values, after)
-    missing = bits(values.is_null())
-    rows = array.shape[0] if array.ndim else 1
-    for code, mask in [(Code.NULL, missing), *((w.code, w.mask) for w in wrong)]:
-        if mask.any() and not (code is Code.NULL and array.dtype.kind == "M"):
-            faults.append(Fault(f"{path}[]", code, np.asarray(mask.reshape(rows, -1).any(axis=1)), node.types))
-    if same and not faults:
-        return array.copy()
-    if made.null_count and array.dtype.kind != "M":
-        return None
-    return stacked_entries(made, array.shape, element)
-
-
-def _objects_of(array: Any, element: Declared) -> tuple[pa.Array, ObservedType]:
-    return Reading().column(array.reshape(-1), element, "")
-
-
-def _stored(spec: TensorSpec, data: Any) -> TensorSpec:
-    """The spec for the entries that a sparse matrix stores."""
-    return TensorSpec(spec.type, data.shape, spec.name)

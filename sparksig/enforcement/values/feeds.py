@@ -30,6 +30,7 @@ from sparksig.enforcement.steps import (
 )
 from sparksig.signature.casts import Cast, Level
 from sparksig.signature.dtypes import ELEMENTS, Element, Kind
+from sparksig.signature.members import copied
 from sparksig.signature.types import DataType
 
 Array = np.ndarray[Any, Any]
@@ -43,11 +44,13 @@ class FeedColumn:
         name: the column's name in the signature.
         node: what the plan does to it, which says what its enforced values are.
         lists: whether the cells of arrays are lists rather than ndarrays.
+        listed: whether values of Any are positions in a list beside, where there is one.
     """
 
     name: str
     node: Node
     lists: bool = False
+    listed: bool = True
 
     @property
     def stacks(self) -> bool:
@@ -123,7 +126,7 @@ class Feed:
             case ColumnsNode(entries):
                 return _stacked(array, (len(entries),), entries[0][1].cast.target)
             case node:
-                return _held(objects(node, array, anything, column.lists))
+                return _held(objects(node, array, anything if column.listed else None, column.lists))
 
 
 def _held(cells: Sequence[object]) -> Array:
@@ -247,7 +250,7 @@ def objects(node: Node, array: pa.Array, anything: Sequence[object] | None, list
             return [None] * len(array)
         case AnyNode():
             found = array.to_pylist()
-            return found if anything is None else [None if at is None else anything[at] for at in found]
+            return found if anything is None else [None if at is None else copied(anything[at]) for at in found]
         case ArrayNode(element):
             return _cells(element, array, anything, lists)
         case VectorNode():
@@ -288,8 +291,12 @@ def _vector(element: Node, inner: pa.Array, anything: Sequence[object] | None) -
         target = element.cast.target
         whole = not inner.null_count or target.kind in (Kind.FLOAT, Kind.DATETIME)
         if whole and (target.is_number or target.kind in (Kind.BOOLEAN, Kind.DATETIME)):
-            return _scalars(target, inner, False, True)
+            return _writable(_scalars(target, inner, False, True))
     return _held(objects(element, inner, anything, lists=False))
+
+
+def _writable(values: Any) -> Any:
+    return values if values.flags.writeable else values.copy()
 
 
 def _mappings(value: Node, array: pa.Array, anything: Sequence[object] | None, lists: bool) -> list[object]:
