@@ -22,8 +22,8 @@ from sparksig import ColSpec, ModelSignature, Schema, TensorSpec
 from sparksig.errors import ModelLoadError, NotSupportedError, TrustError
 from sparksig.models.artifact import Artifact
 from sparksig.models.flavors import graph_signature
+from sparksig.models.flavors.onnx import OnnxModel
 from sparksig.models.loading import load_model
-from sparksig.models.onnx import OnnxModel
 from tests.models.graphs import WEIGHTS, dense, graph, save, two
 
 with warnings.catch_warnings():

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 from sparksig.errors import ModelLoadError, NotSupportedError, Problem
 from sparksig.models.artifact import Artifact, PrivateCopy
-from sparksig.models.onnx import OnnxModel
+from sparksig.models.flavors.onnx import OnnxModel
 from sparksig.models.typed import example_reader
 from sparksig.signature.model_signature import ModelSignature
 
