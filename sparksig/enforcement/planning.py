@@ -306,8 +306,8 @@ class NodeBuilder:
     def _struct(self, declared: Object, kind: StructType, path: Path, nulls: bool) -> StructNode | None:
         names = Names([field.name for field in kind.fields], self.policy.case_sensitive)
         members: list[Member] = []
-        if _holds_vector(kind):
-            self._unsupported(path, "vectors inside structs cannot be opened by Spark SQL")
+        if closed := _closed(kind):
+            self._unsupported(path, f"{closed} inside structs cannot be opened by Spark SQL", _CLOSED_HINT)
             return None
         before = len(self.problems)
         for prop in declared.properties:
@@ -421,7 +421,7 @@ class NodeBuilder:
                 hint += "; allow_rounding=True rounds each value to the nearest"
             self._refuse(path, declared, kind, hint)
             return None
-        after = tuple(_container(target, nulls, container, self.policy.zone)) if self.feeds else ()
+        after = tuple(_container(source, target, nulls, container, self.policy.zone)) if self.feeds else ()
         exact = in_zone(exact, self.policy.zone)
         return ScalarNode(exact, nulls, self.policy.allow_nan or target.kind is not Kind.FLOAT, after)
 
@@ -432,8 +432,8 @@ class NodeBuilder:
         fact = f"declared {declared}, the table has {kind}"
         self.problems.append(Problem(str(path), fact, Code.INCOMPATIBLE_TYPE, hint))
 
-    def _unsupported(self, path: Path, fact: str) -> None:
-        self.problems.append(Problem(str(path), fact, Code.UNSUPPORTED_TYPE))
+    def _unsupported(self, path: Path, fact: str, hint: str | None = None) -> None:
+        self.problems.append(Problem(str(path), fact, Code.UNSUPPORTED_TYPE, hint))
 
 
 _TENSOR_HINT = "a tensor is an array of its entries, flat in C order or nested as its shape is, a vector, or binary"
@@ -463,12 +463,14 @@ def _is_binary(kind: ObservedType, row: Element) -> bool:
     return kind == ScalarType(SPARK["binary"]) and (row.is_number or row.kind is Kind.BOOLEAN)
 
 
-def _container(target: Element, nulls: bool, column: bool, zone: str | None) -> Iterator[Guard]:
+def _container(source: Source, target: Element, nulls: bool, column: bool, zone: str | None) -> Iterator[Guard]:
     """What the array that the model receives can hold: integers beside nulls are float64, moments are nanoseconds."""
     if target.numpy == "datetime64[ns]":
         yield InNanoseconds() if zone is None else WallClockInNanoseconds(zone)
     double = ELEMENTS["float64"]
-    if column and nulls and target.kind is Kind.INTEGER and target.digits > double.digits:
+    whole = isinstance(source, Fixed) or source.kind is Kind.INTEGER
+    beyond = target.digits > double.digits and not (whole and source.high <= double.high)
+    if column and nulls and target.kind is Kind.INTEGER and beyond:
         yield Between(double.low, double.high, Code.NOT_EXACT)
 
 
@@ -481,12 +483,21 @@ def _source(kind: ObservedType) -> Source | None:
     return None
 
 
-def _holds_vector(kind: ObservedType) -> bool:
+def _closed(kind: ObservedType) -> str | None:
+    """A type, in words, that keeps a struct from being opened: Spark SQL cannot say it in a cast; None if there is none."""
     match kind:
         case StructType(fields):
-            return any(_holds_vector(field.type) for field in fields)
-        case ArrayType(inner) | MapType(_, inner):
-            return _holds_vector(inner)
+            return next(filter(None, (_closed(field.type) for field in fields)), None)
+        case ArrayType(inner):
+            return _closed(inner)
+        case MapType(key, value):
+            return _closed(key) or _closed(value)
+        case VectorType():
+            return "vectors"
         case OtherType(name):
-            return name.startswith("user-defined")
-    return isinstance(kind, VectorType)
+            return f"values of {name}" if name.startswith(_UNSAID) else None
+    return None
+
+
+_UNSAID = ("user-defined", "collated", "geometry", "geography")
+_CLOSED_HINT = "declare the whole column as Any, or take the field out of the struct"
