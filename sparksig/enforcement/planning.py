@@ -190,7 +190,7 @@ def _by_name(table: StructType, schema: Schema, policy: Policy) -> tuple[list[Ma
         # an optional column may be absent, but one that is there in another case would be lost silently
         absent = isinstance(found, Problem) and found.code is Code.MISSING_COLUMN and name not in names
         if isinstance(found, Problem) and not (optional and absent and name not in renamed):
-            problems.append(found)
+            problems.append(_named_by_columns(found) if name in renamed else found)
         else:
             matches.append(Match(name, spec, () if isinstance(found, Problem) else (found,)))
     return matches, problems
@@ -216,7 +216,7 @@ def _by_position(table: StructType, schema: Schema, policy: Policy) -> tuple[lis
     for i, name in enumerate(wanted[:count]):
         found = i if policy.columns is None else names.find(name)
         if isinstance(found, Problem):
-            problems.append(found)
+            problems.append(_named_by_columns(found))
         else:
             positions.append(found)
     if problems:
@@ -272,12 +272,23 @@ class Names:
             return exact[0]
         if folded and not self._case_sensitive:
             return folded[0]
-        hint = _nearest(name, self.names) or "add it, or declare it as optional"
+        hint = _nearest(name, self.names) or _ADD_HINT
         if folded:
             others = " and ".join(repr(self.names[at]) for at in folded)
             accepted = "case_sensitive=False accepts it" if len(folded) == 1 else "rename the one that is meant"
             hint = f"the table has {others}: only the case differs, {accepted}"
         return Problem(name, "required, but the table has no such column", Code.MISSING_COLUMN, hint)
+
+
+_ADD_HINT = "add it, or declare it as optional"
+
+
+def _named_by_columns(problem: Problem) -> Problem:
+    """A problem with a name, where it is `columns=` that names it."""
+    if problem.code is not Code.MISSING_COLUMN:
+        return problem
+    hint = "name a column that the table has" if problem.hint == _ADD_HINT else problem.hint
+    return replace(problem, fact="named by columns=, but the table has no such column", hint=hint)
 
 
 def _nearest(name: str, names: Sequence[str]) -> str | None:

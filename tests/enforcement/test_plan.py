@@ -130,6 +130,8 @@ def test_a_hint_that_names_options_fixes_the_fault() -> None:
         ({"ages": "long"}, {}, "'ages'"),
         ({"x": "long"}, {}, "add it"),
         ({"age": "long", "x": "long"}, {"extra": "forbid"}, "keep="),
+        ({"old": "long"}, {"columns": {"age": "older"}}, "'old'"),
+        ({"x": "long"}, {"columns": {"age": "years"}}, "name a column that the table has"),
     ],
 )
 def test_a_hint_about_a_name_can_be_followed(columns: dict[str, str], options: dict[str, Any], hint: str) -> None:
