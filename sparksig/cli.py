@@ -124,12 +124,12 @@ def sql(signature: str, table: str, level: str, allow_rounding: bool, allow_null
     """  # noqa: D301 - click reads the character
     from sparksig.enforcement.frames import plan as make_plan
     from sparksig.enforcement.sql import statement
-    from sparksig.pipeline.io import parquet_table, spark_path
+    from sparksig.pipeline.io import literal_path, parquet_table
     from sparksig.sources.mlmodel import load_signature
 
     options: dict[str, Any] = {"level": level, "allow_rounding": allow_rounding, "allow_nulls": allow_nulls}
     made = make_plan(parquet_table("TABLE", table), load_signature(signature), **options).require_ok()
-    path = spark_path(table)
+    path = literal_path(table)
     if name is None and ("`" in path or "$" in path):
         hint = "register it as a view and give its name with --name"
         raise ConfigError("the path cannot be said in SQL", [Problem("TABLE", "it holds '`' or '$'", hint=hint)])

@@ -289,12 +289,13 @@ def _tagging(df: DataFrame, signature: ModelSignature | Schema, policy: Policy |
 
 def _kept_positions(made: Plan) -> list[int]:
     """Where the columns of `keep=` lie in the table."""
-    declared = {step.name for step in made.steps} if made.named else set()
-    twice = [
-        Problem(name, "named by keep=, but declared as well", Code.DUPLICATE_COLUMN)
-        for name in made.policy.keep
-        if name in declared
-    ]
+    # an unnamed column's name in what comes back is its position
+    taken = dict.fromkeys((step.name for step in made.steps), "named by keep=, but declared as well")
+    twice = []
+    for name in made.policy.keep:
+        if name in taken:
+            twice.append(Problem(name, taken[name], Code.DUPLICATE_COLUMN, "leave it out of keep="))
+        taken[name] = "named by keep= twice"
     if twice:
         raise SchemaError("keep= names columns that cannot be kept", twice)
     return _positions(made, made.policy.keep, "keep=")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from math import prod
+
+import numpy as np
 
 from sparksig.enforcement.policy import Policy
 from sparksig.enforcement.steps import (
@@ -134,25 +137,45 @@ def match_columns(
     used = {position for match in matches for position in match.positions}
     extra = tuple(name for position, name in enumerate(names) if position not in used)
     if policy.extra == "forbid":
+        hint = "drop it, or name it in keep="
         unexpected = [name for name in extra if name not in policy.keep]
-        problems += [Problem(n, "the signature has no such column", Code.UNEXPECTED_COLUMN) for n in unexpected]
+        problems += [Problem(n, "the signature has no such column", Code.UNEXPECTED_COLUMN, hint) for n in unexpected]
     return matches, extra, problems
 
 
 def unknown_paths(schema: Schema, policy: Policy) -> None:
-    """Refuse options for columns that the signature has not: a typo in `level={..}` must not pass for a choice.
+    """Refuse options for what the signature has not: a typo in `level={..}` must not pass for a choice.
 
     Raises:
         PolicyError: all of them are listed.
     """
-    known = [str(name) for name in schema.input_names()]
+    named = list(policy.named_paths())
+    if not named:
+        return
+    columns = dict(zip(map(str, schema.input_names()), schema, strict=True))
+    known = {path for name, spec in columns.items() for path in _paths_in(spec, name)}
     problems = [
-        Problem(path, f"named by {option}=, but the signature has no such column", hint=_nearest(path, known))
-        for option, path in policy.named_paths()
-        if not any(path == name or path.startswith((f"{name}.", f"{name}[", f"{name}{{")) for name in known)
+        Problem(path, f"named by {option}=, but the signature has no such column", hint=_nearest(path, sorted(known)))
+        for option, path in named
+        if path not in (columns if option == "columns" else known)
     ]
     if problems:
         raise PolicyError("the policy names columns that the signature has not", problems)
+
+
+def _paths_in(declared: ColSpec | TensorSpec | ColumnType, path: str) -> Iterator[str]:
+    """The paths of a column and of all that is declared inside it: `items`, `items[]`, `items[].price`."""
+    yield path
+    match declared:
+        case ColSpec(type=kind):
+            yield from _paths_in(kind, path)
+        case Array(dtype):
+            yield from _paths_in(dtype, path + ELEMENT)
+        case Map(value_type):
+            yield from _paths_in(value_type, path + VALUE)
+        case Object(properties):
+            for prop in properties:
+                yield from _paths_in(prop.dtype, f"{path}.{prop.name}")
 
 
 def _by_name(table: StructType, schema: Schema, policy: Policy) -> tuple[list[Match], list[Problem]]:
@@ -167,7 +190,7 @@ def _by_name(table: StructType, schema: Schema, policy: Policy) -> tuple[list[Ma
         # an optional column may be absent, but one that is there in another case would be lost silently
         absent = isinstance(found, Problem) and found.code is Code.MISSING_COLUMN and name not in names
         if isinstance(found, Problem) and not (optional and absent and name not in renamed):
-            problems.append(found)
+            problems.append(_named_by_columns(found) if name in renamed else found)
         else:
             matches.append(Match(name, spec, () if isinstance(found, Problem) else (found,)))
     return matches, problems
@@ -181,13 +204,19 @@ def _by_position(table: StructType, schema: Schema, policy: Policy) -> tuple[lis
     if len(wanted) < count:
         where = "the table has" if policy.columns is None else "columns= names"
         fact = f"the signature declares {count} unnamed columns, {where} {len(wanted)}"
-        return [], [Problem("", fact, Code.COLUMN_COUNT)]
+        hint = "columns=[..] names the table's columns in the model's order"
+        if len(specs) < count:
+            hint = f"columns=['name'] names the one column that holds all {count} entries"
+        return [], [Problem("", fact, Code.COLUMN_COUNT, hint)]
+    if policy.columns is not None and len(wanted) > count:
+        fact = f"the signature declares {count} unnamed columns, columns= names {len(wanted)}"
+        return [], [Problem("", fact, Code.COLUMN_COUNT, "name only those that the model takes; keep= hands others on")]
     positions: list[int] = []
     problems: list[Problem] = []
     for i, name in enumerate(wanted[:count]):
         found = i if policy.columns is None else names.find(name)
         if isinstance(found, Problem):
-            problems.append(found)
+            problems.append(_named_by_columns(found))
         else:
             positions.append(found)
     if problems:
@@ -233,19 +262,33 @@ class Names:
         """The position of a name, or why there is not exactly one."""
         exact, folded = self._exact.get(name, []), self._folded.get(name.lower(), [])
         if len(exact) > 1:
-            return Problem(name, f"the table has {len(exact)} columns of this name", Code.DUPLICATE_COLUMN)
+            fact = f"the table has {len(exact)} columns of this name"
+            return Problem(name, fact, Code.DUPLICATE_COLUMN, "rename or drop all but one")
         if not self._case_sensitive and len(folded) > 1:
             fact = f"the table has {len(folded)} columns that differ from it by case only"
-            return Problem(name, fact, Code.AMBIGUOUS_COLUMN, "case_sensitive=True takes the exact name")
+            hint = "case_sensitive=True takes the exact name" if exact else "rename or drop all but one"
+            return Problem(name, fact, Code.AMBIGUOUS_COLUMN, hint)
         if exact:
             return exact[0]
         if folded and not self._case_sensitive:
             return folded[0]
-        hint = _nearest(name, self.names)
+        hint = _nearest(name, self.names) or _ADD_HINT
         if folded:
-            other = self.names[folded[0]]
-            hint = f"the table has {other!r}: only the case differs, case_sensitive=False accepts it"
+            others = " and ".join(repr(self.names[at]) for at in folded)
+            accepted = "case_sensitive=False accepts it" if len(folded) == 1 else "rename the one that is meant"
+            hint = f"the table has {others}: only the case differs, {accepted}"
         return Problem(name, "required, but the table has no such column", Code.MISSING_COLUMN, hint)
+
+
+_ADD_HINT = "add it, or declare it as optional"
+
+
+def _named_by_columns(problem: Problem) -> Problem:
+    """A problem with a name, where it is `columns=` that names it."""
+    if problem.code is not Code.MISSING_COLUMN:
+        return problem
+    hint = "name a column that the table has" if problem.hint == _ADD_HINT else problem.hint
+    return replace(problem, fact="named by columns=, but the table has no such column", hint=hint)
 
 
 def _nearest(name: str, names: Sequence[str]) -> str | None:
@@ -277,7 +320,7 @@ class NodeBuilder:
             nulls = nulls or self.policy.admits_null_scalars(spec.type)
             return self._node(spec.type, fields[0].type, path, nulls)
         if len(fields) > 1:
-            return self._columns(spec, fields)
+            return self._columns(spec, fields, path)
         return self._tensor(spec, fields[0].type, path, nulls)
 
     def _node(self, declared: ColumnType, kind: ObservedType, path: Path, nulls: bool) -> Node | None:
@@ -288,10 +331,11 @@ class NodeBuilder:
             case AnyType(), _:
                 return AnyNode(kind, nulls)
             case Array(dtype), ArrayType(element):
-                inner = self._node(dtype, element, path / ELEMENT, nulls or self.policy.admits_null_scalars(dtype))
+                admits = self._admits(path / ELEMENT, nulls) or self.policy.admits_null_scalars(dtype)
+                inner = self._node(dtype, element, path / ELEMENT, admits)
                 return None if inner is None else ArrayNode(inner, nulls, types)
             case Map(value_type), MapType(ScalarType(Element(numpy="str")), value):
-                inner = self._node(value_type, value, path / VALUE, nulls)
+                inner = self._node(value_type, value, path / VALUE, self._admits(path / VALUE, nulls))
                 return None if inner is None else MapNode(inner, nulls, types)
             case Object(), StructType():
                 return self._struct(declared, kind, path, nulls)
@@ -303,18 +347,22 @@ class NodeBuilder:
         self._refuse(path, words(declared), kind)
         return None
 
+    def _admits(self, path: Path, nulls: bool) -> bool:
+        """Whether a null is admitted at a path, `nulls` saying whether it is around it."""
+        return nulls or self.policy.admits_nulls(path.column, path.inner)
+
     def _struct(self, declared: Object, kind: StructType, path: Path, nulls: bool) -> StructNode | None:
         names = Names([field.name for field in kind.fields], self.policy.case_sensitive)
         members: list[Member] = []
-        if _holds_vector(kind):
-            self._unsupported(path, "vectors inside structs cannot be opened by Spark SQL")
+        if closed := _closed(kind):
+            self._unsupported(path, f"{closed} inside structs cannot be opened by Spark SQL", _CLOSED_HINT)
             return None
         before = len(self.problems)
         for prop in declared.properties:
             step = path / f".{prop.name}"
             found = names.find(prop.name)
             # null members follow their column where that admits nulls, and their own property where it does not
-            admits = nulls or not prop.required or self.policy.admits_nulls(step.column, step.inner)
+            admits = not prop.required or self._admits(step, nulls)
             if isinstance(found, int):
                 node = self._node(prop.dtype, kind.fields[found].type, step, admits)
                 if node is not None:
@@ -352,7 +400,7 @@ class NodeBuilder:
             return None
         layout, entry = _layout(shape, kind, row)
         if layout is None:
-            self._refuse(path, words(spec), kind, _TENSOR_HINT)
+            self._refuse(path, words(spec), kind, _tensor_hint(row, shape))
             return None
         if layout is Layout.BINARY and row.kind is Kind.FLOAT and not self.policy.allow_nan:
             self._unsupported(path, "allow_nan=False cannot be asked of binary tensors")
@@ -367,21 +415,19 @@ class NodeBuilder:
             return None
         return TensorNode(element, shape, layout, nulls, Types(words(spec), str(kind)))
 
-    def _columns(self, spec: TensorSpec, fields: Sequence[Field]) -> ColumnsNode | None:
+    def _columns(self, spec: TensorSpec, fields: Sequence[Field], path: Path) -> ColumnsNode | None:
         entries = []
         for field in fields:
-            path = Path(field.name)
+            at = Path(field.name)
             if spec.element is None:
-                self._unsupported(path, f"{spec.type.name} has no Spark type that carries it")
-            elif (node := self.entry(spec.element, field.type, path)) is not None:
+                self._unsupported(at, f"{spec.type.name} has no Spark type that carries it")
+            elif (node := self.entry(spec.element, field.type, at, asked=path)) is not None:
                 entries.append((field.name, node))
         return ColumnsNode(tuple(entries)) if len(entries) == len(fields) else None
 
-    def entry(self, target: Element, kind: ObservedType, path: Path) -> ScalarNode | None:
+    def entry(self, target: Element, kind: ObservedType, path: Path, *, asked: Path | None = None) -> ScalarNode | None:
         """The node of a tensor's entries; None if there was a fault."""
-        level = self.policy.tensor_level
-        least = None if level is None else Level(level)
-        return self.scalar(target, kind, path, False, container=False, least=least)
+        return self.scalar(target, kind, path, False, container=False, asked=asked, tensor=True)
 
     def scalar(
         self,
@@ -391,7 +437,8 @@ class NodeBuilder:
         nulls: bool,
         *,
         container: bool,
-        least: Level | None = None,
+        asked: Path | None = None,
+        tensor: bool = False,
     ) -> ScalarNode | None:
         """The node of scalar values; None if there was a fault.
 
@@ -401,7 +448,8 @@ class NodeBuilder:
             path: where the values are.
             nulls: whether a null is admitted.
             container: whether the values are a column of their own in what the model receives.
-            least: the level where it is not the policy's.
+            asked: where the policy speaks of them, if elsewhere: of a tensor's columns it does by the tensor's name.
+            tensor: whether they are a tensor's entries.
         """
         source = _source(kind)
         exact = None if source is None else find_cast(source, target)
@@ -409,19 +457,23 @@ class NodeBuilder:
         if exact is None or source is None:
             self._refuse(path, declared, kind)
             return None
-        level = least or self.policy.level_of(path.column, path.inner)
+        asked = asked or path
+        given = self.policy.tensor_level if tensor else None
+        option, level = "tensor_level", Level(given) if given is not None else None
+        if level is None:
+            option, level = "level", self.policy.level_of(asked.column, asked.inner)
         rounding = find_rounding(source, target)
-        if self.policy.rounds(path.column, path.inner) and rounding is not None and rounding.level <= level:
+        if self.policy.rounds(asked.column, asked.inner) and rounding is not None and rounding.level <= level:
             exact = rounding
         if exact.level > level:
-            hint = f"level='{exact.level}' admits it, value by value"
-            if exact.level <= "safe":
-                hint = f"level='{exact.level}' admits it, without loss"
+            how = "value by value" if exact.level > "safe" else "without loss"
+            hint = f"{option}='{exact.level}' admits it, {how}"
             if rounding is not None:
-                hint += "; allow_rounding=True rounds each value to the nearest"
+                beside = "" if rounding.level <= level else f"{option}='{rounding.level}' with "
+                hint += f"; {beside}allow_rounding=True rounds each value to the nearest"
             self._refuse(path, declared, kind, hint)
             return None
-        after = tuple(_container(target, nulls, container, self.policy.zone)) if self.feeds else ()
+        after = tuple(_container(source, target, nulls, container, self.policy.zone)) if self.feeds else ()
         exact = in_zone(exact, self.policy.zone)
         return ScalarNode(exact, nulls, self.policy.allow_nan or target.kind is not Kind.FLOAT, after)
 
@@ -430,13 +482,25 @@ class NodeBuilder:
             self._unsupported(path, f"declared {declared}, the table has {kind}, which only Any takes")
             return
         fact = f"declared {declared}, the table has {kind}"
-        self.problems.append(Problem(str(path), fact, Code.INCOMPATIBLE_TYPE, hint))
+        self.problems.append(Problem(str(path), fact, Code.INCOMPATIBLE_TYPE, hint or _NO_LEVEL_HINT))
 
-    def _unsupported(self, path: Path, fact: str) -> None:
-        self.problems.append(Problem(str(path), fact, Code.UNSUPPORTED_TYPE))
+    def _unsupported(self, path: Path, fact: str, hint: str = "convert the column before") -> None:
+        self.problems.append(Problem(str(path), fact, Code.UNSUPPORTED_TYPE, hint))
 
 
-_TENSOR_HINT = "a tensor is an array of its entries, flat in C order or nested as its shape is, a vector, or binary"
+_NO_LEVEL_HINT = "no level admits it: convert the column before"
+
+
+def _tensor_hint(row: Element, shape: tuple[int, ...]) -> str:
+    """How a column can hold a tensor, with the length of the array that would."""
+    many = f"{prod(shape)} " if -1 not in shape else ""
+    ways = [f"an array of its {many}entries, flat in C order"] if shape.count(-1) < 2 and shape else []
+    ways += ["arrays nested as its shape is"] if len(shape) > 1 else []
+    ways += ["a vector"] if row.is_number and ways and shape.count(-1) < 2 else []
+    ways += ["one value"] if shape in ((), (1,)) else []
+    if -1 not in shape and (row.is_number or row.kind is Kind.BOOLEAN):
+        ways.append(f"binary of {prod(shape) * np.dtype(row.numpy).itemsize} bytes")
+    return f"a row's tensor is {', or '.join(ways)}"
 
 
 def _layout(shape: tuple[int, ...], kind: ObservedType, row: Element) -> tuple[Layout | None, ObservedType]:
@@ -463,12 +527,14 @@ def _is_binary(kind: ObservedType, row: Element) -> bool:
     return kind == ScalarType(SPARK["binary"]) and (row.is_number or row.kind is Kind.BOOLEAN)
 
 
-def _container(target: Element, nulls: bool, column: bool, zone: str | None) -> Iterator[Guard]:
+def _container(source: Source, target: Element, nulls: bool, column: bool, zone: str | None) -> Iterator[Guard]:
     """What the array that the model receives can hold: integers beside nulls are float64, moments are nanoseconds."""
     if target.numpy == "datetime64[ns]":
         yield InNanoseconds() if zone is None else WallClockInNanoseconds(zone)
     double = ELEMENTS["float64"]
-    if column and nulls and target.kind is Kind.INTEGER and target.digits > double.digits:
+    whole = isinstance(source, Fixed) or source.kind is Kind.INTEGER
+    beyond = target.digits > double.digits and not (whole and source.high <= double.high)
+    if column and nulls and target.kind is Kind.INTEGER and beyond:
         yield Between(double.low, double.high, Code.NOT_EXACT)
 
 
@@ -481,12 +547,21 @@ def _source(kind: ObservedType) -> Source | None:
     return None
 
 
-def _holds_vector(kind: ObservedType) -> bool:
+def _closed(kind: ObservedType) -> str | None:
+    """A type in a struct, in words, that no cast in Spark SQL can say, so that the struct stays closed; else None."""
     match kind:
         case StructType(fields):
-            return any(_holds_vector(field.type) for field in fields)
-        case ArrayType(inner) | MapType(_, inner):
-            return _holds_vector(inner)
+            return next(filter(None, (_closed(field.type) for field in fields)), None)
+        case ArrayType(inner):
+            return _closed(inner)
+        case MapType(key, value):
+            return _closed(key) or _closed(value)
+        case VectorType():
+            return "vectors"
         case OtherType(name):
-            return name.startswith("user-defined")
-    return isinstance(kind, VectorType)
+            return f"values of {name}" if name.startswith(_UNSAID) else None
+    return None
+
+
+_UNSAID = ("user-defined", "collated", "geometry", "geography")
+_CLOSED_HINT = "declare the whole column as Any, or take the field out of the struct"

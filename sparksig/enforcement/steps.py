@@ -8,7 +8,7 @@ must still show; its nodes nest as the declared types do. It is printable and co
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import prod
 from typing import Any, TypeAlias
@@ -292,23 +292,24 @@ class Plan:
             ],
         }
 
-    def _rows(self) -> list[tuple[str, ...]]:
+    def _rows(self, hints: bool = False) -> list[tuple[str, ...]]:
         planned: list[tuple[str, ...]] = [
             (s.name, s.declared + ("" if s.required else " (optional)"), s.observed, s.verdict, ", ".join(s.checks))
             for s in self.steps
         ]
-        return planned + [(p.path, "", "", "refused", f"{p.fact} [{p.code}]") for p in self.problems]
+        said = [(p, f"; hint: {p.hint}" if hints and p.hint else "") for p in self.problems]
+        return planned + [(p.path, "", "", "refused", f"{p.fact} [{p.code}]{hint}") for p, hint in said]
 
     def __str__(self) -> str:
         verdict = "fits" if self.ok else f"does not fit: {len(self.problems)} problem(s)"
         lines = [f"the table {verdict}", tables.text(_HEADER, self._rows())]
-        lines += [f"hint for {p.path}: {p.hint}" for p in self.problems if p.hint]
+        lines += [f"hint for {tables.printable(p.path) or '$'}: {p.hint}" for p in self.problems if p.hint]
         if self.extra:
             lines.append(f"not in the signature: {', '.join(map(tables.printable, self.extra))}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        return tables.html(_HEADER, self._rows(), "the table fits" if self.ok else "the table does not fit")
+        return tables.html(_HEADER, self._rows(hints=True), "the table fits" if self.ok else "the table does not fit")
 
 
 _HEADER = ("column", "declared", "observed", "verdict", "row checks")
@@ -340,6 +341,8 @@ def leaves(node: Node, inner: str = "") -> Iterator[tuple[str, ScalarNode]]:
                 yield from leaves(member.node, f"{inner}.{member.name}")
         case TensorNode(element):
             yield inner + entry_path(node), element
+        case ColumnsNode(entries):
+            yield from entries
 
 
 def entry_path(node: TensorNode) -> str:
@@ -359,7 +362,8 @@ def _checks(node: Node, where: str) -> Iterator[str]:
         yield f"{where} not null".strip()
     match node:
         case ScalarNode(cast=cast, nan=nan, after=after):
-            yield from (f"{where} {check}".strip() for check in (*(() if nan else ("not NaN",)), *cast.guards, *after))
+            asked = [*([] if nan else ["not NaN"]), *cast.guards, *(f"{guard} {_CONTAINER}" for guard in after)]
+            yield from (f"{where} {check}".strip() for check in asked)
         case ArrayNode(element):
             yield from _checks(element, where + ELEMENT)
         case MapNode(value):
@@ -376,11 +380,17 @@ def _checks(node: Node, where: str) -> Iterator[str]:
                 yield from (f"{where}{ELEMENT * depth} not null" for depth in range(1, len(node.shape)))
             if node.layout is Layout.BINARY:  # all bytes are entries, but for booleans
                 yield from ([f"{where}[] 0 or 1"] if element.cast.target.kind is Kind.BOOLEAN else [])
-            elif node.layout is not Layout.SCALAR or node.nulls:
+            elif node.layout is Layout.SCALAR:  # the row is the entry
+                yield from _checks(replace(element, nulls=True), where)
+            else:
                 yield from _checks(element, where + entry_path(node))
         case ColumnsNode(entries):
             for name, entry in entries:
                 yield from _checks(entry, name)
+
+
+_CONTAINER = "(for the model)"
+"""Said of what the declared type would hold, and the array that the model receives does not."""
 
 
 def _size(node: TensorNode) -> str:

@@ -216,7 +216,7 @@ class Schema:
 
     def input_names(self) -> list[str | int]:
         """The names; positions, from 0, of unnamed inputs."""
-        return [x.name or i for i, x in enumerate(self.inputs)]
+        return [i if x.name is None else x.name for i, x in enumerate(self.inputs)]
 
     def required_input_names(self) -> list[str | int]:
         """The names, or positions, of the required inputs."""

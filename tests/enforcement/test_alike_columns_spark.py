@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sparksig import ColSpec, Schema, enforce, split, tag
+from sparksig import ColSpec, Schema, enforce, plan, split, tag
 from tests.enforcement import oracle
 from tests.enforcement.edges import SOURCES
 from tests.enforcement.test_casts_spark import expected
@@ -53,6 +53,20 @@ def test_alike_columns_are_judged_one_by_one(
         faults = [(path, code) for path, code in want if isinstance(code, str) and not (nulls and code == "NULL")]
         assert [(v.path, v.code) for v in got["_violations"] or []] == faults
         assert (got["_violations"] is None) == (not faults)
+
+
+@pytest.mark.parametrize("source", ["tinyint", "smallint", "int", "decimal(9,0)", "bigint", "decimal(18,0)"])
+def test_optional_longs_lie_in_what_a_double_holds(spark: SparkSession, source: str) -> None:
+    wide = source in ("bigint", "decimal(18,0)")
+    beyond = 2**53 + 1 if wide else 127
+    rows = [(1, -128, None), (None, beyond, 3), (None, None, None)]
+    table = spark.createDataFrame([(str(a), str(b), str(c)) for a, b, c in rows], "a string, b string, c string")
+    table = table.selectExpr(*[f"try_cast({name} as {source}) as {name}" for name in "abc"])
+    schema = Schema([ColSpec("long", name, required=False) for name in "abc"])
+    found = [[(v.path, v.code) for v in row["_violations"] or []] for row in tag(table, schema).collect()]
+    assert found == [[], [("b", "NOT_EXACT")] if wide else [], []]
+    # a check that no value can fail is none
+    assert [bool(step.checks) for step in plan(table, schema).steps] == [wide] * 3
 
 
 @pytest.mark.parametrize("width", WIDTHS)

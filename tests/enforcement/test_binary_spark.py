@@ -120,3 +120,18 @@ def test_what_is_judged_in_bytes_is_what_the_plan_says(spark: SparkSession) -> N
         checks[dtype] = made.steps[0].checks
     assert checks["bool"] == ("not null", "2 entries in bytes", "[] 0 or 1")
     assert checks["uint8"] == checks["float16"] == ("not null", "2 entries in bytes")
+
+
+def test_a_tensor_without_dimensions_of_its_own_is_one_entry(spark: SparkSession) -> None:
+    table = frame(spark, [struct.pack("<q", -(2**63)), struct.pack("<q", 7), b"", None])
+    schema = Schema([TensorSpec(np.dtype("int64"), (-1,), "x")])
+    parts = split(table, schema)
+    assert parts.accepted.dtypes == [("x", "bigint")] == struct_types(schema)
+    assert [row.x for row in parts.accepted.collect()] == [-(2**63), 7]
+    assert [row["_violations"][0].code for row in parts.quarantined.collect()] == ["WRONG_LENGTH", "NULL"]
+    relaxed = enforce(table.where("i <> 2"), schema, allow_nulls=True)
+    assert [row.x for row in relaxed.collect()] == [-(2**63), 7, None]
+
+
+def struct_types(schema: Schema) -> list[tuple[str, str]]:
+    return [(field.name, field.dataType.simpleString()) for field in struct_type(schema)]

@@ -93,6 +93,11 @@ def test_enforce_hands_kept_columns_through(df: DataFrame) -> None:
     assert found.columns[-1] == "k" and found.collect()[0]["k"] == "k1"
     with pytest.raises(SchemaError, match="keep"):
         enforce(df, SIGNATURE, **CHECKED, keep=["n", "nothing"])
+    table = df.selectExpr("n as x", "n as `0`", "k")
+    for keep in (["k", "k"], ["0"]):  # an unnamed column is called by its position
+        with pytest.raises(SchemaError, match="cannot be kept") as raised:
+            enforce(table, Schema([ColSpec("long")]), columns=["x"], keep=keep)
+        assert [(p.path, str(p.code)) for p in raised.value.problems] == [(keep[-1], "DUPLICATE_COLUMN")]
 
 
 @pytest.mark.parametrize("action", ["count", "one column", "collect", "isEmpty over all"])

@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sparksig import AnyType, Array, ColSpec, DataType, Map, Object, Property, Schema, enforce, plan, split, tag
+from sparksig import (
+    AnyType,
+    Array,
+    ColSpec,
+    DataType,
+    Map,
+    Object,
+    Property,
+    Schema,
+    enforce,
+    plan,
+    split,
+    struct_type,
+    tag,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -109,6 +123,66 @@ def test_any_takes_them_untouched_alone_and_inside(spark: SparkSession) -> None:
     tagged = tag(nested, schema)
     assert tagged.drop("_violations").dtypes == nested.dtypes
     assert tagged.where("_violations is null").selectExpr(*shown).collect() == nested.selectExpr(*shown).collect()
+
+
+def test_any_in_a_struct_keeps_the_names_in_a_maps_keys(spark: SparkSession) -> None:
+    table = spark.sql(
+        """select array(named_struct('x', map(named_struct('a b', 1, '`', array(named_struct('c', 2))),
+                                             named_struct('d.e', 3)), 'n', 5L)) as o"""
+    )
+    schema = Schema([ColSpec(Array(Object([Property("n", "integer"), Property("x", AnyType())])), "o")])
+    found = enforce(table, schema, level="checked").selectExpr("o[0].x as x")
+    wanted = table.selectExpr("o[0].x as x")
+    assert found.dtypes == wanted.dtypes
+    shown = ["to_json(map_keys(x))", "to_json(map_values(x))"]
+    assert found.selectExpr(*shown).collect() == wanted.selectExpr(*shown).collect()
+
+
+POINT = "st_geomfromwkb(X'0101000000000000000000F03F0000000000000040')"
+
+
+@pytest.mark.parametrize(
+    "closed",
+    [
+        *("'x' collate UNICODE_CI", "array('x' collate UNICODE_CI)", "map('x' collate UNICODE_CI, 1)"),
+        *("named_struct('y', 'x' collate UNICODE_CI)", POINT, f"map(1, array({POINT}))"),
+    ],
+)
+def test_what_no_cast_can_say_keeps_a_struct_closed_by_name(spark: SparkSession, closed: str) -> None:
+    table = spark.sql(f"select named_struct('x', {closed}, 'n', 5L) as o")
+    opened = Schema([ColSpec(Object([Property("n", "long"), Property("x", AnyType())]), "o")])
+    made = plan(table, opened)
+    assert faults(made) == [("o", "UNSUPPORTED_TYPE")] and "as Any" in str(made.problems[0].hint)
+    as_hinted = Schema([ColSpec(AnyType(), "o")])
+    assert enforce(table, as_hinted).dtypes == table.dtypes
+
+
+def test_a_moment_is_an_instant_whatever_the_session_calls_a_timestamp(spark: SparkSession) -> None:
+    table = spark.sql(
+        """select named_struct('t', timestamp_seconds(0), 'n', 1L) as s, map('k', timestamp_seconds(0)) as m,
+                  date'1970-01-01' as d, '1970-01-01' as p"""
+    )
+    schema = Schema(
+        [
+            *(
+                ColSpec(Object([Property("t", "datetime"), Property("n", "integer")]), "s"),
+                ColSpec(Map("datetime"), "m"),
+            ),
+            *(ColSpec("datetime", "d"), ColSpec("datetime", "p"), ColSpec("datetime", "gone", required=False)),
+        ]
+    )
+    before = spark.conf.get("spark.sql.session.timeZone")
+    spark.conf.set("spark.sql.timestampType", "TIMESTAMP_NTZ")
+    spark.conf.set("spark.sql.session.timeZone", "America/New_York")
+    try:
+        found = enforce(table, schema, level="parse")
+        assert found.dtypes == [(f.name, f.dataType.simpleString()) for f in struct_type(schema)]
+        assert found.selectExpr(
+            "unix_micros(s.t)", "unix_micros(m.k)", "unix_micros(d)", "unix_micros(p)"
+        ).collect() == [(0, 0, 0, 0)]
+    finally:
+        spark.conf.unset("spark.sql.timestampType")
+        spark.conf.set("spark.sql.session.timeZone", str(before))
 
 
 # ---- fields that differ by case only

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import html
+import itertools
 import json
 import pickle
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 
 from sparksig import (
+    Array,
     ColSpec,
+    DataType,
+    Map,
     ModelSignature,
     Object,
     Policy,
@@ -23,7 +29,9 @@ from sparksig import (
     plan,
 )
 from sparksig.enforcement.steps import Plan
-from sparksig.sources.observed import Field, StructType, from_spark
+from sparksig.signature.dtypes import SPARK, TABLE
+from sparksig.sources.observed import ArrayType, Field, MapType, StructType, from_spark
+from sparksig.sources.spark_schema import spark_json
 
 
 def table(**columns: Any) -> StructType:
@@ -77,12 +85,75 @@ def test_every_fault_of_a_schema_is_listed_at_once_with_a_hint() -> None:
         ("z", "INCOMPATIBLE_TYPE"),
     ]
     hints = {problem.path: problem.hint or "" for problem in made.problems}
-    assert "'prise'" in hints["price"] and "level='checked'" in hints["n"] and hints["z"] == ""
+    assert "'prise'" in hints["price"] and "level='checked'" in hints["n"] and "no level" in hints["z"]
     assert "allow_rounding" in hints["x"] and "level='checked'" in hints["x"]
     with pytest.raises(SchemaError, match="4 problems, no row was read") as raised:
         made.require_ok()
     assert raised.value.problems == made.problems
     assert all(problem.path in str(raised.value) for problem in made.problems)
+
+
+# every type that Spark shows by name, beside the tensors and columns that may be declared
+KINDS = [*SPARK, "decimal(9,0)", "decimal(15,2)", "decimal(38,18)", "varchar(3)", "interval", "variant", "void"]
+SPECS = [
+    *(ColSpec(kind, "x") for kind in [*DataType, Array("long"), Map("float"), Object([Property("a", "long")])]),
+    *(TensorSpec(np.dtype(row.numpy), (-1, *shape), "x") for row in TABLE for shape in ((1,), (2, 2))),
+    TensorSpec(np.dtype("complex64"), (-1, 2), "x"),
+]
+OPTION = re.compile(r"(\w+)=(?:'(\w+)'|(True|False))")
+
+
+def test_a_hint_that_names_options_fixes_the_fault() -> None:
+    followed = 0
+    for kind, spec, given in itertools.product(KINDS, SPECS, ("strict", "safe", "checked", None)):
+        policy = Policy(level=given) if given else Policy.mlflow()
+        for observed in (kind, array(kind), {**array(kind), "elementType": array(kind)}):
+            for problem in plan(table(x=observed), Schema([spec]), policy).problems:
+                assert problem.hint
+                # alternatives are parted by semicolons, options that belong together by `with`
+                for way in problem.hint.split(";"):
+                    found = {name: text or flag == "True" for name, text, flag in OPTION.findall(way)}
+                    if found:
+                        followed += 1
+                        again = plan(table(x=observed), Schema([spec]), dataclasses.replace(policy, **found))
+                        assert again.ok, (kind, spec, given, problem)
+    assert followed > 1000
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "hint"),
+    [
+        ({"Age": "long", "AGE": "long"}, {}, "rename the one that is meant"),
+        ({"Age": "long", "AGE": "long"}, {"case_sensitive": False}, "rename or drop all but one"),
+        ({"age": "long", "AGE": "long"}, {"case_sensitive": False}, "case_sensitive=True"),
+        ({"Age": "long"}, {}, "case_sensitive=False"),
+        ({"ages": "long"}, {}, "'ages'"),
+        ({"x": "long"}, {}, "add it"),
+        ({"age": "long", "x": "long"}, {"extra": "forbid"}, "keep="),
+        ({"old": "long"}, {"columns": {"age": "older"}}, "'old'"),
+        ({"x": "long"}, {"columns": {"age": "years"}}, "name a column that the table has"),
+    ],
+)
+def test_a_hint_about_a_name_can_be_followed(columns: dict[str, str], options: dict[str, Any], hint: str) -> None:
+    made = plan(table(**columns), Schema([ColSpec("long", "age")]), **options)
+    assert [hint in str(problem.hint) for problem in made.problems] == [True]
+    if hint.startswith("case_sensitive="):
+        assert plan(table(**columns), Schema([ColSpec("long", "age")]), case_sensitive=hint.endswith("True")).ok
+    assert str(made.problems[0].hint) in html.unescape(made._repr_html_())
+    assert f"hint for {made.problems[0].path}: {made.problems[0].hint}" in str(made)
+
+
+def test_the_hint_says_how_long_a_tensors_array_is() -> None:
+    hints = [plan(table(x="string"), Schema([TensorSpec(np.dtype("float32"), (-1, *shape), "x")])).problems[0].hint
+             for shape in ((8, 8), (-1, 3), (-1, -1))]  # fmt: skip
+    assert "an array of its 64 entries" in str(hints[0]) and "binary of 256 bytes" in str(hints[0])
+    assert "an array of its entries" in str(hints[1]) and "binary" not in str(hints[1])
+    assert hints[2] == "a row's tensor is arrays nested as its shape is"
+    scalars = plan(table(id="long", x=array("double")), Schema([TensorSpec(np.dtype("float64"), (-1, 3))]))
+    assert faults(scalars) == [("", "COLUMN_COUNT")] and "columns=['name']" in str(scalars.problems[0].hint)
+    assert plan(
+        table(id="long", x=array("double")), Schema([TensorSpec(np.dtype("float64"), (-1, 3))]), columns=["x"]
+    ).ok
 
 
 def test_a_signature_without_inputs_is_a_problem() -> None:
@@ -91,6 +162,23 @@ def test_a_signature_without_inputs_is_a_problem() -> None:
 
 
 # ---- names
+
+
+def test_an_empty_name_is_a_name() -> None:
+    schema = Schema([ColSpec("integer", ""), ColSpec("long", "0")])
+    observed = table_of(("0", "long"), ("", "long"))
+    made = plan(observed, schema, level={"": "checked"})
+    assert made.ok and [step.name for step in made.steps] == ["", "0"] == schema.input_names()
+    assert [field["name"] for field in spark_json(schema)["fields"]] == ["", "0"]
+
+
+def test_a_list_of_columns_names_as_many_as_are_declared() -> None:
+    two = Schema([ColSpec("long"), ColSpec("long")])
+    observed = table(a="long", b="long", c="long")
+    for columns in (["a"], ["a", "b", "c"], ["a", "b", "nothing"]):
+        made = plan(observed, two, columns=columns)
+        assert faults(made) == [("", "COLUMN_COUNT")] and made.problems[0].hint
+    assert plan(observed, two, columns=["c", "a"]).ok and plan(observed, two).ok
 
 
 def test_names_are_exact_and_a_difference_in_case_is_said() -> None:
@@ -157,7 +245,7 @@ def test_a_time_zone_stands_in_the_plan() -> None:
     schema = Schema([ColSpec("datetime", name) for name in ("instant", "day", "text")])
     observed = table(instant="timestamp", day="date", text="string")
     made = plan(observed, schema, level="parse", time_zone="Europe/Berlin")
-    shown = "a wall clock in Europe/Berlin that datetime64[ns] holds"
+    shown = "a wall clock in Europe/Berlin that datetime64[ns] holds (for the model)"
     assert made.steps[0].checks == ("not null", shown)
     assert made.steps[1].checks == ("not null", "a wall clock that Europe/Berlin has", shown)
     assert "a wall clock that Europe/Berlin has" in made.steps[2].checks
@@ -209,8 +297,8 @@ def test_what_only_the_models_container_needs_is_in_the_plan() -> None:
     schema = Schema([ColSpec("long", "n", required=False), ColSpec("datetime", "t")])
     checks = [s.checks for s in plan(table(n="long", t="timestamp"), schema).steps]
     assert checks == [
-        ("between -9007199254740992 and 9007199254740992",),
-        ("not null", "a moment that datetime64[ns] holds"),
+        ("between -9007199254740992 and 9007199254740992 (for the model)",),
+        ("not null", "a moment that datetime64[ns] holds (for the model)"),
     ]
 
 
@@ -237,6 +325,47 @@ def test_a_dtype_that_rides_on_a_carrier_keeps_its_bounds() -> None:
 def test_a_dtype_without_a_carrier_is_refused_by_name() -> None:
     made = plan(table(x=array("double")), Schema([TensorSpec(np.dtype("complex64"), (-1, 2))]))
     assert faults(made) == [("0", "UNSUPPORTED_TYPE")] and "complex64" in made.problems[0].fact
+
+
+@pytest.mark.parametrize("nulls", [False, True])
+def test_the_guards_of_an_entry_that_is_a_column_are_in_the_plan(nulls: bool) -> None:
+    guards = ("does not become infinite", "survives the way there and back")
+    one = plan(
+        table(x="double"), Schema([TensorSpec(np.dtype("float32"), (-1, 1), "x")]), level="checked", allow_nulls=nulls
+    )
+    assert one.steps[0].checks == (*([] if nulls else ["not null"]), *guards) and one.steps[0].verdict == "checked"
+    two = plan(table(a="double", b="float"), Schema([TensorSpec(np.dtype("float32"), (-1, 2))]), level="checked")
+    assert two.steps[0].checks == ("a not null", *(f"a {guard}" for guard in guards), "b not null")
+    assert two.steps[0].verdict == "checked"
+
+
+def test_options_by_path_reach_the_columns_of_a_tensor() -> None:
+    two, schema = table(a="double", b="double"), Schema([TensorSpec(np.dtype("float32"), (-1, 2))])
+    assert faults(plan(two, schema)) == [("a", "INCOMPATIBLE_TYPE"), ("b", "INCOMPATIBLE_TYPE")]
+    assert plan(two, schema, level={"0": "checked"}).ok and plan(two, schema, allow_rounding=["0"]).ok
+
+
+def test_options_by_path_reach_inside_columns_and_a_typo_is_refused() -> None:
+    schema = Schema(
+        [ColSpec(Array(Object([Property("x", "integer")])), "o"), ColSpec(Map("integer"), "m"), ColSpec("long", "a.b")]
+    )
+    inner = from_spark({"type": "struct", "fields": [{"name": "x", "type": "long", "nullable": True, "metadata": {}}]})
+    observed = StructType(
+        (Field("o", ArrayType(inner)), Field("m", MapType(from_spark("string"), from_spark("long"))),
+         Field("a.b", from_spark("long")))
+    )  # fmt: skip
+    bounds = "between -2147483648 and 2147483647"
+    made = plan(observed, schema, level={"o[].x": "checked", "m{}": "checked"}, allow_nulls=["o[].x", "m{}", "a.b"])
+    assert [step.checks for step in made.steps] == [
+        ("not null", "[] not null", f"[].x {bounds}"), ("not null", f"{{}} {bounds}"),
+        (f"between -{2**53} and {2**53} (for the model)",),
+    ]  # fmt: skip
+    elements = plan(observed, schema, level="checked", allow_nulls=["o[]"])
+    assert elements.steps[0].checks == ("not null", f"[].x {bounds}")  # a member follows what it is in
+    for typo in ("o[].y", "o.x", "m[]", "o[", "a.b.c", "m{}.x"):
+        with pytest.raises(PolicyError) as raised:
+            plan(observed, schema, allow_nulls=[typo])
+        assert [problem.path for problem in raised.value.problems] == [typo]
 
 
 # ---- a plan is data

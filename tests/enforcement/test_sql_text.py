@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparksig import (
     ColSpec,
+    ModelSignature,
     NotSupportedError,
     Object,
     Plan,
@@ -20,10 +25,12 @@ from sparksig import (
     TensorSpec,
     enforce,
     plan,
+    save_signature,
     split,
     tag,
     validate,
 )
+from sparksig.cli import app
 from sparksig.enforcement import sql
 from sparksig.sources.observed import Field, StructType, from_spark
 
@@ -130,6 +137,20 @@ def test_the_statement_gives_the_rows_that_enforce_gives(spark: SparkSession) ->
     spark.createDataFrame([((None, "s"), 5)], df.schema).createOrReplaceTempView("hostile")
     with pytest.raises(Exception, match="NULL"):
         spark.sql(text).count()
+
+
+@pytest.mark.parametrize("name", ["it's", "a[1]", "a*", "{a,b}", "a?", "back\\slash", "a b;--", "per%20cent", "\u00fc"])
+def test_the_command_line_prints_a_statement_for_that_very_folder(
+    spark: SparkSession, tmp_path: Path, name: str
+) -> None:
+    for folder, values in ((name, [1, 2]), ("a1", [7]), ("a", [7])):  # what a pattern would find, too
+        (tmp_path / folder).mkdir()
+        pq.write_table(pa.table({"n": values}), tmp_path / folder / "rows.parquet")
+    save_signature(ModelSignature(inputs=Schema([ColSpec("integer", "n")])), tmp_path / "signature.json")
+    args = ["sql", str(tmp_path / "signature.json"), str(tmp_path / name), "--level", "checked"]
+    printed = CliRunner().invoke(app, args, standalone_mode=False)
+    assert printed.exception is None
+    assert [row.n for row in spark.sql(printed.stdout).collect()] == [1, 2]
 
 
 def test_a_vector_cannot_be_said_in_sql() -> None:

@@ -28,6 +28,7 @@ CONF: dict[str, tuple[str, ...]] = {
     "spark.sql.parser.escapedStringLiterals": ("true", "false"),
     "spark.sql.caseSensitive": ("true", "false"),
     "spark.sql.ansi.doubleQuotedIdentifiers": ("true", "false"),
+    "spark.sql.timestampType": ("TIMESTAMP_LTZ", "TIMESTAMP_NTZ"),
 }
 SETTINGS: dict[str, tuple[Any, ...]] = {
     "partitions": (1, 7, 64),

@@ -43,6 +43,16 @@ def text(value: str) -> str:
     return f"cast(X'{value.encode('utf-8', 'surrogatepass').hex()}' as string)"
 
 
+def ddl(kind: str) -> str:
+    """Spark SQL's name of a type that Spark's schemas call `kind`.
+
+    >>> ddl("timestamp"), ddl("decimal(20,0)")
+    ('timestamp_ltz', 'decimal(20,0)')
+    """
+    # what `timestamp` alone means in a text is up to spark.sql.timestampType
+    return "timestamp_ltz" if kind == "timestamp" else kind
+
+
 def judgements(node: ScalarNode, x: str) -> list[tuple[Code, str]]:
     """Each (code, condition) in the order of judgement: the cast's guards on `x`, the container's on the cast value."""
     cast = node.cast
@@ -189,7 +199,7 @@ def _moment(cast: Cast, x: str) -> str:
     # Spark's own cast takes only some of ISO 8601: it is given seconds and an offset always
     seconds = f"regexp_replace({x}, {text(_TO_MINUTES)}, {text('$1:00$2')})"
     time = f"case when {x} rlike {text(_ZONED)} then {seconds} else concat({seconds}, 'Z') end"
-    return f"try_cast(case when length({x}) = 10 then concat({x}, 'T00:00:00Z') else {time} end as timestamp)"
+    return f"try_cast(case when length({x}) = 10 then concat({x}, 'T00:00:00Z') else {time} end as timestamp_ltz)"
 
 
 def _micros_of_date(cast: Cast, x: str) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from sparksig.enforcement.sql.binary import entry_of_bytes
-from sparksig.enforcement.sql.guards import WIDTHS, between, cast_value, fed_value, judgements, number, text
+from sparksig.enforcement.sql.guards import WIDTHS, between, cast_value, ddl, fed_value, judgements, number, text
 from sparksig.enforcement.steps import (
     ELEMENT,
     VALUE,
@@ -132,6 +132,8 @@ def _reshaped(node: TensorNode, x: str, run: Callable[[str, str, str], str]) -> 
 
 
 def _sliced(x: str, sizes: Sequence[str], run: Callable[[str, str, str], str], at: str = "0", depth: int = 0) -> str:
+    if not sizes:
+        return f"{run(x, at, '1')}[0]"
     size, *rest = sizes
     if not rest:
         return run(x, at, size)
@@ -147,7 +149,7 @@ def _null(declared: ColumnType) -> str:
     """A null of the Spark type that a declared type has, without naming the type: it may have a user's names in it."""
     match declared:
         case DataType():
-            return f"cast(null as {declared.element.spark})"
+            return f"cast(null as {ddl(declared.element.spark)})"
         case Array(dtype):
             return f"case when false then array({_null(dtype)}) end"
         case Map(value_type):
@@ -453,7 +455,7 @@ def renamed(kind: ObservedType) -> str:
             return f"array<{renamed(element)}>"
         case MapType(key, value):
             return f"map<{renamed(key)},{renamed(value)}>"
-    return str(kind)
+    return ddl(str(kind))
 
 
 def _restored(kind: ObservedType, x: str, depth: int) -> str:
@@ -468,9 +470,11 @@ def _restored(kind: ObservedType, x: str, depth: int) -> str:
         case ArrayType(element):
             inner = _restored(element, e, depth + 1)
             return x if inner == e else f"transform({x}, {e} -> {inner})"
-        case MapType(_, value):
-            inner = _restored(value, e, depth + 1)
-            return x if inner == e else f"transform_values({x}, (k{depth}, {e}) -> {inner})"
+        case MapType(key, value):
+            k, inner = f"k{depth}", _restored(value, e, depth + 1)
+            if (same := _restored(key, k, depth + 1)) != k:  # a struct can be a key
+                x = f"transform_keys({x}, ({k}, {e}) -> {same})"
+            return x if inner == e else f"transform_values({x}, ({k}, {e}) -> {inner})"
     return x
 
 
