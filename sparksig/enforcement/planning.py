@@ -38,6 +38,7 @@ from sparksig.signature.casts import (
     Guard,
     InNanoseconds,
     Level,
+    NoNulAtEnd,
     Source,
     WallClockInNanoseconds,
     find_cast,
@@ -473,7 +474,7 @@ class NodeBuilder:
                 hint += f"; {beside}allow_rounding=True rounds each value to the nearest"
             self._refuse(path, declared, kind, hint)
             return None
-        after = tuple(_container(source, target, nulls, container, self.policy.zone)) if self.feeds else ()
+        after = tuple(_container(source, target, nulls, container, tensor, self.policy.zone)) if self.feeds else ()
         exact = in_zone(exact, self.policy.zone)
         return ScalarNode(exact, nulls, self.policy.allow_nan or target.kind is not Kind.FLOAT, after)
 
@@ -527,8 +528,12 @@ def _is_binary(kind: ObservedType, row: Element) -> bool:
     return kind == ScalarType(SPARK["binary"]) and (row.is_number or row.kind is Kind.BOOLEAN)
 
 
-def _container(source: Source, target: Element, nulls: bool, column: bool, zone: str | None) -> Iterator[Guard]:
+def _container(
+    source: Source, target: Element, nulls: bool, column: bool, tensor: bool, zone: str | None
+) -> Iterator[Guard]:
     """What the array that the model receives can hold: integers beside nulls are float64, moments are nanoseconds."""
+    if tensor and target.kind in (Kind.STRING, Kind.BINARY):
+        yield NoNulAtEnd()
     if target.numpy == "datetime64[ns]":
         yield InNanoseconds() if zone is None else WallClockInNanoseconds(zone)
     double = ELEMENTS["float64"]

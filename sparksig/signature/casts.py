@@ -164,6 +164,14 @@ class InNanoseconds(_Worded):
 
 
 @dataclass(frozen=True, slots=True)
+class NoNulAtEnd(_Worded):
+    """The text or the bytes x do not end with a zero: numpy's fixed widths are filled with zeros, and drop them."""
+
+    code: Code = Code.NOT_EXACT
+    words: ClassVar[str] = "no zero at the end, which numpy would drop"
+
+
+@dataclass(frozen=True, slots=True)
 class HasWallClock:
     """The zone has the wall clock x: its clocks were not put forward over it. A text with an offset is an instant."""
 
@@ -196,6 +204,7 @@ Guard: TypeAlias = (
     | NoUnderflow
     | Micros
     | InNanoseconds
+    | NoNulAtEnd
     | HasWallClock
     | WallClockInNanoseconds
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from sparksig import (
@@ -16,7 +18,10 @@ from sparksig import (
     Object,
     Property,
     Schema,
+    TensorSpec,
+    ViolationError,
     enforce,
+    enforce_values,
     plan,
     split,
     struct_type,
@@ -215,3 +220,23 @@ def test_a_field_in_another_case_is_said_or_accepted(spark: SparkSession) -> Non
     made = plan(table, schema)
     assert ("s.price", "MISSING_FIELD") in faults(made) and "only the case differs" in str(made.problems[0].hint)
     assert enforce(table, schema, case_sensitive=False).dtypes == [("s", "struct<price:bigint>")]
+
+
+def test_zeros_at_the_end_of_a_tensors_texts_are_not_dropped(spark: SparkSession) -> None:
+    schema = Schema([TensorSpec(np.dtype("bytes"), (-1, 2), "b"), TensorSpec(np.dtype("str"), (-1, 2), "s")])
+    rows = [
+        ([b"a", b"\0b"], ["a", "b"], []),
+        ([b"a", b"b\0"], ["", "x\0y"], [("b[]", "NOT_EXACT")]),
+        ([b"\0", None], ["q\0", "z"], [("b[]", "NULL"), ("b[]", "NOT_EXACT"), ("s[]", "NOT_EXACT")]),
+    ]
+    table = spark.createDataFrame([row[:2] for row in rows], "b array<binary>, s array<string>").coalesce(1)
+    found = [{(v.path, v.code) for v in row["_violations"] or []} for row in tag(table, schema).collect()]
+    assert found == [set(wrong) for _, _, wrong in rows]
+    for b, s, wrong in rows:
+        data = pa.table({"b": pa.array([b], pa.list_(pa.binary())), "s": pa.array([s])})
+        if wrong:
+            with pytest.raises(ViolationError) as raised:
+                enforce_values(data, schema)
+            assert {(p.path, str(p.code)) for p in raised.value.problems} == set(wrong)
+        else:
+            assert enforce_values(data, schema)["b"].tolist() == [b]

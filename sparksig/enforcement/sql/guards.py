@@ -15,6 +15,7 @@ from sparksig.signature.casts import (
     Integral,
     Matches,
     Micros,
+    NoNulAtEnd,
     NotNan,
     NoUnderflow,
     Source,
@@ -86,6 +87,8 @@ def _guard(guard: Guard, cast: Cast, x: str) -> str:
             return f"not {x} rlike {text(_BEYOND_MICROS)}"
         case InNanoseconds():
             return f"{x} between {_FIRST} and {_LAST}"
+        case NoNulAtEnd():
+            return f"not endswith({x}, cast(X'00' as {cast.target.spark}))"
         case HasWallClock(zone):
             same = f"{_shown(y, zone)} = {_moment(cast, x)}"
             is_text = isinstance(cast.source, Element) and cast.source.kind is Kind.STRING

@@ -21,6 +21,7 @@ from sparksig.signature.casts import (
     HasWallClock,
     InNanoseconds,
     Integral,
+    NoNulAtEnd,
     NotNan,
     StaysFinite,
     Survives,
@@ -210,6 +211,9 @@ def _holds(guard: Guard, cast: Cast, x: np.ndarray[Any, Any], y: np.ndarray[Any,
             return np.isnan(x) | (back == x)
         case InNanoseconds():
             return (x >= -_NANOSECONDS) & (x <= _NANOSECONDS)
+        case NoNulAtEnd():
+            ends = (value is not None and value[-1:] in ("\0", b"\0") for value in x)
+            return ~np.fromiter(ends, bool, len(x))
     raise NotSupportedError(f"{guard} is not built for values without Spark")
 
 
@@ -241,8 +245,11 @@ def _numbers(x: pa.Array) -> np.ndarray[Any, Any]:
     if pa.types.is_temporal(x.type):
         x = _convert(x, _MICROS).cast(_MICROS, safe=False).cast(pa.int64())
     if x.null_count:
-        x = pc.fill_null(x, pa.scalar(False if pa.types.is_boolean(x.type) else 0, x.type))
+        x = pc.fill_null(x, pa.scalar(_FILLED.get(x.type, 0), x.type))
     return np.asarray(x.to_numpy(zero_copy_only=False))
+
+
+_FILLED: dict[pa.DataType, object] = {pa.bool_(): False, pa.string(): "", pa.binary(): b""}
 
 
 def _convert(x: pa.Array, target: pa.DataType) -> pa.Array:
