@@ -335,7 +335,9 @@ def _select(rows: DataFrame, expressions: Sequence[str], names: Sequence[str]) -
     """Expressions under names, in one Project; a name that text could misread is given after the text."""
     if all(_PLAIN.fullmatch(name) for name in names):
         return rows.selectExpr(*[f"{one} as `{name}`" for one, name in zip(expressions, names, strict=True)])
-    return rows.selectExpr(*expressions).toDF(*names)
+    # named twice: on Connect, Spark would note in the metadata of what has no alias that it made one up
+    aliased = [f"{one} as {sql.column(i)}" for i, one in enumerate(expressions)]
+    return rows.selectExpr(*aliased).toDF(*names)
 
 
 _PLAIN = re.compile("[A-Za-z_][A-Za-z0-9_]*")
