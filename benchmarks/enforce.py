@@ -84,7 +84,7 @@ def planning(spark: SparkSession, folder: Path, count: int) -> dict[str, Result]
 
 def main() -> None:
     """Compare, print and write."""
-    options = arguments(__doc__ or "")
+    options = arguments(__doc__ or "", rounds=15)  # of a fraction of a second each
     rows = 20_000 if options.small else 1_000_000
     spark = runtime.session("benchmarks.enforce", master="local[2]", conf={"spark.ui.enabled": "false"})
     results: dict[str, Result] = {}

@@ -13,22 +13,22 @@ from typing import Any
 
 Side = Callable[[], object]
 
-WARM_UP = 2
+WARM_UP = 4
 """Rounds after which the JVM has compiled what runs often."""
 
 
-def parser(description: str) -> argparse.ArgumentParser:
+def parser(description: str, rounds: int = 7) -> argparse.ArgumentParser:
     """`--json FILE`, `--small` and `--rounds N`."""
     made = argparse.ArgumentParser(description=description)
     made.add_argument("--json", metavar="FILE", help="write the numbers to FILE")
     made.add_argument("--small", action="store_true", help="a size that takes seconds, to see that it runs")
-    made.add_argument("--rounds", type=int, default=7)
+    made.add_argument("--rounds", type=int, default=rounds)
     return made
 
 
-def arguments(description: str) -> argparse.Namespace:
+def arguments(description: str, rounds: int = 7) -> argparse.Namespace:
     """The options of every benchmark, as given."""
-    return parser(description).parse_args()
+    return parser(description, rounds).parse_args()
 
 
 def rounds(sides: Mapping[str, Side], count: int) -> dict[str, list[float]]:

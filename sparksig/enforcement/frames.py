@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sparksig.enforcement import sql
 from sparksig.enforcement.planning import plan_table
 from sparksig.enforcement.policy import Policy, resolve_policy
-from sparksig.enforcement.steps import Plan
+from sparksig.enforcement.steps import AbsentNode, Plan, ScalarNode
 from sparksig.errors import Code, PolicyError, Problem, SchemaError
 from sparksig.report.summary import Count, Report, sorted_counts
 from sparksig.signature.model_signature import ModelSignature
@@ -97,11 +97,11 @@ def enforce(
     """
     made = plan(df, signature, policy, **options).require_ok()
     kept = _kept_positions(made)
-    rows = opened(df, made)
+    rows, say = _ready(df, made)
     assertion = sql.assertion(made)
     if assertion is not None:
-        rows = rows.where(assertion)
-    return _project(rows, made, kept)
+        rows = rows.where(say(assertion))
+    return _project(rows, made, kept, say)
 
 
 def tag(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | None = None, **options: Any) -> DataFrame:
@@ -123,8 +123,9 @@ def tag(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | None
         NotSupportedError: the signature declares types that are not enforced yet.
     """
     made = _tagging(df, signature, policy, options)
-    names = [sql.column(i) for i in range(len(made.columns))]
-    return _select(opened(df, made), [*names, sql.violations(made)], [*made.columns, made.policy.violations_column])
+    rows, say = _ready(df, made)
+    columns = [say(sql.column(i)) for i in range(len(made.columns))]
+    return _select(rows, [*columns, say(sql.violations(made))], [*made.columns, made.policy.violations_column])
 
 
 def split(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | None = None, **options: Any) -> Split:
@@ -225,6 +226,23 @@ def opened(df: DataFrame, made: Plan) -> DataFrame:
     return rows.select("*", *columns)
 
 
+def _ready(df: DataFrame, made: Plan) -> tuple[DataFrame, Callable[[str], str]]:
+    """The frame that text speaks of, and what makes text speak of it.
+
+    Renaming a wide frame takes as long as Spark's analysis of it, a call for each name. Where no name could be misread
+    and no field of a struct is spoken of, the text is renamed instead.
+    """
+    plain = len({name.lower() for name in made.columns}) == len(made.columns) >= _WIDE
+    scalars = all(isinstance(step.node, ScalarNode | AbsentNode) for step in made.steps)
+    if plain and scalars and all(_PLAIN.fullmatch(name) for name in made.columns):
+        return df, lambda text: sql.by_own_names(text, made.columns)
+    return opened(df, made), lambda text: text
+
+
+_WIDE = 100
+"""From how many columns on a call of Spark for each of them is avoided, see `benchmarks.enforce`."""
+
+
 def _count(violations: DataFrame, keys: Sequence[str] = (), examples: int = 0) -> Report:
     from pyspark.sql import functions as F
 
@@ -316,9 +334,11 @@ def _positions(made: Plan, names: Sequence[str], option: str) -> list[int]:
     return found
 
 
-def _project(rows: DataFrame, made: Plan, kept: Sequence[int]) -> DataFrame:
+def _project(
+    rows: DataFrame, made: Plan, kept: Sequence[int], say: Callable[[str], str] = lambda text: text
+) -> DataFrame:
     names = [step.name for step in made.steps] + [made.columns[i] for i in kept]
-    expressions = [*sql.values(made), *(sql.column(i) for i in kept)]
+    expressions = [say(text) for text in (*sql.values(made), *(sql.column(i) for i in kept))]
     vectors = sql.needs_vector(made)
     if not vectors:
         return _select(rows, expressions, names)
@@ -332,12 +352,10 @@ def _project(rows: DataFrame, made: Plan, kept: Sequence[int]) -> DataFrame:
 
 
 def _select(rows: DataFrame, expressions: Sequence[str], names: Sequence[str]) -> DataFrame:
-    """Expressions under names, in one Project; a name that text could misread is given after the text."""
-    if all(_PLAIN.fullmatch(name) for name in names):
+    """Expressions under names, in one Project once the query is planned; no name that text could misread is in it."""
+    if len(names) < _WIDE and all(_PLAIN.fullmatch(name) for name in names):
         return rows.selectExpr(*[f"{one} as `{name}`" for one, name in zip(expressions, names, strict=True)])
-    # named twice: on Connect, Spark would note in the metadata of what has no alias that it made one up
-    aliased = [f"{one} as {sql.column(i)}" for i, one in enumerate(expressions)]
-    return rows.selectExpr(*aliased).toDF(*names)
+    return rows.selectExpr(sql.opened_by_name(expressions, names)).select("q.*")
 
 
 _PLAIN = re.compile("[A-Za-z_][A-Za-z0-9_]*")

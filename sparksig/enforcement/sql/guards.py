@@ -104,10 +104,6 @@ def between(x: str, source: Source, low: int | None, high: int | None) -> str:
     return f"{x} >= {number(low, source)}" if low is not None else f"{x} <= {number(high or 0, source)}"
 
 
-WIDTHS = {"bigint": 64, "int": 32}
-"""The bits of the types whose bits Spark can shift without making another type of them."""
-
-
 def number(value: int, source: Source) -> str:
     """A literal of the source's own type: mixed types widen, and what they widen to depends on ANSI."""
     return f"{value}{'BD' if isinstance(source, Fixed) else source.suffix}"

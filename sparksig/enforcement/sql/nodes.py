@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from sparksig.enforcement.sql.binary import entry_of_bytes
-from sparksig.enforcement.sql.guards import WIDTHS, between, cast_value, ddl, fed_value, judgements, number, text
+from sparksig.enforcement.sql.guards import between, cast_value, ddl, fed_value, judgements, number, text
 from sparksig.enforcement.steps import (
     ELEMENT,
     VALUE,
@@ -208,12 +208,9 @@ def all_between(node: ScalarNode, names: Sequence[str]) -> str | None:
             source = node.cast.source
         case _:
             return None
-    width = WIDTHS.get(carrier(source))
-    if width is not None and low is not None and high is not None and low == -high - 1 and high & (high + 1) == 0:
-        # a number's bits, its sign's folded onto it, are those of 0 to high; null where one of the columns is null
+    if _narrows(node):
         filled = [f"coalesce({x}, {number(0, source)})" if node.nulls else x for x in names]
-        folded = " | ".join(f"({x} ^ shiftright({x}, {width - 1}))" for x in filled)
-        return _sure(f"({folded}) <= {number(high, source)}")
+        return f"({' | '.join(cast_value(node.cast, x) for x in filled)}) is not null"  # null where one of them is
     together = ", ".join(names)
     least = [] if low is None else [between(f"least({together})", source, low, None)]
     greatest = [] if high is None else [between(f"greatest({together})", source, None, high)]
@@ -250,10 +247,22 @@ def simple_faults(node: Node, x: str, path: str) -> list[Fault] | None:
             return []
         case ScalarNode(nulls=nulls) if _is_total(node):
             missing = [] if nulls else [Fault(path, node.types, Code.NULL, f"{x} is null")]
-            return missing + [
-                Fault(path, node.types, code, f"not ({condition})") for code, condition in judgements(node, x)
-            ]
+            judged = [(code, f"not ({condition})") for code, condition in judgements(node, x)]
+            if _narrows(node):  # half the bytecode
+                present = f"{x} is not null and " if nulls else ""
+                judged = [(code, f"{present}{cast_value(node.cast, x)} is null") for code, _ in judged]
+            return missing + [Fault(path, node.types, code, condition) for code, condition in judged]
     return None
+
+
+def _narrows(node: ScalarNode) -> bool:
+    """Whether Spark's own cast is null just where a value breaks the rules: whole numbers to a smaller type of them."""
+    source, target = node.cast.source, node.cast.target
+    match node.cast.guards:
+        case (Between(low, high),) if not node.after and isinstance(source, Element):
+            own = SPARK.get(target.spark) is target and (low, high) == (target.low, target.high)
+            return own and source.kind is target.kind is Kind.INTEGER
+    return False
 
 
 def _is_total(node: ScalarNode) -> bool:

@@ -9,6 +9,7 @@ values.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -43,6 +44,18 @@ _HINT = ". hint: validate() counts such rows, split() sets them apart"
 def column(position: int) -> str:
     """The generated name of the table's column at a position."""
     return f"_{position}"
+
+
+def by_own_names(text: str, names: Sequence[str]) -> str:
+    """A text with columns called by their own names, which must be plain words; it must speak of no struct's fields.
+
+    >>> by_own_names("_0 is not null and _11 > 0L", [f"c{i}" for i in range(12)])
+    '`c0` is not null and `c11` > 0L'
+    """
+    return _GENERATED.sub(lambda found: f"`{names[int(found[1])]}`", text)
+
+
+_GENERATED = re.compile(r"\b_([0-9]+)\b")
 
 
 def prepared(position: int) -> str:
