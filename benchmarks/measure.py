@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import time
@@ -60,9 +61,10 @@ def report(
     """
     for name, (seconds, ratio) in results.items():
         sides = "  ".join(f"{side} {statistics.median(found):8.3f} s" for side, found in seconds.items())
-        spread = f"{min(ratio):.1f} to {max(ratio):.1f}"
-        print(f"{name:<24} {sides}  ratio {statistics.median(ratio):6.1f} ({spread})")
+        spread = f"{min(ratio):.2f} to {max(ratio):.2f}"
+        print(f"{name:<24} {sides}  ratio {statistics.median(ratio):6.2f} ({spread})")
     if path is not None:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         content: dict[str, Any] = {
             "ratios": {name: statistics.median(ratio) for name, (_, ratio) in results.items()},
             "spread": {name: [min(ratio), max(ratio)] for name, (_, ratio) in results.items()},

@@ -240,7 +240,7 @@ def _ready(df: DataFrame, made: Plan) -> tuple[DataFrame, Callable[[str], str]]:
 
 
 _WIDE = 100
-"""From how many columns on a call of Spark for each of them is avoided, see `benchmarks.enforce`."""
+"""From how many columns on a frame is not renamed if it need not be, see `benchmarks.enforce`."""
 
 
 def _count(violations: DataFrame, keys: Sequence[str] = (), examples: int = 0) -> Report:
@@ -352,10 +352,15 @@ def _project(
 
 
 def _select(rows: DataFrame, expressions: Sequence[str], names: Sequence[str]) -> DataFrame:
-    """Expressions under names, in one Project once the query is planned; no name that text could misread is in it."""
-    if len(names) < _WIDE and all(_PLAIN.fullmatch(name) for name in names):
+    """Expressions under names, in one Project; a name that text could misread is given after the text.
+
+    One struct of them, opened by `q.*`, would be one call whatever the width, but what runs then is slower.
+    """
+    if all(_PLAIN.fullmatch(name) for name in names):
         return rows.selectExpr(*[f"{one} as `{name}`" for one, name in zip(expressions, names, strict=True)])
-    return rows.selectExpr(sql.opened_by_name(expressions, names)).select("q.*")
+    # named twice: on Connect, Spark would note in the metadata of what has no alias that it made one up
+    aliased = [f"{one} as {sql.column(i)}" for i, one in enumerate(expressions)]
+    return rows.selectExpr(*aliased).toDF(*names)
 
 
 _PLAIN = re.compile("[A-Za-z_][A-Za-z0-9_]*")
