@@ -147,9 +147,14 @@ def read_json(text: str | bytes) -> Any:
 
 def _float(text: str) -> float:
     value = float(text)
+    if (whole := _WHOLE.fullmatch(text)) and int(whole[1]) != value:
+        return int(whole[1])  # 9007199254740993.0 is a long; as a double it would be another number
     if value in (inf, -inf) or (value == 0 and re.search("[1-9]", re.split("[eE]", text)[0])):
         raise bad("a number that no double holds")
     return value
+
+
+_WHOLE = re.compile(r"(-?[0-9]+)\.0+")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -108,18 +108,19 @@ class BatchScorer:
                 yield self._scored(work, model, whole.slice(start, length))
 
     def _scored(self, work: CleanRows, model: Model, batch: pa.RecordBatch) -> pa.RecordBatch:
+        columns = batch.columns  # made anew each time that it is asked for
         clean = np.ones(batch.num_rows, bool)
         if self.tagged:
-            clean = np.asarray(batch.columns[-1].value_lengths()) == 0
-        predictions, raised = work.predictions(model, [batch.columns[i] for i in self.inputs], clean)
+            clean = np.asarray(columns[-1].value_lengths()) == 0
+        predictions, raised = work.predictions(model, [columns[i] for i in self.inputs], clean)
         tail = []
         if self.tagged:
-            tail = [_with_errors(_null_where(clean, batch.columns[-1]), raised)]
+            tail = [_with_errors(_null_where(clean, columns[-1]), raised)]
         if self.one:
             names = [f"f{i}" for i in range(len(predictions))]
             mask = pa.array(bits(tail[0].is_valid())) if tail else None
             predictions = [pa.StructArray.from_arrays(predictions, names, mask=mask)]
-        columns = [*batch.columns[: self.kept], *predictions, *tail]
+        columns = [*columns[: self.kept], *predictions, *tail]
         return pa.RecordBatch.from_arrays(columns, [f"c{i}" for i in range(len(columns))])
 
 

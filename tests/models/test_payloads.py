@@ -239,3 +239,13 @@ def test_names_that_only_the_payload_has_are_not_told() -> None:
     with pytest.warns(UserWarning, match="1 param") as warned:
         parse_payload({"inputs": {"nn": [1]}, "params": {"Anna": 1}}, signature)
     assert not any("Anna" in str(warning.message) for warning in warned)
+
+
+def test_a_whole_number_written_with_a_point_is_not_rounded() -> None:
+    signature = ModelSignature(Schema([ColSpec("long", "a")]))
+    text = '{"dataframe_records": [{"a": 9007199254740993.0}, {"a": -9223372036854775808.00}, {"a": 3.0}]}'
+    assert parse_payload(text, signature).data["a"].tolist() == [2**53 + 1, -(2**63), 3]
+    with pytest.raises(ViolationError, match="NOT_EXACT"):
+        parse_payload(
+            '{"dataframe_records": [{"a": 9007199254740993.0}]}', ModelSignature(Schema([ColSpec("double", "a")]))
+        )
