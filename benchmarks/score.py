@@ -26,6 +26,7 @@ import pyarrow as pa
 from benchmarks.enforce import sink
 from benchmarks.measure import parser, ratios, report, rounds
 from sparksig import Array, ColSpec, ModelSignature, Object, Property, Schema, TensorSpec, predict_udf, runtime, score
+from sparksig.scoring import frames
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -184,7 +185,7 @@ def sides(spark: SparkSession, folder: Path, frame: DataFrame, kind: str) -> Sid
     def model(batch: Any) -> Any:
         return predict(kind, batch)
 
-    frames = {
+    made = {
         "scan": frame,
         "map_in_arrow": map_in_arrow(frame, kind),
         "ours": score(frame, model, signature),
@@ -193,7 +194,7 @@ def sides(spark: SparkSession, folder: Path, frame: DataFrame, kind: str) -> Sid
         "predict_batch_udf": batch_udf(frame, kind),
         "spark_udf": spark_udf(spark, folder, frame, kind),
     }
-    return {name: lambda made=made: sink(made) for name, made in frames.items() if made is not None}  # type: ignore[misc]
+    return {name: lambda one=one: sink(one) for name, one in made.items() if one is not None}  # type: ignore[misc]
 
 
 def compared(spark: SparkSession, folder: Path, kind: str, rows: int, count: int) -> dict[str, Result]:
@@ -249,6 +250,27 @@ def start(spark: SparkSession, folder: Path, partitions: int, count: int) -> dic
     return {"start_spark_udf_over_ours": (seconds, ratios(seconds, "spark_udf", "ours"))}
 
 
+def idle(spark: SparkSession, folder: Path, rows: int, count: int) -> dict[str, Result]:
+    """Texts that only pass by: through Python and back, over staying in the JVM beside a UDF."""
+    texts = [f"concat('some text ', id * {i}) as s{i}" for i in range(16)]
+    path = str(folder / "idle")
+    spark.range(rows).selectExpr("rand(1) as x", *texts).repartition(4).write.parquet(path)
+    signature = ModelSignature(Schema([ColSpec("double", "x")]), PREDICTION)
+    found: dict[str, Result] = {}
+    before = frames._MANY_IDLE
+    for kept in (0, 4, 8, 16):
+        table = spark.read.parquet(path).select("x", *[f"s{i}" for i in range(kept)])
+        frames._MANY_IDLE = kept + 1
+        through = score(table, lambda batch: batch["x"] * 2, signature)
+        frames._MANY_IDLE = 0
+        aside = score(table, lambda batch: batch["x"] * 2, signature)
+        sides: Sides = {"through": lambda made=through: sink(made), "aside": lambda made=aside: sink(made)}  # type: ignore[misc]
+        seconds = rounds(sides, count)
+        found[f"idle_{kept}_through_over_aside"] = (seconds, ratios(seconds, "through", "aside"))
+    frames._MANY_IDLE = before
+    return found
+
+
 def peak(batch: Any) -> Any:
     """The most memory that this worker has held so far, in bytes, for each row."""
     return np.full(len(batch), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0)
@@ -288,6 +310,8 @@ def main() -> None:
         for kind, rows in ROWS.items():
             if options.only in (None, kind):
                 results |= compared(spark, folder, kind, rows // 50 if options.small else rows, options.rounds)
+        if options.only in (None, "idle"):
+            results |= idle(spark, folder, 2_000 if options.small else 200_000, options.rounds)
         if options.only in (None, "start"):
             results |= start(spark, folder, 10 if options.small else 200, options.rounds)
     report(results, ["sparksig", "pyspark", "pyarrow", "pandas", "mlflow"], options.json)
@@ -296,7 +320,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     """The options of every benchmark, and one table alone."""
     made = parser(__doc__ or "")
-    made.add_argument("--only", choices=[*ROWS, "start", "memory"])
+    made.add_argument("--only", choices=[*ROWS, "idle", "start", "memory"])
     return made.parse_args()
 
 

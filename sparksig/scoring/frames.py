@@ -266,9 +266,9 @@ def _stays_aside(fields: Sequence[StructField], inputs: Sequence[int]) -> bool:
     return bool(problems) or len(idle) >= _MANY_IDLE
 
 
-_MANY_IDLE = 12
-"""From how many kept columns on, that the model does not read, they stay in the JVM: joining rows to a UDF's results
-costs about as much as the way of ten texts through Python and back. Where it turns has not been measured yet."""
+_MANY_IDLE = 6
+"""From how many kept columns on, that the model does not read, joining rows to a UDF's results costs less than
+their way through Python and back, see `benchmarks.score --only idle`."""
 
 
 def _crosses(kind: DataType) -> bool:
