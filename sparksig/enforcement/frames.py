@@ -345,10 +345,10 @@ def _project(
     from pyspark.ml.functions import array_to_vector
     from pyspark.sql import functions as F
 
-    found = positional(rows.selectExpr(*expressions))
+    found = rows.selectExpr(*_aliased(expressions))
     columns = [F.col(name) for name in found.columns]
     made_vectors = [F.when(c.isNotNull(), array_to_vector(c)) if i in vectors else c for i, c in enumerate(columns)]
-    return found.select(*made_vectors).toDF(*names)
+    return found.select(*[c.alias(sql.column(i)) for i, c in enumerate(made_vectors)]).toDF(*names)
 
 
 def _select(rows: DataFrame, expressions: Sequence[str], names: Sequence[str]) -> DataFrame:
@@ -358,9 +358,12 @@ def _select(rows: DataFrame, expressions: Sequence[str], names: Sequence[str]) -
     """
     if all(_PLAIN.fullmatch(name) for name in names):
         return rows.selectExpr(*[f"{one} as `{name}`" for one, name in zip(expressions, names, strict=True)])
-    # named twice: on Connect, Spark would note in the metadata of what has no alias that it made one up
-    aliased = [f"{one} as {sql.column(i)}" for i, one in enumerate(expressions)]
-    return rows.selectExpr(*aliased).toDF(*names)
+    return rows.selectExpr(*_aliased(expressions)).toDF(*names)
+
+
+def _aliased(expressions: Sequence[str]) -> list[str]:
+    """Named by position: on Connect, Spark notes in the metadata of what has no alias that it made one up."""
+    return [f"{one} as {sql.column(i)}" for i, one in enumerate(expressions)]
 
 
 _PLAIN = re.compile("[A-Za-z_][A-Za-z0-9_]*")
