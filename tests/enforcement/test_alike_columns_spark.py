@@ -15,7 +15,7 @@ from tests.enforcement.test_casts_spark import expected
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# long to integer folds bits, the others compare the least and the greatest, or ask value by value
+# long to integer asks the cast itself, the others compare the least and the greatest, or ask value by value
 CELLS = [("long", "integer"), ("long", "double"), ("long", "float"), ("integer", "float"), ("double", "integer")]
 WIDTHS = [2, 5, 30, 130]
 """In one method, of which the last guard is the last column's; in a lambda; in an array."""

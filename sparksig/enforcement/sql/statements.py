@@ -1,6 +1,6 @@
 """The spelling: a plan as Spark SQL text. The only way in which a check or a cast reaches Spark.
 
-The text works on a frame whose columns have been renamed by position to `_0`, `_1`, ..: no user's name ever stands in
+The text works on a frame whose columns have been renamed by position to `_0`, `_1`, ..: no user's name stands in
 it, since Spark substitutes variables in SQL text before it parses and cannot name `a` beside `A`. What is said to a
 person (a path, a type) is a hexadecimal literal. Every check is wrapped in `coalesce(.., false)`: SQL has three truth
 values.
