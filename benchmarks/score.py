@@ -3,7 +3,8 @@
 python -m benchmarks.score [--json FILE] [--small] [--only NAME]
 
 The model is cheap, so that the way of the rows is what is measured. All sides of a table give the same columns: those
-of the table and the prediction; ours, and the hand-written one, a column of violations besides.
+of the table and the prediction; ours, and the hand-written one, a column of violations besides. MLflow's UDF is called
+in both ways: with a struct of the columns, as the snippet on MLflow's model page does, and with the columns.
 """
 
 from __future__ import annotations
@@ -145,8 +146,8 @@ def batch_udf(frame: DataFrame, kind: str) -> DataFrame | None:
     return frame.select("*", udf(column).alias("p"))
 
 
-def spark_udf(spark: SparkSession, folder: Path, frame: DataFrame, kind: str) -> DataFrame:
-    """MLflow's, of a model with the same signature."""
+def spark_udf(spark: SparkSession, folder: Path, frame: DataFrame, kind: str) -> tuple[DataFrame, DataFrame]:
+    """MLflow's, of a model with the same signature: on a struct of the columns, and on the columns."""
     import mlflow
     from mlflow.models import ModelSignature as Theirs
     from mlflow.types import Schema as TheirSchema
@@ -163,7 +164,8 @@ def spark_udf(spark: SparkSession, folder: Path, frame: DataFrame, kind: str) ->
     with quiet():
         mlflow.pyfunc.save_model(path, python_model=Cheap(), signature=Theirs(inputs, outputs), pip_requirements=[])
         udf = mlflow.pyfunc.spark_udf(spark, path, env_manager="local")
-    return frame.select("*", udf(*[F.col(name) for name in frame.columns]).alias("p"))
+    columns = [F.col(name) for name in frame.columns]
+    return frame.select("*", udf(F.struct(*columns)).alias("p")), frame.select("*", udf(*columns).alias("p"))
 
 
 @contextlib.contextmanager
@@ -185,6 +187,7 @@ def sides(spark: SparkSession, folder: Path, frame: DataFrame, kind: str) -> Sid
     def model(batch: Any) -> Any:
         return predict(kind, batch)
 
+    theirs, of_columns = spark_udf(spark, folder, frame, kind)
     made = {
         "scan": frame,
         "map_in_arrow": map_in_arrow(frame, kind),
@@ -192,7 +195,8 @@ def sides(spark: SparkSession, folder: Path, frame: DataFrame, kind: str) -> Sid
         "predict_udf": frame.select("*", predict_udf(model, signature)(F.struct("*")).alias("p")),
         "pandas_udf": pandas_udf(frame, kind),
         "predict_batch_udf": batch_udf(frame, kind),
-        "spark_udf": spark_udf(spark, folder, frame, kind),
+        "spark_udf": theirs,
+        "spark_udf_columns": of_columns,
     }
     return {name: lambda one=one: sink(one) for name, one in made.items() if one is not None}  # type: ignore[misc]
 
@@ -250,24 +254,27 @@ def start(spark: SparkSession, folder: Path, partitions: int, count: int) -> dic
     return {"start_spark_udf_over_ours": (seconds, ratios(seconds, "spark_udf", "ours"))}
 
 
-def idle(spark: SparkSession, folder: Path, rows: int, count: int) -> dict[str, Result]:
-    """Texts that only pass by: through Python and back, over staying in the JVM beside a UDF."""
-    texts = [f"concat('some text ', id * {i}) as s{i}" for i in range(16)]
-    path = str(folder / "idle")
-    spark.range(rows).selectExpr("rand(1) as x", *texts).repartition(4).write.parquet(path)
-    signature = ModelSignature(Schema([ColSpec("double", "x")]), PREDICTION)
+def shapes(spark: SparkSession, folder: Path, rows: int, count: int) -> dict[str, Result]:
+    """Kept columns through Python and back, as before Spark 4.1, over staying in the JVM beside a UDF."""
+    columns = [
+        *[f"rand({i}) as x{i}" for i in range(20)],
+        *[f"concat('some text ', id * {i}) as s{i}" for i in range(8)],
+    ]
+    path = str(folder / "shapes")
+    spark.range(rows).selectExpr(*columns).repartition(4).write.parquet(path)
     found: dict[str, Result] = {}
-    before = frames._MANY_IDLE
-    for kept in (0, 4, 8, 16):
-        table = spark.read.parquet(path).select("x", *[f"s{i}" for i in range(kept)])
-        frames._MANY_IDLE = kept + 1
-        through = score(table, lambda batch: batch["x"] * 2, signature)
-        frames._MANY_IDLE = 0
-        aside = score(table, lambda batch: batch["x"] * 2, signature)
+    beside = frames._stays_aside
+    for read, idle in ((1, 0), (8, 0), (20, 0), (1, 2), (1, 8)):
+        inputs = [f"x{i}" for i in range(read)]
+        table = spark.read.parquet(path).select(*inputs, *[f"s{i}" for i in range(idle)])
+        signature = ModelSignature(Schema([ColSpec("double", name) for name in inputs]), PREDICTION)
+        aside = score(table, lambda batch: batch["x0"] * 2, signature)
+        frames._stays_aside = lambda fields: False
+        through = score(table, lambda batch: batch["x0"] * 2, signature)
+        frames._stays_aside = beside
         sides: Sides = {"through": lambda made=through: sink(made), "aside": lambda made=aside: sink(made)}  # type: ignore[misc]
         seconds = rounds(sides, count)
-        found[f"idle_{kept}_through_over_aside"] = (seconds, ratios(seconds, "through", "aside"))
-    frames._MANY_IDLE = before
+        found[f"shapes_{read}_read_{idle}_idle_through_over_aside"] = (seconds, ratios(seconds, "through", "aside"))
     return found
 
 
@@ -310,8 +317,8 @@ def main() -> None:
         for kind, rows in ROWS.items():
             if options.only in (None, kind):
                 results |= compared(spark, folder, kind, rows // 50 if options.small else rows, options.rounds)
-        if options.only in (None, "idle"):
-            results |= idle(spark, folder, 2_000 if options.small else 200_000, options.rounds)
+        if options.only in (None, "shapes"):
+            results |= shapes(spark, folder, 2_000 if options.small else 200_000, options.rounds)
         if options.only in (None, "start"):
             results |= start(spark, folder, 10 if options.small else 200, options.rounds)
     report(results, ["sparksig", "pyspark", "pyarrow", "pandas", "mlflow"], options.json)
@@ -320,7 +327,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     """The options of every benchmark, and one table alone."""
     made = parser(__doc__ or "")
-    made.add_argument("--only", choices=[*ROWS, "idle", "start", "memory"])
+    made.add_argument("--only", choices=[*ROWS, "shapes", "start", "memory"])
     return made.parse_args()
 
 

@@ -48,6 +48,9 @@ def score(
 ) -> DataFrame:
     """The frame with the model's predictions beside its columns. Starts no job.
 
+    From Spark 4.1 on the model is a UDF beside the columns, which never leave the JVM; a query that reads no
+    prediction, as a `count()`, does not run it. Before, the columns pass through Python.
+
     Args:
         df: the table.
         model: a model directory or an ONNX file; an object with `predict`; a callable `(batch, params)` or `(batch)`;
@@ -100,7 +103,7 @@ def score(
     texts, inputs = _shipped(made, kept)
     tagged = on_violation == "tag"
     fields = [df.schema.fields[i] for i in kept]
-    aside = _stays_aside(fields, inputs)
+    aside = _stays_aside(fields)
     if tagged:
         texts.append(sql.violations(made, empty=not aside))
     bound = rows_of_batch(made, call.outputs)
@@ -245,30 +248,27 @@ def _warn_of_batches(df: DataFrame, bound: int) -> None:
         )
 
 
-def _stays_aside(fields: Sequence[StructField], inputs: Sequence[int]) -> bool:
-    """Whether kept columns stay in the JVM, beside a UDF: some cannot cross, or it is not worth it.
+def _stays_aside(fields: Sequence[StructField]) -> bool:
+    """Whether kept columns stay in the JVM, beside a UDF: always where there are UDFs on Arrow arrays.
+
+    Joining rows to a UDF's results costs less than the way of a column through Python and back, of one column already,
+    and the violations need not cross either: see `benchmarks.score --only shapes`.
 
     Raises:
-        NotSupportedError: some cannot cross, and this Spark has no UDF on Arrow arrays; all of them are named.
+        NotSupportedError: some cannot cross, and this Spark has no such UDF; all of them are named.
     """
     from pyspark.sql import functions as F
 
+    if hasattr(F, "arrow_udf"):
+        return True
     problems = [
         Problem(f.name, f"{f.dataType.simpleString()} cannot pass through a Python worker", hint="keep=[..] without it")
         for f in fields
         if not _crosses(f.dataType)
     ]
-    if not hasattr(F, "arrow_udf"):
-        if problems:
-            raise NotSupportedError("before Spark 4.1 columns that cannot cross cannot stand beside a score", problems)
-        return False
-    idle = [f for i, f in enumerate(fields) if i not in inputs]
-    return bool(problems) or len(idle) >= _MANY_IDLE
-
-
-_MANY_IDLE = 6
-"""From how many kept columns on, that the model does not read, joining rows to a UDF's results costs less than
-their way through Python and back, see `benchmarks.score --only idle`."""
+    if problems:
+        raise NotSupportedError("before Spark 4.1 columns that cannot cross cannot stand beside a score", problems)
+    return False
 
 
 def _crosses(kind: DataType) -> bool:
@@ -295,23 +295,31 @@ def _beside(
     from pyspark.sql import functions as F
     from pyspark.sql import types as T
 
-    outputs = [T.StructField(f"f{i}", kind) for i, kind in enumerate(carriers(work.call.outputs))]
-    scorer = ColumnScorer(work)
+    scorer = ColumnScorer(work, flagged=tagged or not inputs)  # a UDF has one column at least
 
     def predict(batches: Iterator[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
         return scorer(batches)
 
+    kinds = carriers(work.call.outputs)
+    fields = [T.StructField(f"f{i}", kind) for i, kind in enumerate(kinds)]
+    if work.bisects:
+        fields.append(T.StructField(ERROR, T.StringType()))
     assert hasattr(F, "arrow_udf")
     # not deterministic: a filter above must neither run the model twice nor run it on other rows
-    udf = F.arrow_udf(predict, T.StructType([*outputs, T.StructField(ERROR, T.StringType())])).asNondeterministic()
-    violations = F.col(shipped.columns[-1]) if tagged else F.lit(None)
+    udf = F.arrow_udf(predict, kinds[0] if scorer.bare else T.StructType(fields)).asNondeterministic()
     columns = [F.col(f"c{i}") for i in range(kept)]
-    asked = udf(*[F.col(f"c{i}") for i in inputs], violations.isNull())
-    joined = shipped.select(*columns, asked.alias("r"), violations.alias("v"))
-    found = [F.col(f"r.f{i}") for i in range(len(outputs))]
+    violations = [F.col(shipped.columns[-1])] if tagged else []
+    flags = [violations[0].isNull() if tagged else F.lit(True)] if scorer.flagged else []
+    asked = udf(*[F.col(f"c{i}") for i in inputs], *flags)
+    joined = shipped.select(*columns, asked.alias("r"), *[v.alias("v") for v in violations])
+    found = [F.col("r")] if scorer.bare else [F.col(f"r.f{i}") for i in range(len(kinds))]
+    told = [F.col("v") for _ in violations]
+    scored = told[0].isNull() if tagged else F.lit(True)
+    if work.bisects:
+        raised = f"array(named_struct('path', '', 'code', '{Code.MODEL_ERROR}', 'expected', '', 'observed', r.{ERROR}))"
+        told = [F.expr(f"case when r.{ERROR} is null then v else cast({raised} as {sql.VIOLATIONS_TYPE}) end")]
+        scored = scored & F.col(f"r.{ERROR}").isNull()
     if one:
-        found = [F.when(F.col("v").isNull() & F.col(f"r.{ERROR}").isNull(), F.struct(*found))]
-    raised = f"array(named_struct('path', '', 'code', '{Code.MODEL_ERROR}', 'expected', '', 'observed', r.{ERROR}))"
-    told = F.expr(f"case when r.{ERROR} is null then v else cast({raised} as {sql.VIOLATIONS_TYPE}) end")
-    every = [*columns, *found, *([told] if tagged else [])]
+        found = [F.when(scored, F.struct(*found))]
+    every = [*columns, *found, *told]
     return joined.select(*[column.alias(f"c{i}") for i, column in enumerate(every)])

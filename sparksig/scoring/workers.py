@@ -126,29 +126,50 @@ class BatchScorer:
 
 @dataclass(frozen=True, slots=True)
 class ColumnScorer:
-    """Columns in, a struct of predictions out, for a UDF beside columns that never leave the JVM.
+    """Columns in, predictions out, for a UDF beside columns that never leave the JVM.
 
     Attributes:
-        work: the model on clean rows; behind its columns comes a boolean, that a row is clean.
+        work: the model on clean rows.
+        flagged: whether behind the model's columns comes a boolean, that a row is clean; else every row is.
     """
 
     work: CleanRows
+    flagged: bool
 
-    def __call__(self, batches: Iterator[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
-        """Score each batch: fields `f0`, `f1`, .., and `error`, what the model raised at a row."""
+    @property
+    def bare(self) -> bool:
+        """Whether the only output is the result itself: no other output, no `error` beside it."""
+        return len(self.work.call.outputs.columns) == 1 and not self.work.bisects
+
+    def __call__(self, batches: Iterator[pa.Array | tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
+        """Score each batch: the only output, or fields `f0`, `f1`, .., and `error`, what the model raised at a row."""
         work, model = self.work, None  # loaded with the first batch: an empty partition needs none
-        for columns in batches:
+        for given in batches:
             if model is None:
                 work, model = self.work.ready()
+            columns = given if isinstance(given, tuple) else (given,)  # one column comes bare
             cuts = [[column.slice(start, length) for column in columns] for start, length in work.cut(len(columns[0]))]
-            yield pa.concat_arrays([self._scored(work, model, cut) for cut in cuts])
+            found = [self._scored(work, model, cut) for cut in cuts]
+            yield found[0] if len(found) == 1 else pa.concat_arrays(found)
 
     def _scored(self, work: CleanRows, model: Model, columns: Sequence[pa.Array]) -> pa.Array:
         rows = len(columns[0])
-        predictions, raised = work.predictions(model, columns[:-1], bits(columns[-1]))
-        errors = pa.array([raised.get(i) for i in range(rows)] if raised else [None] * rows, pa.string())
-        names = [*(f"f{i}" for i in range(len(predictions))), ERROR]
-        return pa.StructArray.from_arrays([*predictions, errors], names)
+        clean = bits(columns[-1]) if self.flagged else np.ones(rows, bool)
+        inputs = columns[:-1] if self.flagged else columns
+        predictions, raised = work.predictions(model, inputs, clean)
+        if self.bare:
+            return predictions[0]
+        names = [f"f{i}" for i in range(len(predictions))]
+        if work.bisects:
+            names.append(ERROR)
+            predictions.append(
+                pa.array([raised.get(i) for i in range(rows)], pa.string()) if raised else _unraised(rows)
+            )
+        return pa.StructArray.from_arrays(predictions, names)
+
+
+def _unraised(rows: int) -> pa.Array:
+    return pa.nulls(rows, pa.string())
 
 
 def _null_where(clean: Mask, violations: pa.Array) -> pa.Array:

@@ -13,6 +13,7 @@ from sparksig import (
     ColSpec,
     ModelError,
     ModelSignature,
+    NotSupportedError,
     ParamError,
     ParamSchema,
     ParamSpec,
@@ -126,13 +127,13 @@ def test_what_the_model_says_when_it_raises_is_not_told(df: DataFrame) -> None:
         raise KeyError(f"canary {batch.c[0]}")
 
     with pytest.raises(Exception, match="the model raised KeyError on a batch of 2 rows") as raised:
-        score(df, poisoned, SIGNATURE).count()
+        score(df, poisoned, SIGNATURE).collect()
     assert "canary" not in str(raised.value)
 
 
 def test_a_wrong_output_is_told_with_its_fields(df: DataFrame) -> None:
     with pytest.raises(Exception, match="flag: declared boolean, the model returned long"):
-        score(df, lambda batch: {"p": batch.a, "flag": batch.a}, SIGNATURE).count()
+        score(df, lambda batch: {"p": batch.a, "flag": batch.a}, SIGNATURE).collect()
 
 
 def test_what_cannot_be_scored_is_said_at_once(df: DataFrame) -> None:
@@ -233,11 +234,11 @@ def test_columns_that_cannot_cross_stay_beside_the_model(df: DataFrame) -> None:
     assert "MapInArrow" not in found._jdf.queryExecution().executedPlan().toString()
     assert found.columns == [*wide.columns, "prediction", "_violations"]
     assert found.dtypes == [*wide.dtypes, *score(df, model, SIGNATURE).dtypes[-2:]]
-    crossed = score(df, model, SIGNATURE, {"threshold": 1.5}).collect()
+    alone = score(df, model, SIGNATURE, {"threshold": 1.5}).collect()
     texts = found.selectExpr("*", "cast(months as string) m", "cast(i as string) n").drop("months", "i", "a_").collect()
-    assert [tuple(row)[:6] for row in texts] == [tuple(row)[:6] for row in crossed]
+    assert [tuple(row)[:6] for row in texts] == [tuple(row)[:6] for row in alone]
     assert [(row.prediction, row["_violations"]) for row in texts] == [
-        (row.prediction, row["_violations"]) for row in crossed
+        (row.prediction, row["_violations"]) for row in alone
     ]
     assert [(row.m, row.n) for row in texts] == [("INTERVAL '3' MONTH", "1 years 2 months 21 days")] * 4
     assert texts[0]["k.2"] == "x"
@@ -276,13 +277,32 @@ def test_a_filter_above_runs_the_model_once_a_row(spark: SparkSession, tmp_path:
         assert sum(map(int, file)) in (30, 40)
 
 
-def test_many_kept_columns_stay_in_the_jvm_and_change_nothing(df: DataFrame) -> None:
-    from sparksig.scoring import frames
+def test_a_spark_without_arrow_udfs_gives_the_same_through_python(
+    df: DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pyspark.sql import functions as F
 
-    wide = df.selectExpr("*", *[f"c as s{i}" for i in range(frames._MANY_IDLE)])
-    found = score(wide, model, SIGNATURE, {"threshold": 1.5})
-    assert "MapInArrow" not in found._jdf.queryExecution().executedPlan().toString()
-    assert [row.prediction for row in found.collect()] == [(2.0, True, "x"), (0.5, False, "y"), None, None]
-    few = score(wide, model, SIGNATURE, {"threshold": 1.5}, keep=["s0"])
-    assert "MapInArrow" in few._jdf.queryExecution().executedPlan().toString()
-    assert found.schema["prediction"] == few.schema["prediction"]
+    def poisoned(batch: pd.DataFrame) -> Any:
+        if (batch.a == 2).any():
+            raise KeyError("canary")
+        return model(batch, {"threshold": 0})
+
+    names = ["p", "flag", "w"]
+    ways: list[tuple[Any, dict[str, Any]]] = [
+        (model, {}),
+        (model, {"output": names}),
+        (model, {"output": names, "keep": []}),
+        (model, {"on_violation": "drop", "keep": ["k.1"]}),
+        (poisoned, {"on_model_error": "quarantine"}),
+        (poisoned, {"on_model_error": "quarantine", "output": names}),
+    ]
+    beside = [score(df, one, SIGNATURE, **options) for one, options in ways]
+    monkeypatch.delattr(F, "arrow_udf")
+    through = [score(df, one, SIGNATURE, **options) for one, options in ways]
+    for new, old in zip(beside, through, strict=True):
+        assert "MapInArrow" not in new._jdf.queryExecution().executedPlan().toString()
+        assert "MapInArrow" in old._jdf.queryExecution().executedPlan().toString()
+        assert new.dtypes == old.dtypes
+        assert new.collect() == old.collect()
+    with pytest.raises(NotSupportedError, match="cannot stand beside a score"):
+        score(df.selectExpr("*", *ASIDE), model, SIGNATURE)
