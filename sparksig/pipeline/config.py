@@ -58,6 +58,13 @@ class JobConfig:
     trust: str | None = None
     run_id: str = ""
     fail_on_quarantine: bool = False
+    output_format: str = "parquet"
+    output_options: Mapping[str, str] = field(default_factory=dict)
+    partition_by: tuple[str, ...] = ()
+    max_bad_rows: int | None = None
+    max_bad_ratio: float | None = None
+    column_actions: Mapping[str, str] = field(default_factory=dict)
+    pin: str = "none"
 
     def __post_init__(self) -> None:
         if not self.run_id:
