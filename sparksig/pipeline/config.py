@@ -8,112 +8,299 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import MISSING, Field, dataclass, field, fields
+from datetime import UTC, date, datetime
+from functools import partial
+from math import inf
+from typing import Any, Literal
 
+from sparksig.enforcement.policy import Policy
 from sparksig.errors import Code, ConfigError, ParamError, Problem
 from sparksig.signature.casts import Level
 from sparksig.signature.params import ParamSchema, ParamSpec
 from sparksig.signature.types import DataType
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_FILES = ("parquet", "orc", "json", "csv", "text", "xml", "avro", "binaryFile", "delta")  # formats that read a path
+_FOR_RUN_ID = ("run_id", "logical_date")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is known of one field of `JobConfig` beside its type: flags, the file, its schema and docs are made of it.
+
+    Attributes:
+        help: what it is, in a sentence or two.
+        group: under which heading it is explained.
+        metavar: what a value looks like.
+        flag: its flag, where that is not its name; those of lists and maps are given once an entry.
+        env: the environment variable that is read where neither a flag nor the file says it.
+        choices: the texts that it, or each value of a map, can be.
+        least: the least number that it can be.
+        most: the greatest.
+        form: what a file may hold, where that is more than the attribute's type.
+    """
+
+    help: str
+    group: str
+    metavar: str = "TEXT"
+    flag: str = ""
+    env: str = ""
+    choices: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    form: Any = None
+
+
+def _setting(group: str, help: str, default: Any = "", **more: Any) -> Any:
+    metadata = {"setting": Setting(help, group, **more)}
+    if isinstance(default, dict):
+        return field(default_factory=dict, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+_source = partial(_setting, "Source")
+_model = partial(_setting, "Model")
+_rows = partial(_setting, "What a row may be")
+_bad = partial(_setting, "How many bad rows are too many")
+_sinks = partial(_setting, "Outputs")
+_run = partial(_setting, "The run")
+
+_Scalar = str | bool | int | float
+_LEVELS = tuple(level.value for level in Level)
+_Level = Literal["strict", "safe", "checked", "parse"]
 
 
 @dataclass(frozen=True, slots=True)
 class JobConfig:
     """What one run of the batch job is asked to do.
 
-    Attributes:
-        input: the source's path.
-        model: the model directory.
-        output: the folder under which `run_id=<id>/` gets the scored rows.
-        quarantine: the folder under which `run_id=<id>/` gets the dirty rows.
-        summary: the file that gets the summary.
-        format: the source's Spark format.
-        signature: a signature to use instead of the model's.
-        params: params to override, as texts; the signature says their types.
-        level: the cast level.
-        allow_rounding: whether numbers may be rounded to the nearest float.
-        allow_nulls: whether nulls in required columns are admitted.
-        trust: `sha256:..` or `true`, for models that run code when loaded.
-        run_id: the run's name; running the same id again replaces its output and nothing else.
-        fail_on_quarantine: whether a quarantined row makes the run fail, with nothing committed.
+    Its attributes are the keys of the YAML file, and `docs/config.md` explains each. An empty text is not given.
 
     Raises:
         ConfigError: fields that cannot be used; all of them are listed.
+
+    >>> job = JobConfig("table/", "model/", "scored/", "quarantine/", "summary.json", logical_date="2026-01-31")
+    >>> job.run_id.startswith("2026-01-31-")
+    True
     """
 
-    input: str
-    model: str
-    output: str
-    quarantine: str
-    summary: str
-    format: str = "parquet"
-    signature: str | None = None
-    params: Mapping[str, str] = field(default_factory=dict)
-    level: str = Level.SAFE.value
-    allow_rounding: bool = False
-    allow_nulls: bool = False
-    trust: str | None = None
-    run_id: str = ""
-    fail_on_quarantine: bool = False
-    output_format: str = "parquet"
-    output_options: Mapping[str, str] = field(default_factory=dict)
-    partition_by: tuple[str, ...] = ()
-    max_bad_rows: int | None = None
-    max_bad_ratio: float | None = None
-    column_actions: Mapping[str, str] = field(default_factory=dict)
-    pin: str = "none"
+    input: str = _source("The path of the table.", metavar="PATH")
+    model: str = _model("The MLmodel directory.", metavar="DIR")
+    output: str = _sinks("Scored rows go to `DIR/run_id=<id>/`.", metavar="DIR")
+    quarantine: str = _sinks("Dirty rows go to `DIR/run_id=<id>/`.", metavar="DIR")
+    summary: str = _sinks("The summary, as JSON.", metavar="FILE")
+    format: str = _source("The table's Spark format, as `spark.read.format` knows it.", "parquet", metavar="NAME")
+    signature: str | None = _model("Use this signature instead of the model's own.", None, metavar="FILE")
+    params: Mapping[str, Any] = _model(
+        "Override params of the model. A text is read as JSON, unless the param is declared as a string or a datetime.",
+        {},
+        flag="--param",
+        metavar="K=V",
+        form=dict[str, Any],
+    )
+    level: str | Mapping[str, str] = _rows(
+        "How far casts may go: `strict` not at all, `safe` without loss whatever the row, `checked` where the row's"
+        " value fits exactly, `parse` also from text. In a file also a map of levels by column or path, `*` for the rest.",
+        Level.SAFE.value,
+        metavar="LEVEL",
+        choices=_LEVELS,
+        form=_Level | dict[str, _Level],
+    )
+    allow_rounding: bool | tuple[str, ...] = _rows(
+        "Let numbers be rounded to the nearest float; in a file also a list of columns or paths.", False
+    )
+    allow_nulls: bool | tuple[str, ...] = _rows(
+        "Let required columns hold nulls; in a file also a list of columns or paths.", False
+    )
+    trust: str | None = _model(
+        "Vouch for a model that runs code when loaded (a pickle): the digest that the refusal names, or `true`.",
+        None,
+        metavar="sha256:..",
+        env="SPARKSIG_TRUST",
+    )
+    run_id: str = _run(
+        "The run's name; the same name replaces its own output only. Unless given it is made of the logical date and"
+        " the digest of the configuration.",
+        metavar="ID",
+        env="SPARKSIG_RUN_ID",
+    )
+    fail_on_quarantine: bool = _bad("One bad row is too many: end 4 and commit nothing.", False)
+    input_table: str | None = _source("A table by its name in the catalog, instead of a path.", None, metavar="NAME")
+    input_options: Mapping[str, str] = _source(
+        "Options of the source, as `spark.read.options` takes them. Their values are shown nowhere.",
+        {},
+        flag="--input-option",
+        metavar="K=V",
+        form=dict[str, _Scalar],
+    )
+    where: str | None = _source("Take only the rows for which this SQL condition holds.", None, metavar="SQL")
+    columns: tuple[str, ...] | None = _source(
+        "Take only these columns; `where` may speak of the others.", None, flag="--column", metavar="NAME"
+    )
+    output_format: str = _sinks("The Spark format of both outputs.", "parquet", metavar="NAME")
+    output_options: Mapping[str, str] = _sinks(
+        "Options of both outputs, as `write.options` takes them. Their values are shown nowhere.",
+        {},
+        flag="--output-option",
+        metavar="K=V",
+        form=dict[str, _Scalar],
+    )
+    output_table: str | None = _sinks("A table by name for scored rows, instead of `output`.", None, metavar="NAME")
+    quarantine_table: str | None = _sinks(
+        "A table by name for dirty rows, instead of `quarantine`.", None, metavar="NAME"
+    )
+    partition_by: tuple[str, ...] = _sinks("Columns by which both outputs are partitioned.", (), metavar="NAME")
+    max_bad_rows: int | None = _bad("So many bad rows are not too many.", None, metavar="N", least=0)
+    max_bad_ratio: float | None = _bad(
+        "So great a part of all rows, from 0 to 1, is not too many.", None, metavar="RATIO", least=0, most=1
+    )
+    column_actions: Mapping[str, str] = _bad(
+        "What a violation in a column of the signature means: with `warn` its row is set apart, but no bad one if"
+        " nothing else is wrong with it; with `error` one such row is too many.",
+        {},
+        flag="--column-action",
+        metavar="COLUMN=ACTION",
+        choices=("warn", "error"),
+        form=dict[str, Literal["warn", "error"]],
+    )
+    pin: str = _run(
+        "Whether the table is written down once before it is read: `none`, or on the workers' `disk`.",
+        "none",
+        metavar="HOW",
+        choices=("none", "disk"),
+        form=Literal["none", "disk"],
+    )
+    report: str | None = _sinks("The report, as one HTML page.", None, metavar="FILE")
+    logical_date: str | None = _run(
+        "The day that the run is for; today in UTC unless given.", None, metavar="DATE", env="SPARKSIG_LOGICAL_DATE"
+    )
 
     def __post_init__(self) -> None:
+        problems = list(self._faults())
         if not self.run_id:
-            object.__setattr__(self, "run_id", f"{datetime.now(UTC).date()}-{self.digest[:8]}")
-        if problems := list(self._faults()):
+            wrong = any(problem.path == "--logical-date" for problem in problems)
+            day = self.logical_date if self.logical_date and not wrong else datetime.now(UTC).date()
+            object.__setattr__(self, "run_id", f"{day}-{self.digest[:8]}")
+        if problems := [*problems, *self._overlaps()]:
             raise ConfigError("the job cannot be run as configured", problems)
 
     @property
     def digest(self) -> str:
-        """A sha256 of everything but the run's id: the same configuration has the same digest."""
-        asked = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "run_id"}
-        return hashlib.sha256(json.dumps(asked, sort_keys=True, default=dict).encode()).hexdigest()
+        """A sha256 of everything but the run's id and date: the same configuration has the same digest.
+
+        What is as by default is not in it, so that a setting that is added later leaves the digests as they are.
+        """
+        asked = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _FOR_RUN_ID}
+        usual = {one.name: {} if one.default is MISSING else one.default for one in fields(self)}
+        given = {name: value for name, value in asked.items() if value != usual[name]}
+        return hashlib.sha256(json.dumps(given, sort_keys=True, default=_json).encode()).hexdigest()
+
+    @property
+    def policy(self) -> Policy:
+        """How the table is read against the signature."""
+        return Policy(level=self.level, allow_rounding=self.allow_rounding, allow_nulls=self.allow_nulls)
 
     @property
     def trusted(self) -> bool | str:
         """The trust in the form that loading takes."""
         return True if self.trust == "true" else self.trust or False
 
+    def _missing(self) -> Iterator[Problem]:
+        """What a run cannot do without."""
+        if not (self.input or self.input_table) and (self.format in _FILES or not self.input_options):
+            yield Problem("--input", "not given", hint="give a path, or a table's name with --input-table")
+        if not self.model:
+            yield Problem("--model", "not given")
+        for flag, path, table in (
+            ("--output", self.output, self.output_table),
+            ("--quarantine", self.quarantine, self.quarantine_table),
+        ):
+            if not path and not table:
+                yield Problem(flag, "not given", hint=f"give a folder, or a table's name with {flag}-table")
+        if not self.summary:
+            yield Problem("--summary", "not given")
+
     def _faults(self) -> Iterator[Problem]:
-        for name in ("input", "model", "output", "quarantine", "summary"):
-            if not getattr(self, name):
-                yield Problem(f"--{name}", "not given")
-        if self.level not in tuple(Level):
-            yield Problem("--level", "no such level", hint=f"use one of {', '.join(Level)}")
-        if not _RUN_ID.fullmatch(self.run_id):
+        yield from self._missing()
+        for name in ("input", "output", "quarantine"):
+            if getattr(self, name) and getattr(self, f"{name}_table"):
+                yield Problem(f"--{name}-table", f"given beside --{name}", hint="one of them says where the rows are")
+        for one in fields(self):
+            yield from _unlisted(one.metadata["setting"], flag_of(one), getattr(self, one.name))
+        if self.run_id and not _RUN_ID.fullmatch(self.run_id):
             yield Problem("--run-id", "not a name", hint="letters, digits, '.', '_' and '-', not starting with a mark")
         if self.trust is not None and self.trust != "true" and not re.fullmatch("sha256:[0-9a-f]{64}", self.trust):
             yield Problem("--trust", "neither 'true' nor a digest", hint="sha256: and 64 hexadecimal digits")
-        yield from self._overlaps()
+        if self.logical_date is not None and not _is_date(self.logical_date):
+            yield Problem("--logical-date", "not a date", hint="write it as 2026-01-31")
+        for flag, names in (("--column", self.columns or ()), ("--partition-by", self.partition_by)):
+            if len(set(names)) < len(names) or "" in names:
+                yield Problem(flag, "a name is given twice, or is empty")
+        # Spark puts the environment into any text of SQL that asks for it so
+        for name in ("where", "input_table", "output_table", "quarantine_table"):
+            if "${" in (getattr(self, name) or ""):
+                hint = "nothing is put in its place here; in a text write concat('$', '{')" if name == "where" else None
+                yield Problem(f"--{name.replace('_', '-')}", "holds '${'", hint=hint)
 
     def _overlaps(self) -> Iterator[Problem]:
         """Places that are one another or lie in one another: one would be read, or replaced, as part of the other."""
         sinks = {"--output": self.output, "--quarantine": self.quarantine}
+        files = {"--summary": self.summary, "--report": self.report or ""}
         others = {"--input": self.input, "--model": self.model, "--signature": self.signature or ""}
         if self.output and self.quarantine:
             if is_inside(self.quarantine, self.output):
                 yield _overlap("--quarantine", "--output", self.quarantine, self.output)
             elif is_inside(self.output, self.quarantine):
                 yield _overlap("--output", "--quarantine", self.output, self.quarantine)
-        for flag, place in {**sinks, "--summary": self.summary}.items():
-            for other, taken in {**others, **(sinks if flag == "--summary" else {})}.items():
+        for flag, place in {**sinks, **files}.items():
+            for other, taken in {**others, **(sinks if flag in files else {})}.items():
                 if place and taken and is_inside(place, taken):
                     yield _overlap(flag, other, place, taken)
+        if self.report and self.summary and is_inside(self.report, self.summary):
+            yield _overlap("--report", "--summary", self.report, self.summary)
         for flag, place in others.items():
             for other, folder in sinks.items():
                 if place and folder and not is_inside(folder, place):
                     run = f"{folder.rstrip('/')}/run_id={self.run_id}"
                     if is_inside(place, run):
                         yield Problem(flag, f"lies where {other} would be written: {run}", hint="take another run id")
+
+
+def flag_of(one: Field[Any]) -> str:
+    """The flag of a field.
+
+    >>> [flag_of(one) for one in fields(JobConfig)][5:8]
+    ['--format', '--signature', '--param']
+    """
+    flag: str = one.metadata["setting"].flag
+    return flag or f"--{one.name.replace('_', '-')}"
+
+
+def _unlisted(setting: Setting, flag: str, value: Any) -> Iterator[Problem]:
+    """Say so if a value is not among those that a setting can have."""
+    if setting.choices:
+        given = value.values() if isinstance(value, Mapping) else [value]
+        if any(one not in setting.choices for one in given):
+            word = "level" if setting.metavar == "LEVEL" else "choice"
+            yield Problem(flag, f"no such {word}", hint=f"use one of {', '.join(setting.choices)}")
+    if setting.least is not None and value is not None:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not setting.least <= value <= (inf if setting.most is None else setting.most):
+            bounds = f"from {setting.least:g}" + ("" if setting.most is None else f" to {setting.most:g}")
+            yield Problem(flag, f"not a number {bounds}")
+
+
+def _json(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return _DATE.fullmatch(text) is not None and bool(date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def is_inside(path: str, folder: str) -> bool:
@@ -147,15 +334,16 @@ def _overlap(flag: str, other: str, place: str, taken: str) -> Problem:
     return Problem(flag, f"{'the same as' if same else 'lies inside'} {other}", hint=hint)
 
 
-def typed_params(texts: Mapping[str, str], schema: ParamSchema | None) -> dict[str, Any]:
-    """Params as they come from a command line, in the types that the signature declares.
+def typed_params(given: Mapping[str, Any], schema: ParamSchema | None) -> dict[str, Any]:
+    """Params as they come from a command line or a file, in the types that the signature declares.
 
     Args:
-        texts: values as texts: a string param takes its text as it is, every other one is read as JSON.
+        given: values. A string or datetime param takes a text as it is, every other one reads it as JSON; what is no
+            text is a value already.
         schema: the signature's params.
 
     Raises:
-        ParamError: texts that are not values of the declared types; all of them are listed, none is shown.
+        ParamError: what is not a value of the declared type; all of them are listed, none is shown.
 
     >>> from sparksig import ParamSchema, ParamSpec
     >>> typed_params({"threshold": "0.4"}, ParamSchema([ParamSpec("threshold", "double", 0.5)]))
@@ -164,22 +352,21 @@ def typed_params(texts: Mapping[str, str], schema: ParamSchema | None) -> dict[s
     declared = {spec.name: spec for spec in schema} if schema is not None else {}
     values: dict[str, Any] = {}
     problems: list[Problem] = []
-    for name, text in texts.items():
+    for name, value in given.items():
         if (spec := declared.get(name)) is None:
-            values[name] = text  # whoever resolves params warns of it
+            values[name] = value  # whoever resolves params warns of it
             continue
-        values[name], found = _typed(spec, text)
+        values[name], found = _typed(spec, value)
         problems += found
     if problems:
         raise ParamError("params that do not fit the signature", problems)
     return values
 
 
-def _typed(spec: ParamSpec, text: str) -> tuple[Any, list[Problem]]:
-    value: Any = text
-    if spec.shape is not None or spec.dtype not in (DataType.string, DataType.datetime):
+def _typed(spec: ParamSpec, value: Any) -> tuple[Any, list[Problem]]:
+    if isinstance(value, str) and (spec.shape is not None or spec.dtype not in (DataType.string, DataType.datetime)):
         try:
-            value = json.loads(text)
+            value = json.loads(value)
         except (ValueError, RecursionError):
             problem = Problem(spec.name, "the given text is no JSON value", Code.INVALID_PARAM, _param_hint(spec))
             return None, [problem]
