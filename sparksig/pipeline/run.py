@@ -19,7 +19,7 @@ from sparksig._version import __version__
 from sparksig.enforcement.frames import count_violations, plan, split
 from sparksig.enforcement.policy import Policy
 from sparksig.enforcement.steps import Plan
-from sparksig.errors import AccountingError, ConfigError, Problem, SinkError, SparksigError
+from sparksig.errors import AccountingError, ConfigError, NotSupportedError, Problem, SinkError, SparksigError
 from sparksig.pipeline.accounting import digest, together
 from sparksig.pipeline.config import JobConfig, typed_params
 from sparksig.pipeline.faults import OverThreshold, RunError, from_spark, spark_words, told, verdict_of
@@ -96,7 +96,6 @@ def run(config: JobConfig, session: Callable[[], SparkSession], progress: Progre
     attempt = uuid4().hex[:12]
     places = {"scored": config.output, "quarantine": config.quarantine}
     sinks = {kind: _sink(config, kind, folder, attempt) for kind, folder in places.items()}
-    policy = Policy(level=config.level, allow_rounding=config.allow_rounding, allow_nulls=config.allow_nulls)
     summary = Summary(
         config.run_id,
         "failed",
@@ -104,7 +103,7 @@ def run(config: JobConfig, session: Callable[[], SparkSession], progress: Progre
         thresholds=_thresholds(config).to_dict(),
         source={"path": config.input, "format": config.format, "read": _READ[config.pin], "digest": None},
     )
-    work = _Run(config, policy, sinks, progress or Silent(), summary)
+    work = _Run(config, config.policy, sinks, progress or Silent(), summary)
     try:
         with work.phase("check"):
             call, params = _check(work)
@@ -128,6 +127,9 @@ def _check(work: _Run) -> tuple[ModelCall, dict[str, Any]]:
         problems += missing("--signature", config.signature)
     if problems:
         raise ConfigError("the job cannot be run as configured", problems)
+    tables = [("--output-table", config.output_table), ("--quarantine-table", config.quarantine_table)]
+    if wanted := [Problem(flag, "a table cannot be replaced whole with its quarantine") for flag, t in tables if t]:
+        raise NotSupportedError("sinks are folders as yet", wanted)
     faults = [*unwritable(config.summary), *(fault for sink in work.sinks.values() for fault in sink.faults())]
     if faults:
         raise SinkError("the job must not or cannot write where it was told to", faults)
@@ -242,10 +244,9 @@ def _commit(work: _Run) -> None:
     outputs = {kind: sink.final for kind, sink in work.sinks.items()}
     work.summary = replace(work.summary, outputs={**outputs, **work.summary.outputs})
     work.summary.seconds["commit"] = time.monotonic() - start
-    attempt = work.sinks["scored"].attempt
     # the quarantine first: nobody sees scored rows without those that were set apart for them
-    folders = {kind: work.sinks[kind].folder for kind in ("quarantine", "scored")}
-    work.commit = Commit(work.config.run_id, attempt, folders, work.config.summary, _text(work.summary))
+    sinks = {kind: work.sinks[kind] for kind in ("quarantine", "scored")}
+    work.commit = Commit.of(sinks, work.config.summary, _text(work.summary))
     work.commit.decide()
     work.commit.finish()
 
