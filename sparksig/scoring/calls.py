@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from sparksig.enforcement.steps import AnyNode
 from sparksig.enforcement.values import Feed, enforce_values
 from sparksig.enforcement.values.exact import reader
 from sparksig.errors import Code, ModelError, NotSupportedError, ParamError, Problem, SignatureError
@@ -31,6 +32,7 @@ from sparksig.signature.schema import ColSpec, Schema, TensorSpec
 from sparksig.signature.types import ColumnType, DataType
 from sparksig.sources.inference import infer_schema
 from sparksig.sources.mlmodel import load_signature
+from sparksig.sources.observed import OtherType, from_arrow
 
 Returns: TypeAlias = "Schema | ColSpec | TensorSpec | ColumnType | str"
 """What declares outputs: a schema, one column of it, or a type, by MLflow's name where it has one."""
@@ -198,12 +200,36 @@ class ModelCall:
         return [pa.concat_arrays(columns).take(back) for columns in zip(*parts, strict=True)]
 
     def _attempt(self, model: Model, feed: Feed, arrays: Sequence[pa.Array], rows: int) -> list[pa.Array] | str:
-        batch = feed.model_input(arrays)
+        batch = feed.model_input(*_told(feed, arrays))
         try:
             prediction = model.predict(batch, dict(self.params))
         except Exception as error:  # its class only, and outside the handler: a chained exception prints what it says
             return type(error).__name__
         return self.outputs.to_arrow(prediction, rows)
+
+
+def _told(feed: Feed, arrays: Sequence[pa.Array]) -> tuple[Sequence[pa.Array], list[object] | None]:
+    """The columns, those of Any as positions in a list beside, where one is a variant, which Arrow has no value of."""
+    variants = [isinstance(c.node, AnyNode) and _is_variant(a.type) for c, a in zip(feed.columns, arrays, strict=True)]
+    if not any(variants):
+        return arrays, None
+    from pyspark.sql.types import VariantVal
+
+    values: list[object] = []
+    found = list(arrays)
+    for i, column in enumerate(feed.columns):
+        if isinstance(column.node, AnyNode):
+            cells = arrays[i].to_pylist()
+            if variants[i]:
+                cells = [None if c is None else VariantVal(c["value"], c["metadata"]).toPython() for c in cells]
+            at = np.arange(len(values), len(values) + len(cells))
+            found[i] = pa.array(at, mask=np.array([cell is None for cell in cells], bool))
+            values += cells
+    return found, values
+
+
+def _is_variant(kind: pa.DataType) -> bool:
+    return pa.types.is_struct(kind) and from_arrow(kind) == OtherType("variant")
 
 
 def _returning(signature: ModelSignature, returns: Returns | None) -> ModelSignature:
