@@ -137,6 +137,8 @@ def _kept(made: Plan, keep: Sequence[str] | None) -> list[int]:
         for name in keep
         if made.columns.count(name) != 1
     ]
+    twice = dict.fromkeys(name for name in keep if list(keep).count(name) > 1)
+    problems += [Problem(name, "named twice by keep=", Code.DUPLICATE_COLUMN) for name in twice]
     if problems:
         raise SchemaError("keep= names columns that cannot be kept", problems)
     return [made.columns.index(name) for name in keep]
@@ -171,7 +173,7 @@ def _result_schema(fields: Sequence[StructField], call: ModelCall, one: bool, ta
     if tagged:
         member = T.StructType([T.StructField(n, T.StringType()) for n in ("path", "code", "expected", "observed")])
         found.append(T.StructField("violations", T.ArrayType(member)))
-    return T.StructType([T.StructField(f"c{i}", f.dataType, f.nullable) for i, f in enumerate(found)])
+    return T.StructType([T.StructField(f"c{i}", f.dataType, f.nullable, f.metadata) for i, f in enumerate(found)])
 
 
 def carriers(outputs: Outputs) -> list[DataType]:
@@ -281,7 +283,7 @@ def _crosses(kind: DataType) -> bool:
         case T.MapType():
             return _crosses(kind.keyType) and _crosses(kind.valueType)
         case T.StructType():
-            return all(_crosses(field.dataType) for field in kind.fields)
+            return len(set(kind.names)) == len(kind.names) and all(_crosses(field.dataType) for field in kind.fields)
     return type(kind).__name__ not in _STAY
 
 

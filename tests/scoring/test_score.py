@@ -144,6 +144,8 @@ def test_what_cannot_be_scored_is_said_at_once(df: DataFrame) -> None:
         score(df, model)
     with pytest.raises(SchemaError, match="would stand twice"):
         score(df, model, SIGNATURE, output="C")
+    with pytest.raises(SchemaError, match="o: named twice by keep="):
+        score(df, model, SIGNATURE, keep=["o", "a", "o"])
     with pytest.raises(PolicyError, match="2 names"):
         score(df, model, SIGNATURE, output=["p", "q"])
 
@@ -241,6 +243,24 @@ def test_columns_that_cannot_cross_stay_beside_the_model(df: DataFrame) -> None:
     ]
     assert [(row.m, row.n) for row in texts] == [("INTERVAL '3' MONTH", "1 years 2 months 21 days")] * 4
     assert texts[0]["k.2"] == "x"
+
+
+def test_columns_keep_their_metadata_and_structs_their_doubled_names(df: DataFrame) -> None:
+    from pyspark.sql import functions as F
+
+    told = df.withColumn("o", F.col("o").alias("o", metadata={"unit": "m"}))
+    doubled = "named_struct('x', 1, 'x', c) as twice"
+    for table in (
+        told,
+        told.selectExpr("*", doubled),
+        told.selectExpr("*", "map(1, array(named_struct('x', 1, 'x', c))) as deep"),
+    ):
+        found = score(table, model, SIGNATURE)
+        assert found.schema["o"].metadata == {"unit": "m"}
+        assert [field.dataType for field in found.schema.fields[: len(table.columns)]] == [
+            f.dataType for f in table.schema
+        ]
+        assert found.where("_violations is null").count() == 2
 
 
 def test_beside_the_model_rows_are_dropped_or_fail_and_poison_is_found(df: DataFrame) -> None:
