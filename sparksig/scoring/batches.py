@@ -376,7 +376,12 @@ def _plain(value: Any) -> Any:
         if not all(isinstance(key, str) for key in value):
             raise TypeError
         return {key: _plain(inside) for key, inside in value.items()}
+    if isinstance(value, int) and abs(value) >= 10**_DIGITS:
+        raise ValueError
     return [_plain(inside) for inside in value] if isinstance(value, list | tuple) else value
+
+
+_DIGITS = 38  # of the widest integer that a variant holds; it makes a double of others
 
 
 def _words(value: Any) -> str:

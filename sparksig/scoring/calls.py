@@ -6,9 +6,9 @@ import os
 import pickle
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from pathlib import Path
 from threading import RLock
 from typing import Any, TypeAlias
 
@@ -17,9 +17,9 @@ import pandas as pd
 import pyarrow as pa
 
 from sparksig.enforcement.steps import AnyNode
-from sparksig.enforcement.values import Feed, enforce_values
+from sparksig.enforcement.values import Feed, scored_values
 from sparksig.enforcement.values.exact import reader
-from sparksig.errors import Code, ModelError, NotSupportedError, ParamError, Problem, SignatureError
+from sparksig.errors import Code, ModelError, NotSupportedError, OutputError, ParamError, Problem, SignatureError
 from sparksig.models.artifact import Artifact
 from sparksig.models.flavors import graph_signature
 from sparksig.models.loading import CACHED, Model, load_model, require_trust
@@ -119,15 +119,18 @@ class ModelCall:
             SignatureError: there is no signature, or it declares no outputs.
             ParamError: given params do not fit; all faults are listed.
             NotSupportedError: the output schema declares what cannot be a column, or the model cannot be shipped.
+            ModelLoadError: it is no model.
         """
         digest: str | None = None
-        if isinstance(model, str | Path):
+        if isinstance(model, str | os.PathLike):
             artifact = Artifact.read(model)
             digest = require_trust(artifact, trust)
             if signature is None:
                 signature = graph_signature(artifact, digest) or load_signature(model)
             model = str(artifact.path)
         else:
+            if not callable(model) and not isinstance(model, Model):
+                load_model(model)  # so that what is no model is told at once
             model = Shipped.of(model)
         if signature is None:
             raise SignatureError("a model that is an object has no signature: give signature=")
@@ -202,10 +205,16 @@ class ModelCall:
     def _attempt(self, model: Model, feed: Feed, arrays: Sequence[pa.Array], rows: int) -> list[pa.Array] | str:
         batch = feed.model_input(*_told(feed, arrays))
         try:
-            prediction = model.predict(batch, dict(self.params))
+            prediction = model.predict(batch, deepcopy(dict(self.params)))  # a model may change a list of them
         except Exception as error:  # its class only, and outside the handler: a chained exception prints what it says
             return type(error).__name__
-        return self.outputs.to_arrow(prediction, rows)
+        try:
+            return self.outputs.to_arrow(prediction, rows)
+        except OutputError:
+            raise
+        except Exception as error:  # what a model returns can raise anything while it is read, and say what it holds
+            fact = f"reading what the model returned raised {type(error).__name__}"
+        raise OutputError("the model's output cannot be read", [Problem("", fact, Code.WRONG_OUTPUT)])
 
 
 def _told(feed: Feed, arrays: Sequence[pa.Array]) -> tuple[Sequence[pa.Array], list[object] | None]:
@@ -276,12 +285,12 @@ def infer_output(
     >>> infer_output(lambda batch: {"fahrenheit": batch["celsius"] * 1.8 + 32}, example, signature)
     ['fahrenheit': double (required)]
     """
-    if signature is None and isinstance(model, str | Path):
+    if signature is None and isinstance(model, str | os.PathLike):
         signature = load_signature(model)
     if signature is None or signature.inputs is None:
         raise SignatureError("a model that is an object has no signature: give signature=")
     resolved = resolve_params(signature.params, params)
-    batch = enforce_values(example, signature.inputs)
+    batch = scored_values(example, signature.inputs)
     loaded = load_model(model, trust=trust)
     try:
         prediction = loaded.predict(batch, dict(resolved))

@@ -85,7 +85,9 @@ def predict_udf(
     def predict(*columns: pa.Array, **named: pa.Array) -> pa.Array:
         return work(columns, named)
 
-    assert call.signature.inputs is not None
+    if call.signature.inputs is None:
+        problem = Problem("", "the signature declares no inputs", Code.NO_INPUTS, "declare inputs=Schema([..])")
+        raise SchemaError("there is nothing that the UDF could take", [problem])
     return _of_columns(F.arrow_udf(predict, _return_type(call)), call.signature.inputs)
 
 

@@ -75,6 +75,25 @@ def test_dtypes_are_the_same_in_every_batch_whatever_its_nulls() -> None:
     assert frame["on"][0] == 2**53 and np.isnan(frame["on"][1]) and frame["t"][0] == pd.Timestamp("2020-01-01")
 
 
+@pytest.mark.parametrize(
+    ("kind", "carrier", "required", "dtype"),
+    [
+        ("long", pa.int64(), True, "int64"),
+        ("long", pa.int64(), False, "object"),
+        ("boolean", pa.bool_(), False, "object"),
+        ("float", pa.float32(), False, "float32"),
+    ],
+)
+def test_cells_have_the_same_dtype_whatever_the_rows_beside_them(
+    kind: str, carrier: pa.DataType, required: bool, dtype: str
+) -> None:
+    schema = Schema([ColSpec(Array(kind), "x", required=required)])
+    full, gap = [[True], [True, None]] if kind == "boolean" else [[1], [1, None]]
+    for rows in ([full], [full] if required else [full, gap]):
+        cells = fed(schema, {"x": pa.array(rows, pa.list_(carrier))})
+        assert [cell.dtype.name for cell in cells["x"]] == [dtype] * len(rows)
+
+
 def test_unnamed_columns_are_numbered() -> None:
     frame = fed(Schema([ColSpec("long"), ColSpec("double")]), {"x": pa.array([1]), "y": pa.array([0.5])})
     assert list(frame.columns) == [0, 1]
@@ -225,7 +244,7 @@ def test_an_output_that_would_change_on_the_way_is_refused(schema: Schema, predi
 @pytest.mark.parametrize(
     "cell",
     [{1: "a", "1": "b"}, "\ud800", {"\ud800": 1}, np.datetime64("2020-01-01", "ns"), np.array(["2020"], "M8[ns]"),
-     [np.timedelta64(1, "ns")], [float("inf")], {"a": {"b": b"c"}}],
+     [np.timedelta64(1, "ns")], [float("inf")], {"a": {"b": b"c"}}, [10**38]],
     ids=str,
 )  # fmt: skip
 def test_any_takes_what_json_holds_and_nothing_that_it_would_change(cell: Any) -> None:

@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 
 from sparksig import (
+    Array,
     ColSpec,
     ModelError,
+    ModelLoadError,
     ModelSignature,
     ParamError,
     ParamSchema,
@@ -20,6 +22,7 @@ from sparksig import (
     Schema,
     SchemaError,
     SignatureError,
+    SparkMLVector,
     TensorSpec,
     infer_output,
     predict_udf,
@@ -130,6 +133,29 @@ def test_what_the_model_says_when_it_raises_is_not_told(df: DataFrame) -> None:
     assert "canary" not in str(raised.value)
 
 
+def test_what_an_output_says_while_it_is_read_is_not_told(df: DataFrame) -> None:
+    class Lazy:
+        def toarray(self) -> Any:
+            raise KeyError("canary")
+
+    with pytest.raises(Exception, match="reading what the model returned raised KeyError") as raised:
+        score(df, lambda batch: {"p": Lazy(), "flag": batch.a > 1}, SIGNATURE).count()
+    assert "canary" not in str(raised.value)
+
+
+def test_a_model_that_changes_its_params_changes_its_own(spark: SparkSession) -> None:
+    signature = ModelSignature(
+        Schema([ColSpec("long", "id")]), Schema([ColSpec("long")]), ParamSchema([ParamSpec("seen", "long", [7], (-1,))])
+    )
+
+    def appends(batch: pd.DataFrame, params: dict[str, Any]) -> Any:
+        params["seen"].append(1)
+        return [len(params["seen"])] * len(batch)
+
+    table = spark.range(30_000).coalesce(1)
+    assert [row.prediction for row in score(table, appends, signature).select("prediction").distinct().collect()] == [2]
+
+
 def test_a_wrong_output_is_told_with_its_fields(df: DataFrame) -> None:
     with pytest.raises(Exception, match="flag: declared boolean, the model returned long"):
         score(df, lambda batch: {"p": batch.a, "flag": batch.a}, SIGNATURE).count()
@@ -142,6 +168,11 @@ def test_what_cannot_be_scored_is_said_at_once(df: DataFrame) -> None:
         score(df, model, ModelSignature(SIGNATURE.inputs))
     with pytest.raises(SignatureError, match="signature="):
         score(df, model)
+    for no_model in (None, 3, {"predict": model}):
+        with pytest.raises(ModelLoadError, match="is no model"):
+            score(df, no_model, SIGNATURE)
+    with pytest.raises(SchemaError, match="declares no inputs"):
+        predict_udf(model, ModelSignature(None, SIGNATURE.outputs))
     with pytest.raises(SchemaError, match="would stand twice"):
         score(df, model, SIGNATURE, output="C")
     with pytest.raises(SchemaError, match="o: named twice by keep="):
@@ -215,6 +246,19 @@ def test_outputs_are_declared_where_the_signature_declares_none(df: DataFrame) -
         [0.25, 0.25],
     ]
     assert predict_udf(quarter, inputs, returns=ColSpec("double")) is not None
+    lists, optional = ColSpec(Array("long"), "l"), ColSpec(Array("long"), "m", required=False)
+    whole = ModelSignature(Schema([lists, optional, ColSpec("long", "n", required=False)]))
+    held = pd.DataFrame({"l": [[1, 2]], "m": [[1]], "n": [1]})
+
+    def dtypes(batch: pd.DataFrame) -> Any:
+        return [f"{batch['l'][0].dtype} {batch['m'][0].dtype} {batch['n'].dtype}"]
+
+    assert infer_output(dtypes, held, whole) == Schema([ColSpec("string")])
+    table = df.limit(1).selectExpr("array(1, 2) as l", "array(1) as m", "1 as n")
+    assert score(table, dtypes, whole, returns="string").collect()[0].prediction == "int64 object float64"
+    vector = ModelSignature(Schema([ColSpec(SparkMLVector(), "v")]))
+    columns = infer_output(lambda x: np.full(len(x), x.shape[1]), pd.DataFrame({"v": [np.ones(3)]}), vector)
+    assert columns == Schema([TensorSpec(np.dtype("int64"), (-1,))])
     with pytest.raises(SignatureError, match="returns= is for one that does not"):
         score(df, quarter, SIGNATURE, returns="double")
     with pytest.raises(SignatureError, match=r"infer_output\(model, example\)"):
