@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -239,12 +240,22 @@ def _made(spec: ColSpec | TensorSpec, column: Column) -> Column:
 def _warn_of_batches(df: DataFrame, bound: int) -> None:
     """Say so where Spark hands over more rows at once than fit: it cuts its batches, here only the model's are cut."""
     limit = int(df.sparkSession.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch", "10000") or 0)
-    if limit <= 0 or limit > bound:
+    if (limit <= 0 or limit > bound) and not _cuts_by_bytes(df):
         warnings.warn(
             f"batches of {limit or 'all'} rows are over {BATCH_BYTES >> 20} MiB for this signature: the model gets "
             f"{bound} at a time, but a worker holds them all; set spark.sql.execution.arrow.maxRecordsPerBatch={bound}",
             stacklevel=3,
         )
+
+
+def _cuts_by_bytes(df: DataFrame) -> bool:
+    """Whether the session cuts Arrow batches by their bytes and so early that they fit, as newer Sparks do."""
+    try:
+        said = df.sparkSession.conf.get("spark.sql.execution.arrow.maxBytesPerBatch")
+    except Exception:  # each Spark has its own way to say that it knows no such setting
+        return False
+    found = re.fullmatch(r"([0-9]+)([kmgtp]?)b?", str(said).strip().lower())
+    return found is not None and int(found[1]) << 10 * " kmgtp".index(found[2] or " ") <= BATCH_BYTES
 
 
 def _stays_aside(fields: Sequence[StructField], inputs: Sequence[int]) -> bool:

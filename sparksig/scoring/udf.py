@@ -46,14 +46,16 @@ def predict_udf(
 
     The struct's fields are matched by name, cast and judged like the columns of a table, batch by batch in the worker.
     `predict()` takes the signature's columns by their names, `predict("a", "b")` the columns of these names,
-    `predict(a=col("x"))` names them, and where the signature has no names they are taken by position.
+    `predict(a=col("x"))` names them, in SQL `predict(a => x)`, and where the signature has no names they are taken by
+    position. The model is given no larger batches than by `score`.
 
     Args:
         model: a model directory or an ONNX file; an object with `predict`; a callable `(batch, params)` or `(batch)`;
             or one without arguments that returns such a model, and is called where the model runs.
         signature: the model's contract; a model directory or an ONNX file brings its own.
         params: params to override, by name.
-        on_violation: `"fail"` fails the query on a dirty row, `"null"` gives it a null prediction.
+        on_violation: `"fail"` fails the query on a dirty row, `"null"` gives it, and a struct that is null, a null
+            prediction.
         param_from_env: params to read from environment variables where the model runs, by name.
         returns: the outputs, where the signature declares none: a schema, a column of it or a type, as `"double"`; see
             `infer_output`.
@@ -69,6 +71,7 @@ def predict_udf(
         NotSupportedError: Spark is older than 4.1, which has the first UDFs on Arrow arrays; `score` works there.
         TrustError: the artifact runs code when loaded and is not trusted.
         ParamError: given params do not fit.
+        SchemaError: the signature declares no inputs.
         SignatureError: the signature is missing, or neither it nor `returns=` declares outputs.
     """
     from pyspark.sql import functions as F

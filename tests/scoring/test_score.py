@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -196,6 +197,20 @@ def test_tensors_reach_the_model_with_their_dtype_and_shape(spark: SparkSession)
     found = score(table, sums, signature, columns=["image"], allow_rounding=True).orderBy("id").collect()
     assert [row["prediction"] and row["prediction"][0] for row in found] == [10.0, None, None, pytest.approx(3.1)]
     assert [row["_violations"] and row["_violations"][0].code for row in found] == [None, "NULL", "WRONG_LENGTH", None]
+
+
+def test_batches_over_the_bound_are_warned_of_where_spark_does_not_cut_them(spark: SparkSession) -> None:
+    signature = ModelSignature(Schema([TensorSpec(np.dtype("float32"), (-1, 50_000))]), Schema([ColSpec("long")]))
+    table = spark.range(1).selectExpr("array_repeat(float(id), 50000) as x")
+    key, warned = "spark.sql.execution.arrow.maxBytesPerBatch", []
+    for said in ("1g", "64MB", str(1 << 26)):
+        spark.conf.set(key, said)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            score(table, len, signature)
+        warned.append([str(warning.message).partition(" for this")[0] for warning in caught])
+    spark.conf.unset(key)
+    assert warned == [["batches of 10000 rows are over 64 MiB"], [], []]
 
 
 # ---- the UDF
