@@ -6,9 +6,9 @@ import os
 import pickle
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from pathlib import Path
 from threading import RLock
 from typing import Any, TypeAlias
 
@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from sparksig.enforcement.values import Feed, enforce_values
+from sparksig.enforcement.steps import AnyNode
+from sparksig.enforcement.values import Feed, scored_values
 from sparksig.enforcement.values.exact import reader
-from sparksig.errors import Code, ModelError, NotSupportedError, ParamError, Problem, SignatureError
+from sparksig.errors import Code, ModelError, NotSupportedError, OutputError, ParamError, Problem, SignatureError
 from sparksig.models.artifact import Artifact
 from sparksig.models.flavors import graph_signature
 from sparksig.models.loading import CACHED, Model, load_model, require_trust
@@ -31,6 +32,7 @@ from sparksig.signature.schema import ColSpec, Schema, TensorSpec
 from sparksig.signature.types import ColumnType, DataType
 from sparksig.sources.inference import infer_schema
 from sparksig.sources.mlmodel import load_signature
+from sparksig.sources.observed import OtherType, from_arrow
 
 Returns: TypeAlias = "Schema | ColSpec | TensorSpec | ColumnType | str"
 """What declares outputs: a schema, one column of it, or a type, by MLflow's name where it has one."""
@@ -117,15 +119,18 @@ class ModelCall:
             SignatureError: there is no signature, or it declares no outputs.
             ParamError: given params do not fit; all faults are listed.
             NotSupportedError: the output schema declares what cannot be a column, or the model cannot be shipped.
+            ModelLoadError: it is no model.
         """
         digest: str | None = None
-        if isinstance(model, str | Path):
+        if isinstance(model, str | os.PathLike):
             artifact = Artifact.read(model)
             digest = require_trust(artifact, trust)
             if signature is None:
                 signature = graph_signature(artifact, digest) or load_signature(model)
             model = str(artifact.path)
         else:
+            if not callable(model) and not isinstance(model, Model):
+                load_model(model)  # so that what is no model is told at once
             model = Shipped.of(model)
         if signature is None:
             raise SignatureError("a model that is an object has no signature: give signature=")
@@ -198,12 +203,42 @@ class ModelCall:
         return [pa.concat_arrays(columns).take(back) for columns in zip(*parts, strict=True)]
 
     def _attempt(self, model: Model, feed: Feed, arrays: Sequence[pa.Array], rows: int) -> list[pa.Array] | str:
-        batch = feed.model_input(arrays)
+        batch = feed.model_input(*_told(feed, arrays))
         try:
-            prediction = model.predict(batch, dict(self.params))
+            prediction = model.predict(batch, deepcopy(dict(self.params)))  # a model may change a list of them
         except Exception as error:  # its class only, and outside the handler: a chained exception prints what it says
             return type(error).__name__
-        return self.outputs.to_arrow(prediction, rows)
+        try:
+            return self.outputs.to_arrow(prediction, rows)
+        except OutputError:
+            raise
+        except Exception as error:  # what a model returns can raise anything while it is read, and say what it holds
+            fact = f"reading what the model returned raised {type(error).__name__}"
+        raise OutputError("the model's output cannot be read", [Problem("", fact, Code.WRONG_OUTPUT)])
+
+
+def _told(feed: Feed, arrays: Sequence[pa.Array]) -> tuple[Sequence[pa.Array], list[object] | None]:
+    """The columns, those of Any as positions in a list beside, where one is a variant, which Arrow has no value of."""
+    variants = [isinstance(c.node, AnyNode) and _is_variant(a.type) for c, a in zip(feed.columns, arrays, strict=True)]
+    if not any(variants):
+        return arrays, None
+    from pyspark.sql.types import VariantVal
+
+    values: list[object] = []
+    found = list(arrays)
+    for i, column in enumerate(feed.columns):
+        if isinstance(column.node, AnyNode):
+            cells = arrays[i].to_pylist()
+            if variants[i]:
+                cells = [None if c is None else VariantVal(c["value"], c["metadata"]).toPython() for c in cells]
+            at = np.arange(len(values), len(values) + len(cells))
+            found[i] = pa.array(at, mask=np.array([cell is None for cell in cells], bool))
+            values += cells
+    return found, values
+
+
+def _is_variant(kind: pa.DataType) -> bool:
+    return pa.types.is_struct(kind) and from_arrow(kind) == OtherType("variant")
 
 
 def _returning(signature: ModelSignature, returns: Returns | None) -> ModelSignature:
@@ -250,12 +285,12 @@ def infer_output(
     >>> infer_output(lambda batch: {"fahrenheit": batch["celsius"] * 1.8 + 32}, example, signature)
     ['fahrenheit': double (required)]
     """
-    if signature is None and isinstance(model, str | Path):
+    if signature is None and isinstance(model, str | os.PathLike):
         signature = load_signature(model)
     if signature is None or signature.inputs is None:
         raise SignatureError("a model that is an object has no signature: give signature=")
     resolved = resolve_params(signature.params, params)
-    batch = enforce_values(example, signature.inputs)
+    batch = scored_values(example, signature.inputs)
     loaded = load_model(model, trust=trust)
     try:
         prediction = loaded.predict(batch, dict(resolved))
