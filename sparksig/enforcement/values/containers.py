@@ -92,7 +92,7 @@ def scored_values(data: Any, inputs: Schema) -> Any:
 
     >>> from sparksig.signature.schema import ColSpec
     >>> from sparksig.signature.types import Array as ArrayOf
-    >>> scored_values({"x": [[1, 2]]}, Schema([ColSpec(ArrayOf("long"), "x")]))["x"][0]
+    >>> scored_values(pd.DataFrame({"x": [[1, 2]]}), Schema([ColSpec(ArrayOf("long"), "x")]))["x"][0]
     array([1, 2])
     """
     policy = Policy()
