@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -36,6 +36,9 @@ from sparksig.sources.observed import OtherType, from_arrow
 
 Returns: TypeAlias = "Schema | ColSpec | TensorSpec | ColumnType | str"
 """What declares outputs: a schema, one column of it, or a type, by MLflow's name where it has one."""
+
+Asked: TypeAlias = tuple[list[pa.Array], Sequence[str | None]]
+"""Outputs, and what was raised at each row: nothing where nobody looked for it."""
 
 _shipped: OrderedDict[str, Model] = OrderedDict()  # by digest, in a worker
 _lock = RLock()
@@ -177,33 +180,44 @@ class ModelCall:
             ModelError: the model raised; its message is not handed on, since it may hold data.
             OutputError: the output is not as declared.
         """
-        found = self.attempt(model, arrays, rows)
-        if isinstance(found, str):
-            raise ModelError(f"the model raised {found} on a batch of {rows} rows")
-        return found
+
+        def ask(alike: Sequence[pa.Array], count: int) -> Asked:
+            found = self.attempt(model, alike, count)
+            if isinstance(found, str):
+                raise ModelError(f"the model raised {found} on a batch of {count} rows")
+            return found, ()
+
+        return self.by_shape(arrays, rows, ask)[0]
+
+    def by_shape(self, arrays: Sequence[pa.Array], rows: int, ask: Callable[[Sequence[pa.Array], int], Asked]) -> Asked:
+        """What is found by asking for rows whose tensors are of one shape, in the order of all rows.
+
+        Args:
+            arrays: the model's columns.
+            rows: how many rows they have.
+            ask: is given columns and their number of rows; it returns outputs, and what was raised at each row, if it
+                looks for that.
+        """
+        assert self.feed is not None
+        groups = self.feed.groups(arrays)
+        if groups is None:
+            return ask(arrays, rows)
+        parts = [ask([array.take(pa.array(group)) for array in arrays], len(group)) for group in groups]
+        order = np.argsort(np.concatenate(groups), kind="stable")
+        found = [
+            pa.concat_arrays(columns).take(pa.array(order)) for columns in zip(*(p[0] for p in parts), strict=True)
+        ]
+        raised = [one for part in parts for one in part[1]]
+        return found, [raised[i] for i in order] if raised else ()
 
     def attempt(self, model: Model, arrays: Sequence[pa.Array], rows: int) -> list[pa.Array] | str:
-        """As `predict`, but where the model raises the exception's class is returned.
+        """Run the model on rows that it can take together; where it raises, the exception's class is returned.
 
         Raises:
             OutputError: the output is not as declared.
         """
         assert self.feed is not None
-        groups = self.feed.groups(arrays)
-        if groups is None:
-            return self._attempt(model, self.feed, arrays, rows)
-        parts = []
-        for group in groups:
-            members = pa.array(group)
-            found = self._attempt(model, self.feed, [array.take(members) for array in arrays], len(group))
-            if isinstance(found, str):
-                return found
-            parts.append(found)
-        back = pa.array(np.argsort(np.concatenate(groups), kind="stable"))
-        return [pa.concat_arrays(columns).take(back) for columns in zip(*parts, strict=True)]
-
-    def _attempt(self, model: Model, feed: Feed, arrays: Sequence[pa.Array], rows: int) -> list[pa.Array] | str:
-        batch = feed.model_input(*_told(feed, arrays))
+        batch = self.feed.model_input(*_told(self.feed, arrays))
         try:
             prediction = model.predict(batch, deepcopy(dict(self.params)))  # a model may change a list of them
         except Exception as error:  # its class only, and outside the handler: a chained exception prints what it says

@@ -89,7 +89,8 @@ def test_a_run_is_complete_and_exact_or_not_committed(
     job = Job(root).table(*tables).model(model)
     done = submitted(cluster, job, packed(tmp_path), conf)
     told = f"{done.stdout[-3000:]}\n{done.stderr[-5000:]}"
-    assert "sparksig.zip" in (root / "sign").read_text(), "the harm was done, by the package in the zip"
+    assert (root / "sign").exists(), f"no harm was done\n{told}"
+    assert "sparksig.zip" in (root / "sign").read_text(), "the package is that of the zip"
     if ends == "uncommitted":
         assert done.returncode == 5, told
         assert not (root / "scored").exists() and not (root / "quarantine").exists(), told

@@ -141,7 +141,7 @@ def test_what_an_output_says_while_it_is_read_is_not_told(df: DataFrame) -> None
             raise KeyError("canary")
 
     with pytest.raises(Exception, match="reading what the model returned raised KeyError") as raised:
-        score(df, lambda batch: {"p": Lazy(), "flag": batch.a > 1}, SIGNATURE).count()
+        score(df, lambda batch: {"p": Lazy(), "flag": batch.a > 1}, SIGNATURE).collect()
     assert "canary" not in str(raised.value)
 
 
