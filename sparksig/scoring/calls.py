@@ -29,7 +29,7 @@ from sparksig.signature.dtypes import ELEMENTS, Kind
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.params import ParamSchema, resolve_params
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
-from sparksig.signature.types import ColumnType, DataType
+from sparksig.signature.types import AnyType, ColumnType, DataType
 from sparksig.sources.inference import infer_schema
 from sparksig.sources.mlmodel import load_signature
 from sparksig.sources.observed import OtherType, from_arrow
@@ -220,7 +220,10 @@ class ModelCall:
         batch = self.feed.model_input(*_told(self.feed, arrays))
         try:
             prediction = model.predict(batch, deepcopy(dict(self.params)))  # a model may change a list of them
-        except Exception as error:  # its class only, and outside the handler: a chained exception prints what it says
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # its class only, and outside the handler: a chained exception prints what it says
             return type(error).__name__
         try:
             return self.outputs.to_arrow(prediction, rows)
@@ -308,11 +311,14 @@ def infer_output(
     loaded = load_model(model, trust=trust)
     try:
         prediction = loaded.predict(batch, dict(resolved))
-    except Exception as error:  # its class only, and outside the handler: a chained exception prints what it says
+    except (Exception, SystemExit) as error:  # its class only, and outside the handler: a chained exception prints what it says
         raised = type(error).__name__
     else:
         columns = isinstance(prediction, Mapping) and any(isinstance(v, pd.Series) for v in prediction.values())
-        return infer_schema(pd.DataFrame(prediction) if columns else prediction)
+        found = infer_schema(pd.DataFrame(prediction) if columns else prediction)
+        if any(isinstance(spec, ColSpec) and isinstance(spec.type, AnyType) for spec in found):
+            raise SignatureError("the example's predictions show no type: give an example of which some are present")
+        return found
     raise ModelError(f"the model raised {raised} on the example")
 
 

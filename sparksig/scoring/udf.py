@@ -20,6 +20,7 @@ from sparksig.models.loading import Model
 from sparksig.scoring.batches import rows_of_batch
 from sparksig.scoring.calls import ModelCall, Returns
 from sparksig.scoring.frames import carriers
+from sparksig.scoring.workers import CleanRows
 from sparksig.signature.dtypes import ELEMENTS
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import Schema, TensorSpec
@@ -140,9 +141,9 @@ class StructScorer:
         batch = self._struct(columns, named)
         call, model = self.call.here(), self.call.load()
         plan = plan_table(self._table(batch.type), call.signature, self.policy).require_ok()
-        call, bound = call.on(Feed.of(plan)), rows_of_batch(plan, call.outputs)
-        parts = [batch.slice(start, bound) for start in range(0, max(len(batch), 1), bound)]
-        return pa.concat_arrays([self._score(call, model, plan, part) for part in parts])
+        work = CleanRows(call.on(Feed.of(plan)), bisects=False, rows=rows_of_batch(plan, call.outputs))
+        parts = [batch.slice(start, length) for start, length in work.cut(len(batch))]
+        return pa.concat_arrays([self._score(work, model, plan, part) for part in parts])
 
     def _struct(self, columns: Sequence[pa.Array], named: Mapping[str, pa.Array]) -> pa.Array:
         """The columns as one struct, vectors in it as arrays of doubles."""
@@ -161,7 +162,7 @@ class StructScorer:
             raise SchemaError(f"the UDF takes one struct, it was given {from_arrow(batch.type)}: predict(struct(*))")
         return batch
 
-    def _score(self, call: ModelCall, model: Model, plan: Plan, batch: pa.Array) -> pa.Array:
+    def _score(self, work: CleanRows, model: Model, plan: Plan, batch: pa.Array) -> pa.Array:
         columns = [_opened(column) if self._vector(column.type) else column for column in batch.flatten()]
         judged = enforce_arrow(plan, columns, len(batch))
         if not self.null:
@@ -169,15 +170,10 @@ class StructScorer:
         clean = np.ones(len(batch), bool) if judged.clean is None else judged.clean
         if self.null:
             clean = clean & bits(batch.is_valid())  # where all columns are optional, a row that is not there is none
-        if not clean.any():
-            found = call.outputs.nulls(len(batch))
-        else:
-            arrays = [column.filter(pa.array(clean)) for column in judged.columns]
-            back = pa.array(np.cumsum(clean) - 1, mask=~clean)
-            found = [array.take(back) for array in call.predict(model, arrays, int(clean.sum()))]
+        found, _ = work.predictions(model, judged.columns, clean)
         if len(found) == 1:
             return found[0]
-        return pa.StructArray.from_arrays(found, [c.name for c in call.outputs.columns], mask=pa.array(~clean))
+        return pa.StructArray.from_arrays(found, [c.name for c in work.call.outputs.columns], mask=pa.array(~clean))
 
     def _table(self, kind: pa.DataType) -> StructType:
         """The struct as a table."""
