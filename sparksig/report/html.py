@@ -59,10 +59,11 @@ def report_html(summary: Mapping[str, Any]) -> str:
     return page_template().render(
         run=found,
         tone=tone,
+        committed=tone != "bad",
         sentence=sentence,
         violations=sorted_counts(found.violations),
         total=sum(found.seconds.values()),
-        policy=[(name, json.dumps(value, ensure_ascii=False)) for name, value in _policy(found).items()],
+        policy=_policy(found),
         queries=_queries(found),
         style=style,
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
@@ -111,8 +112,13 @@ def _shown(value: object) -> object:
     return value if hasattr(value, "__html__") else tables.printable(value)
 
 
-def _policy(summary: Summary) -> dict[str, Any]:
-    return dict(summary.facts.get("plan", {}).get("policy", {}))
+def _policy(summary: Summary) -> dict[str, str]:
+    """The options that differ from the defaults; what is no text as JSON."""
+    given = summary.facts.get("plan", {}).get("policy", {})
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in given.items()
+    }
 
 
 def _queries(summary: Summary) -> list[tuple[str, list[str]]]:
