@@ -177,7 +177,7 @@ def read_text(flag: str, path: str) -> str:
     """
     if problems := list(missing(flag, path)):
         raise ConfigError("a file cannot be read", problems)
-    files, inner = _at(path)
+    files, inner = file_system(path)
     try:
         with files.open_input_stream(inner) as stream:
             return bytes(stream.read()).decode("utf-8")

@@ -64,7 +64,7 @@ def report_html(summary: Mapping[str, Any]) -> str:
         violations=sorted_counts(found.violations),
         total=sum(found.seconds.values()),
         policy=_policy(found),
-        queries=_queries(found),
+        queries=_queries(found) if tone != "bad" else [],
         style=style,
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
     )
@@ -122,7 +122,7 @@ def _policy(summary: Summary) -> dict[str, str]:
 
 
 def _queries(summary: Summary) -> list[tuple[str, list[str]]]:
-    """What to paste to look into the quarantine, by language; nothing where there is no row in it."""
+    """What to paste to look into the quarantine, by language; nothing where there is none or no row in it."""
     sink = summary.sinks.get("quarantine") or {"path": summary.outputs.get("quarantine")}
     if not summary.rows_quarantined or not summary.violations or not (sink.get("path") or sink.get("table")):
         return []
