@@ -55,7 +55,7 @@ def report_html(summary: Mapping[str, Any]) -> str:
     """
     found = Summary.from_dict(summary)
     tone, sentence = _VERDICTS[found.verdict]
-    style = _data("page.css")
+    style = _data("style.css")
     return page_template().render(
         run=found,
         tone=tone,
@@ -86,7 +86,7 @@ def page_template() -> Template:
     )
     environment.filters.update(count=_count, share=share)
     environment.globals.update(SHOWN=SHOWN, READ=_READ)
-    return environment.from_string(_data("page.html.jinja"))
+    return environment.from_string(_data("layout.html.jinja"))
 
 
 def share(part: float, whole: float) -> str:
@@ -132,4 +132,4 @@ def _queries(summary: Summary) -> list[tuple[str, list[str]]]:
 
 
 def _data(name: str) -> str:
-    return files(__package__).joinpath(name).read_text("utf-8")
+    return files(__package__).joinpath("page", name).read_text("utf-8")

