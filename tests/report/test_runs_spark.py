@@ -36,6 +36,7 @@ def holds(job: Job, verdict: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_the_summaries_of_real_runs_fit(tmp_path: Path, spark: SparkSession) -> None:
     job = Job(tmp_path).table(TABLE).model()
     limits: dict[str, Any] = {"max_bad_rows": 3, "max_bad_ratio": 0.5, "column_actions": {"x": "warn"}}
@@ -63,6 +64,7 @@ def keys(printed: str) -> set[str]:
     return set(re.findall(r"\bkey\d+\b", printed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["plain", "a b[1]{x,y}*"])
 def test_what_is_pasted_from_the_page_finds_the_rows(
     folder: str, tmp_path: Path, spark: SparkSession, capsys: pytest.CaptureFixture[str]
