@@ -102,7 +102,8 @@ class JobConfig:
     )
     level: str | Mapping[str, str] = _rows(
         "How far casts may go: `strict` not at all, `safe` without loss whatever the row, `checked` where the row's"
-        " value fits exactly, `parse` also from text. In a file also a map of levels by column or path, `*` for the rest.",
+        " value fits exactly, `parse` also from text. In a file also a map of levels by column or path, `*` for all"
+        " others.",
         Level.SAFE.value,
         metavar="LEVEL",
         choices=_LEVELS,
@@ -126,7 +127,9 @@ class JobConfig:
         metavar="ID",
         env="SPARKSIG_RUN_ID",
     )
-    fail_on_quarantine: bool = _bad("One bad row is too many: end 4 and commit nothing.", False)
+    fail_on_quarantine: bool = _bad(
+        "One dirty row is too many, also one of a `warn` column: end 4 and commit nothing.", False
+    )
     input_table: str | None = _source("A table by its name in the catalog, instead of a path.", None, metavar="NAME")
     input_options: Mapping[str, str] = _source(
         "Options of the source, as `spark.read.options` takes them. Their values are shown nowhere.",
@@ -157,8 +160,8 @@ class JobConfig:
         "So great a part of all rows, from 0 to 1, is not too many.", None, metavar="RATIO", least=0, most=1
     )
     column_actions: Mapping[str, str] = _bad(
-        "What a violation in a column of the signature means: with `warn` its row is set apart, but no bad one if"
-        " nothing else is wrong with it; with `error` one such row is too many.",
+        "What a violation in a column of the signature means, by column: `warn` sets its row apart, but it is no bad row"
+        " if nothing else is wrong with it; for `error` one such row is too many.",
         {},
         flag="--column-action",
         metavar="COLUMN=ACTION",

@@ -20,9 +20,10 @@ from sparksig.enforcement.policy import Policy
 from sparksig.enforcement.steps import Plan
 from sparksig.errors import AccountingError, ConfigError, Problem, SinkError, SparksigError
 from sparksig.pipeline.config import JobConfig, typed_params
-from sparksig.pipeline.faults import OverThreshold, RunError, from_spark, spark_words, told, verdict_of
-from sparksig.pipeline.io import Sink, has_file_system, literal_path, missing, parquet_table, unwritable, write_text
+from sparksig.pipeline.faults import OverThreshold, RunError, told, verdict_of
+from sparksig.pipeline.io import Sink, has_file_system, missing, parquet_table, unwritable, write_text
 from sparksig.pipeline.progress import watched
+from sparksig.pipeline.source import read_table
 from sparksig.report.live import Progress, Silent
 from sparksig.report.summary import Summary
 from sparksig.scoring.calls import ModelCall
@@ -136,7 +137,7 @@ def _work(work: _Run, call: ModelCall, params: dict[str, Any], session: Callable
     with work.phase("start Spark"):
         spark = session()
     with work.phase("plan"):
-        table = _table(spark, config)
+        table = read_table(spark, config)
         made = plan(table, signature, work.policy).require_ok()
         options: dict[str, Any] = {"trust": call.trust or False, "policy": work.policy}
         scored = score(table, config.model, signature, params, on_violation="drop", **options)
@@ -150,16 +151,6 @@ def _work(work: _Run, call: ModelCall, params: dict[str, Any], session: Callable
         _reconcile(work, spark, table, (scored, dirty))
     with work.phase("commit"), _undisturbed():
         _commit(work)
-
-
-def _table(spark: SparkSession, config: JobConfig) -> DataFrame:
-    try:
-        return spark.read.format(config.format).load(literal_path(config.input))
-    except Exception as error:
-        if not from_spark(error):
-            raise
-        fact = f"Spark cannot read {config.input} as {config.format}: {spark_words(error)}"
-        raise ConfigError("the table cannot be read", [Problem("--input", fact)]) from None
 
 
 def _reconcile(work: _Run, spark: SparkSession, table: DataFrame, written: tuple[DataFrame, DataFrame]) -> None:

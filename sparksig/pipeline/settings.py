@@ -1,0 +1,267 @@
+"""Where a configuration comes from: flags, one YAML file, a few environment variables. And what explains it.
+
+The fields of `JobConfig` are the one list of settings. The model that a file is validated by, its JSON Schema and
+`docs/config.md` (`python -m sparksig.pipeline.settings`) are made of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, fields, replace
+from difflib import get_close_matches
+from functools import lru_cache
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from sparksig.errors import ConfigError, EnvironmentFault, Problem
+from sparksig.pipeline.config import JobConfig, Setting, flag_of
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+CONFIG_VARIABLE = "SPARKSIG_CONFIG"
+"""The environment variable that names the file where `--config` does not."""
+
+_Config = TypeVar("_Config", bound=JobConfig)
+_MESSAGE = "the job cannot be run as configured"
+# The scalars of YAML 1.2's core schema. YAML 1.1, which PyYAML reads, has `no` for false, 010 for 8, 1:30 for 90, and takes
+# 1e3 for a text; here an integer is one only if it is written as JSON writes it, so that 007 stays what it is.
+_SCALARS = (
+    (re.compile(r"null|Null|NULL|~|"), lambda text: None),
+    (re.compile(r"true|True|TRUE"), lambda text: True),
+    (re.compile(r"false|False|FALSE"), lambda text: False),
+    (re.compile(r"[-+]?(0|[1-9][0-9]*)"), int),
+    (re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][-+]?[0-9]+)?|[-+]?\.[0-9]+([eE][-+]?[0-9]+)?"), float),
+    (re.compile(r"[-+]?\.(inf|Inf|INF)"), lambda text: float(text.replace(".", ""))),
+    (re.compile(r"\.(nan|NaN|NAN)"), lambda text: float("nan")),
+)
+
+
+def read_config(
+    flags: Mapping[str, Any], path: str | None, environment: Mapping[str, str], kind: type[_Config]
+) -> _Config:
+    """A configuration out of what was said, in this order: a flag, the file, an environment variable, the default.
+
+    Maps are put together entry by entry: `--param a=1` replaces the file's `a` and leaves its other params.
+
+    Args:
+        flags: what the command line gave, by the names of `JobConfig`'s fields.
+        path: the YAML file, if there is one.
+        environment: the environment. Nothing is read of it but the variables that fields of `JobConfig` name, and
+            `SPARKSIG_CONFIG`; one that is empty is not given.
+        kind: what to make: `JobConfig`, or another that has its fields.
+
+    Raises:
+        ConfigError: the file cannot be read or has keys or values that it must not have, or the whole cannot be run as
+            configured; all faults are listed, none with a value.
+    """
+    path = path or environment.get(CONFIG_VARIABLE) or None
+    problems: list[Problem] = []
+    file = {} if path is None else _from_file(path, problems)
+    variables = {one.name: _setting(one).env for one in fields(JobConfig) if _setting(one).env}
+    named = {name: environment[variable] for name, variable in variables.items() if environment.get(variable)}
+    values: dict[str, Any] = {**named, **file}
+    for name, value in flags.items():
+        values[name] = {**values.get(name, {}), **value} if isinstance(value, Mapping) else value
+    places = {name: variables[name] for name in named} | {name: f"{path}: {name}" for name in file}
+    try:
+        made = kind(**values)
+    except ConfigError as error:
+        known = {problem.path for problem in problems}
+        names = {flag_of(one): one.name for one in fields(JobConfig)}
+        for problem in error.problems:
+            name = names.get(problem.path, "")
+            placed = problem if name in flags or name not in places else replace(problem, path=places[name])
+            if placed.path not in known and f"{path}: {name}" not in known:
+                problems.append(placed)
+    if problems:
+        raise ConfigError(_MESSAGE, problems)
+    return made
+
+
+# ---- the file
+
+
+def _from_file(path: str, problems: list[Problem]) -> dict[str, Any]:
+    """What a file says, without what is wrong with it; that is added to the problems."""
+    content = _parsed(path, problems)
+    model, names = _file_model(), [one.name for one in fields(JobConfig)]
+    faults = dict(_faults(model, content))
+    for keys, fact in faults.items():
+        hint = None
+        if len(keys) == 1 and keys[0] not in names:
+            near = get_close_matches(str(keys[0]).replace("-", "_").lower(), names, n=1)
+            hint = (
+                f"did you mean {near[0]}?"
+                if near
+                else "docs/config.md lists the keys; options of a source go under input_options"
+            )
+        problems.append(Problem(f"{path}: {_path(keys)}", fact, hint=hint))
+    wrong = {keys[0] for keys in faults if keys}
+    good = {name: value for name, value in content.items() if name not in wrong}
+    given = model.model_validate_json(json.dumps(good)).model_dump(exclude_unset=True)
+    for name in ("input_options", "output_options"):
+        if name in given:
+            given[name] = {key: _text(value) for key, value in given[name].items()}
+    return given
+
+
+def _text(value: str | bool | int | float) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _faults(model: type[BaseModel], content: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Where a file's content is not what the model declares, and how; pydantic's own words may hold values."""
+    from pydantic import ValidationError
+
+    try:
+        model.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        declared = config_schema()["properties"]
+        for each in error.errors(include_url=False, include_context=False, include_input=False):
+            keys, value = _real_keys(each["loc"], content)
+            if each["type"] == "extra_forbidden":
+                yield keys, "no such key"
+                continue
+            schema = declared[keys[0]] if keys else {"type": "object"}
+            yield keys, f"{_words(schema)} {'is' if len(keys) < 2 else 'as a whole is'} expected, not {_kind(value)}"
+
+
+def _real_keys(location: tuple[str | int, ...], content: Any) -> tuple[tuple[str | int, ...], Any]:
+    """The part of a location that is in the content, and what lies there: pydantic adds the names of a union's members."""
+    keys: list[str | int] = []
+    for key in location:
+        if isinstance(content, dict) and key in content or isinstance(content, list) and isinstance(key, int):
+            content = content[key]
+            keys.append(key)
+    return tuple(keys), content
+
+
+def _path(keys: tuple[str | int, ...]) -> str:
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)[1:] or "$"
+
+
+def _kind(value: Any) -> str:
+    kinds = {NoneType: "nothing", bool: "true or false", int: "a whole number", float: "a number", str: "this text"}
+    return kinds.get(type(value)) or ("a list" if isinstance(value, list) else "a map")
+
+
+def _parsed(path: str, problems: list[Problem]) -> dict[str, Any]:
+    """The file as values, read without running anything; keys are texts as they are written."""
+    try:
+        node = yaml.compose(Path(path).read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
+        content = {} if node is None else _value(node, (), path, problems, set())
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise ConfigError("the configuration cannot be read", [Problem(path, reason)]) from None
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)  # its message may quote the file
+        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        raise ConfigError("the configuration cannot be read", [Problem(path, f"no YAML{where}")]) from None
+    if not isinstance(content, dict):
+        raise ConfigError("the configuration cannot be read", [Problem(path, "no map of keys and values")])
+    return content
+
+
+def _value(node: yaml.Node, keys: tuple[str | int, ...], path: str, problems: list[Problem], seen: set[int]) -> Any:
+    """The value of a node. A key that is given twice is a problem: the last one would win, and nobody would know."""
+    if id(node) in seen or not node.tag.startswith("tag:yaml.org,2002:"):
+        problems.append(Problem(f"{path}: {_path(keys)}", "an alias or a tag, which is not read here"))
+        return ""
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(each, (*keys, at), path, problems, seen) for at, each in enumerate(node.value)]
+    if isinstance(node, yaml.ScalarNode):
+        if node.style is None:
+            return next((read(node.value) for form, read in _SCALARS if form.fullmatch(node.value)), node.value)
+        return node.value
+    found: dict[str, Any] = {}
+    for key, each in node.value:
+        name = key.value if isinstance(key, yaml.ScalarNode) else "?"
+        if name in found:
+            problems.append(Problem(f"{path}: {_path((*keys, name))}", "given twice"))
+        found[name] = _value(each, (*keys, name), path, problems, seen)
+    return found
+
+
+# ---- the model and its schema
+
+
+@lru_cache(maxsize=1)
+def _file_model() -> type[BaseModel]:
+    """The model of a file: each field of `JobConfig`, none required, because a flag may give it."""
+    try:
+        from pydantic import ConfigDict, Field, create_model
+    except ImportError:
+        missing = Problem("pydantic", "missing", hint="pip install 'sparksig[cli]'")
+        raise EnvironmentFault("a configuration file needs pydantic", [missing]) from None
+    types = get_type_hints(JobConfig)
+    declared: dict[str, Any] = {}
+    for one in fields(JobConfig):
+        setting = _setting(one)
+        known: dict[str, Any] = {"description": setting.help, "ge": setting.least, "le": setting.most}
+        default = None if one.default is MISSING else one.default
+        known |= {"default_factory": lambda: None} if default in (None, "", ()) else {"default": default}
+        declared[one.name] = (setting.form or _given(types[one.name]), Field(**known))
+    config = ConfigDict(extra="forbid", strict=True, title="A batch job of sparksig")
+    model: type[BaseModel] = create_model("JobFile", __config__=config, **declared)
+    return model
+
+
+def _given(kind: Any) -> Any:
+    """The type without None: what is not given does not stand in a file.
+
+    >>> _given(str | None), _given(bool)
+    (<class 'str'>, <class 'bool'>)
+    """
+    if get_origin(kind) not in (Union, UnionType):
+        return kind
+    return Union[tuple(part for part in get_args(kind) if part is not NoneType)]  # noqa: UP007 - made at run time
+
+
+def config_schema() -> dict[str, Any]:
+    """The JSON Schema of a configuration file.
+
+    >>> config_schema()["properties"]["max_bad_rows"]["minimum"]
+    0
+    """
+    schema = _file_model().model_json_schema()
+    for declared in schema["properties"].values():
+        declared.pop("title", None)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _words(schema: Mapping[str, Any]) -> str:
+    """What a schema takes, in words.
+
+    >>> _words({"anyOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "string"}}]})
+    'true or false, or a list of texts'
+    """
+    if "anyOf" in schema:
+        return ", or ".join(dict.fromkeys(map(_words, schema["anyOf"])))
+    if "enum" in schema:
+        return " or ".join(schema["enum"]) if len(schema["enum"]) == 2 else f"one of {', '.join(schema['enum'])}"
+    if schema.get("type") == "object":
+        inner = schema.get("additionalProperties")
+        return f"a map of {_PLURALS.get(_words(inner), _words(inner))}" if isinstance(inner, dict) else "a map"
+    if schema.get("type") == "array":
+        return f"a list of {_PLURALS[_words(schema['items'])]}"
+    words = {"string": "a text", "boolean": "true or false", "integer": "a whole number", "number": "a number"}
+    bounds = "" if "minimum" not in schema else f" from {schema['minimum']:g}"
+    return words[schema["type"]] + bounds + ("" if "maximum" not in schema else f" to {schema['maximum']:g}")
+
+
+_PLURALS = {
+    "a text": "texts",
+    "a text, or true or false, or a whole number, or a number": "texts, numbers, true or false",
+}
+
+
+def _setting(one: Field[Any]) -> Setting:
+    setting: Setting = one.metadata["setting"]
+    return setting
