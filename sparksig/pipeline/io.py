@@ -1,12 +1,12 @@
-"""Sinks on a file system: `<folder>/run_id=<id>/`, staged beside it, marked as ours, replaced whole or not at all."""
+"""Files and folders: what a run reads, whether it could write, and the form of a path that Spark and Arrow take."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -15,141 +15,17 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from sparksig.errors import ConfigError, Problem, SinkError
-from sparksig.pipeline.config import plain_path
+from sparksig.pipeline.config import JobConfig, plain_path
+from sparksig.pipeline.faults import from_spark, spark_words
 from sparksig.signature.dtypes import SPARK
 from sparksig.sources.observed import Field, ScalarType, StructType, table_from_arrow
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-MARKER = "_sparksig.json"
-"""The file that says that a run's folder is ours; a name with an underscore is no data to Spark."""
-
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _GLOB = re.compile(r"([\[\]{}*?\\])")
 _MISSING = pafs.FileType.NotFound
-
-
-@dataclass(slots=True)
-class Sink:
-    """One run's folder under an output folder.
-
-    Rows are staged, then put in the run's place; what an earlier attempt left there is kept until `settle`, and
-    `undo` puts it back.
-
-    Attributes:
-        folder: the output folder.
-        run_id: the run.
-        kind: what lies there: `scored` or `quarantine`.
-        begun: whether this run has touched anything.
-        committed: whether the staged rows have taken their place.
-        made_folder: whether the output folder was not there before.
-    """
-
-    folder: str
-    run_id: str
-    kind: str
-    begun: bool = False
-    committed: bool = False
-    made_folder: bool = False
-
-    @property
-    def final(self) -> str:
-        """Where the run's rows lie once the run is committed."""
-        return f"{self.folder.rstrip('/')}/run_id={self.run_id}"
-
-    @property
-    def staging(self) -> str:
-        """Where they are written first; hidden from readers of the folder."""
-        return f"{self.folder.rstrip('/')}/_staging-{self.run_id}"
-
-    @property
-    def former(self) -> str:
-        """Where an earlier attempt's rows wait while they are being replaced."""
-        return f"{self.folder.rstrip('/')}/_former-{self.run_id}"
-
-    def faults(self) -> Iterator[Problem]:
-        """What keeps this run from writing here: what is not ours, what is no folder, what may not be written."""
-        yield from unwritable(self.folder, folder=True)
-        for place in (self.final, self.staging, self.former):
-            files, path = _at(place)
-            if files.get_file_info(path).type != _MISSING and not self._marked(files, path):
-                hint = "name another folder or run id, or move what lies there"
-                yield Problem(place, f"exists and has no {MARKER} of this run", hint=hint)
-
-    def write(self, rows: DataFrame) -> None:
-        """Write rows to the staging folder."""
-        files, folder = _at(self.folder)
-        self.begun, self.made_folder = True, files.get_file_info(folder).type == _MISSING
-        self._recover()
-        self._remove(self.staging)
-        _, path = _at(self.staging)
-        files.create_dir(path, recursive=True)
-        with files.open_output_stream(f"{path}/{MARKER}") as out:  # first: what a killed run leaves is known as ours
-            out.write(json.dumps({"run_id": self.run_id, "kind": self.kind, "version": 1}).encode())
-        rows.write.mode("append").parquet(spark_path(self.staging))
-
-    def read_back(self, spark: SparkSession, rows: DataFrame) -> DataFrame:
-        """What was written, read with the schema that was written."""
-        return spark.read.schema(rows.schema).parquet(literal_path(self.staging))
-
-    def commit(self) -> None:
-        """Make the staged rows the run's rows; an earlier attempt's are set aside.
-
-        Raises:
-            SinkError: what lies there by now is not ours.
-        """
-        files, final = _at(self.final)
-        if files.get_file_info(final).type != _MISSING:
-            if not self._marked(files, final):
-                appeared = Problem(self.final, "appeared while the run was under way")
-                raise SinkError("the output would replace what is not ours", [appeared])
-            files.move(final, _at(self.former)[1])
-        files.move(_at(self.staging)[1], final)
-        self.committed = True
-
-    def settle(self) -> None:
-        """Remove what an earlier attempt of the run had written: there is no way back from here."""
-        self._remove(self.former)
-
-    def undo(self) -> None:
-        """Leave everything as it was before the run; nothing at all is done if it has touched nothing."""
-        if not self.begun:
-            return
-        if self.committed:
-            self._remove(self.final)
-            self.committed = False
-        self._remove(self.staging)
-        self._recover()
-        files, folder = _at(self.folder)
-        if self.made_folder and isinstance(files, pafs.LocalFileSystem):
-            try:
-                os.rmdir(folder)
-            except OSError:  # another run's rows lie there by now
-                return
-
-    def _recover(self) -> None:
-        """Put rows back that were being replaced when a run died, unless it had got so far as to replace them."""
-        files, former = _at(self.former)
-        final = _at(self.final)[1]
-        if files.get_file_info(former).type != _MISSING and self._marked(files, former):
-            if files.get_file_info(final).type == _MISSING:
-                files.move(former, final)
-            else:
-                self._remove(self.former)
-
-    def _remove(self, place: str) -> None:
-        files, path = _at(place)
-        if files.get_file_info(path).type != _MISSING and self._marked(files, path):
-            files.delete_dir(path)
-
-    def _marked(self, files: pafs.FileSystem, path: str) -> bool:
-        try:
-            with files.open_input_stream(f"{path}/{MARKER}") as marker:
-                found = json.loads(marker.read())
-        except (OSError, ValueError):
-            return False
-        return isinstance(found, dict) and (found.get("run_id"), found.get("kind")) == (self.run_id, self.kind)
 
 
 # ---- what a run reads
@@ -158,7 +34,7 @@ class Sink:
 def missing(flag: str, path: str) -> Iterator[Problem]:
     """Say so if there is nothing at a path. A file system that only Spark knows is left to Spark."""
     try:
-        files, inner = _at(path)
+        files, inner = file_system(path)
         absent = files.get_file_info(inner).type == _MISSING
     except SinkError:
         return
@@ -180,7 +56,7 @@ def parquet_table(flag: str, path: str) -> StructType:
 
     if problems := list(missing(flag, path)):
         raise ConfigError("the table cannot be read", problems)
-    files, inner = _at(path)
+    files, inner = file_system(path)
     try:
         texts = ds.HivePartitioning.discover(infer_dictionary=True)
         found = ds.dataset(inner, filesystem=files, format="parquet", partitioning=texts)
@@ -231,7 +107,7 @@ def read_examples(flag: str, path: str) -> Any:
 
     if problems := list(missing(flag, path)):
         raise ConfigError("the examples cannot be read", problems)
-    files, inner = _at(path)
+    files, inner = file_system(path)
     suffix = Path(inner).suffix.lower()
     try:
         if suffix == ".json":
@@ -254,10 +130,67 @@ def read_examples(flag: str, path: str) -> Any:
 def has_file_system(path: str) -> bool:
     """Whether a path can be looked at without Spark."""
     try:
-        _at(path)
+        file_system(path)
     except SinkError:
         return False
     return True
+
+
+def read_table(spark: SparkSession, config: JobConfig) -> DataFrame:
+    """The table that a configuration names: a path, a format with options alone, or a name of the catalog.
+
+    Raises:
+        ConfigError: Spark cannot read it, or its condition or its columns are not of this table. What Spark says is not
+            told, but for the class and the condition of its error: its text may hold an option's value.
+    """
+    named = config.input_table is not None
+    flag = "--input-table" if named else "--input"
+    table = _tried(flag, f"Spark cannot read {_named(config)}", lambda: _read(spark, config))
+    if config.where:
+        condition = config.where
+        table = _tried("--where", "Spark does not take the condition", lambda: table.where(condition))
+    if config.columns is not None:
+        if problems := list(_absent(config.columns, table.columns)):
+            raise ConfigError("the table cannot be read", problems)
+        chosen = [f"`{name.replace('`', '``')}`" for name in config.columns]
+        table = _tried("--column", "Spark cannot tell the columns apart", lambda: table.select(*chosen))
+    return table
+
+
+def _read(spark: SparkSession, config: JobConfig) -> DataFrame:
+    reader = spark.read
+    for name, value in config.input_options.items():
+        reader = reader.option(name, value)
+    if config.input_table is not None:
+        return reader.table(config.input_table)
+    reader = reader.format(config.format)
+    return reader.load(literal_path(config.input)) if config.input else reader.load()
+
+
+def _named(config: JobConfig) -> str:
+    if config.input_table is not None:
+        return f"the table {config.input_table}"
+    return f"{config.input} as {config.format}" if config.input else f"from {config.format}"
+
+
+def _tried(flag: str, fact: str, make: Callable[[], DataFrame]) -> DataFrame:
+    try:
+        made = make()
+        _ = made.schema  # Spark Connect looks at nothing before
+    except Exception as error:
+        if not from_spark(error):
+            raise
+        raise ConfigError("the table cannot be read", [Problem(flag, f"{fact}: {spark_words(error)}")]) from None
+    return made
+
+
+def _absent(chosen: tuple[str, ...], columns: list[str]) -> Iterator[Problem]:
+    for name in chosen:
+        if name not in columns:
+            near = get_close_matches(name, columns, n=1)
+            yield Problem(
+                "--column", f"the table has no column {name}", hint=f"did you mean {near[0]}?" if near else None
+            )
 
 
 # ---- what a run writes
@@ -265,7 +198,7 @@ def has_file_system(path: str) -> bool:
 
 def unwritable(path: str, folder: bool = False) -> Iterator[Problem]:
     """Say so if a file or folder cannot come to lie at a path, as far as that can be told without writing."""
-    files, inner = _at(path)
+    files, inner = file_system(path)
     if not isinstance(files, pafs.LocalFileSystem):
         return
     place = Path(inner)
@@ -287,7 +220,7 @@ def write_text(path: str, text: str) -> None:
     Raises:
         SinkError: it cannot be written.
     """
-    files, inner = _at(path)
+    files, inner = file_system(path)
     part = f"{inner}.part"
     try:
         files.create_dir(os.path.dirname(inner), recursive=True)
@@ -323,7 +256,7 @@ def _is_uri(path: str) -> bool:
     return _SCHEME.match(path) is not None
 
 
-def _at(path: str) -> tuple[pafs.FileSystem, str]:
+def file_system(path: str) -> tuple[pafs.FileSystem, str]:
     """The file system of a path, and the path in it.
 
     Raises:

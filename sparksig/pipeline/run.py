@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pyarrow as pa
 
@@ -19,11 +20,12 @@ from sparksig.enforcement.frames import count_violations, plan, split
 from sparksig.enforcement.policy import Policy
 from sparksig.enforcement.steps import Plan
 from sparksig.errors import AccountingError, ConfigError, Problem, SinkError, SparksigError
+from sparksig.pipeline.accounting import Thresholds, digest, together
 from sparksig.pipeline.config import JobConfig, typed_params
 from sparksig.pipeline.faults import OverThreshold, RunError, told, verdict_of
-from sparksig.pipeline.io import Sink, has_file_system, missing, parquet_table, unwritable, write_text
+from sparksig.pipeline.io import has_file_system, missing, parquet_table, read_table, unwritable, write_text
 from sparksig.pipeline.progress import watched
-from sparksig.pipeline.source import read_table
+from sparksig.pipeline.sinks import Commit, Sink, recover
 from sparksig.report.live import Progress, Silent
 from sparksig.report.summary import Summary
 from sparksig.scoring.calls import ModelCall
@@ -35,6 +37,12 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
+_READ = {"none": "twice", "disk": "pinned"}
+"""How often the source is read, by what `pin` says: in the summary's words."""
+
+_FINISHED = "an attempt at this run had been decided when it was killed; it was finished before this one began"
+
+
 @dataclass(slots=True)
 class _Run:
     """What a run has found so far."""
@@ -44,6 +52,7 @@ class _Run:
     sinks: dict[str, Sink]
     progress: Progress
     summary: Summary
+    commit: Commit | None = None  # once it is decided that the run holds
     reading: bool = False  # whether rows are being read: from then on a fault is no longer one of usage
 
     @contextmanager
@@ -83,11 +92,17 @@ def run(config: JobConfig, session: Callable[[], SparkSession], progress: Progre
         RunError: the run ended without committing anything, and says with which verdict and exit code. Its summary has
             been written for every verdict but `usage`. An interrupt ends a run in the same way.
     """
-    sinks = {"scored": Sink(config.output, config.run_id, "scored")}
-    sinks["quarantine"] = Sink(config.quarantine, config.run_id, "quarantine")
-    policy = Policy(level=config.level, allow_rounding=config.allow_rounding, allow_nulls=config.allow_nulls)
-    summary = Summary(config.run_id, "failed", outputs={"summary": config.summary})
-    work = _Run(config, policy, sinks, progress or Silent(), summary)
+    attempt = uuid4().hex[:12]
+    places = {"scored": config.output, "quarantine": config.quarantine}
+    sinks = {kind: _sink(config, kind, folder, attempt) for kind, folder in places.items()}
+    summary = Summary(
+        config.run_id,
+        "failed",
+        outputs={"summary": config.summary},
+        thresholds=Thresholds.of(config).to_dict(),
+        source={**config.source, "read": _READ[config.pin], "digest": None},
+    )
+    work = _Run(config, config.policy, sinks, progress or Silent(), summary)
     try:
         with work.phase("check"):
             call, params = _check(work)
@@ -97,16 +112,16 @@ def run(config: JobConfig, session: Callable[[], SparkSession], progress: Progre
         with _undisturbed():
             ended = _ended(work, cause)
         raise ended from cause
-    for sink in sinks.values():
+    if work.commit is not None:
         with suppress(OSError, SparksigError):  # the run stands; what is left behind is removed by the next one
-            sink.settle()
+            work.commit.settle()
     return work.summary
 
 
 def _check(work: _Run) -> tuple[ModelCall, dict[str, Any]]:
     """Everything that can be wrong without a Spark session: the call of the model, and the params that were given."""
     config = work.config
-    problems = [*missing("--input", config.input), *missing("--model", config.model)]
+    problems = [*(missing("--input", config.input) if config.input else ()), *missing("--model", config.model)]
     if config.signature is not None:
         problems += missing("--signature", config.signature)
     if problems:
@@ -114,6 +129,8 @@ def _check(work: _Run) -> tuple[ModelCall, dict[str, Any]]:
     faults = [*unwritable(config.summary), *(fault for sink in work.sinks.values() for fault in sink.faults())]
     if faults:
         raise SinkError("the job must not or cannot write where it was told to", faults)
+    if recover(config.output, config.run_id):
+        work.summary = replace(work.summary, warnings=(_FINISHED,))
     signature = load_signature(config.signature or config.model)
     typed = typed_params(config.params, signature.params)
     with warnings.catch_warnings(record=True) as caught:
@@ -124,10 +141,10 @@ def _check(work: _Run) -> tuple[ModelCall, dict[str, Any]]:
         warnings.warn(text, stacklevel=2)
     known = {spec.name for spec in signature.params or ()}
     params = {name: value for name, value in typed.items() if name in known}
-    work.summary = replace(work.summary, params=tuple(params), warnings=unknown)
+    work.summary = replace(work.summary, params=tuple(params), warnings=(*work.summary.warnings, *unknown))
     call = ModelCall.of(config.model, signature, params, config.trusted)
     plan(pa.schema([]), signature, work.policy)  # what is not built yet is refused by name, whatever the table is
-    if config.format == "parquet" and has_file_system(config.input):
+    if config.input and config.format == "parquet" and has_file_system(config.input):
         parquet_table("--input", config.input)
     return call, params
 
@@ -140,52 +157,79 @@ def _work(work: _Run, call: ModelCall, params: dict[str, Any], session: Callable
         table = read_table(spark, config)
         made = plan(table, signature, work.policy).require_ok()
         options: dict[str, Any] = {"trust": call.trust or False, "policy": work.policy}
+        table = _pinned(table, config.pin)
         scored = score(table, config.model, signature, params, on_violation="drop", **options)
         dirty = split(table, signature, work.policy).quarantined
         work.summary = replace(work.summary, facts=_facts(work, call, made, spark))
-    with work.spark_phase("score", spark):
-        sinks["scored"].write(scored)
-    with work.spark_phase("quarantine", spark):
-        sinks["quarantine"].write(dirty)
-    with work.spark_phase("reconcile", spark):
-        _reconcile(work, spark, table, (scored, dirty))
+    try:
+        with work.spark_phase("score", spark):
+            sinks["scored"].write(scored)
+        with work.spark_phase("quarantine", spark):
+            sinks["quarantine"].write(dirty)
+        with work.spark_phase("reconcile", spark):
+            _reconcile(work, spark, table, (scored, dirty))
+    finally:
+        if config.pin == "disk":
+            with suppress(Exception):  # the session may be gone
+                table.unpersist()
     with work.phase("commit"), _undisturbed():
         _commit(work)
 
 
+def _pinned(table: DataFrame, pin: str) -> DataFrame:
+    """The table, on the executors' disks from its first reading on if it must not be read again."""
+    from pyspark import StorageLevel
+
+    return table.persist(StorageLevel.DISK_ONLY) if pin == "disk" else table
+
+
+def _sink(config: JobConfig, kind: str, folder: str, attempt: str) -> Sink:
+    return Sink(folder, config.run_id, kind, attempt, config.output_format, config.output_options, config.partition_by)
+
+
 def _reconcile(work: _Run, spark: SparkSession, table: DataFrame, written: tuple[DataFrame, DataFrame]) -> None:
-    """Count what was written, and hold it against the source."""
+    """Count what was written, and hold it against the source: its rows, and what they hold."""
     scored, dirty = (sink.read_back(spark, rows) for sink, rows in zip(work.sinks.values(), written, strict=True))
-    rows_in, rows_scored = table.count(), scored.count()
+    fields = table.schema.fields
+    source, kept, set_apart = (digest(frame, fields) for frame in (table, scored, dirty))
     report = count_violations(dirty, dirty.columns[-1])
+    counts = {"scored": kept.rows, "quarantine": set_apart.rows}
     work.summary = replace(
         work.summary,
-        rows_in=rows_in,
-        rows_scored=rows_scored,
-        rows_quarantined=report.rows_in,
+        rows_in=source.rows,
+        rows_scored=kept.rows,
+        rows_quarantined=set_apart.rows,
         violations=report.violations,
-        verdict="quarantined" if report.rows_in else "clean",
+        verdict="quarantined" if set_apart.rows else "clean",
+        source={**work.summary.source, "digest": str(source)},
+        sinks={kind: {**work.sinks[kind].facts(), "rows": rows} for kind, rows in counts.items()},
     )
-    if rows_in != rows_scored + report.rows_in or report.rows_clean:
-        raise AccountingError(
-            f"the source has {rows_in} rows, but {rows_scored} were scored and {report.rows_in} quarantined:"
-            " the source changed while it was read"
-        )
-    if rows_in and not rows_scored:
-        raise OverThreshold(f"none of {rows_in} rows is clean; nothing was committed")
-    if report.rows_in and work.config.fail_on_quarantine:
-        raise OverThreshold(f"{report.rows_in} of {rows_in} rows are dirty; nothing was committed")
+    if source != together([kept, set_apart]) or report.rows_clean:
+        if source.rows != kept.rows + set_apart.rows:
+            fact = f"the source has {source.rows} rows, but {kept.rows} were scored and {set_apart.rows} quarantined"
+        else:
+            fact = "the rows that were written are not those of the source"
+        hint = "pin: disk reads a source that changes once" if work.config.pin == "none" else "a sink changed them"
+        raise AccountingError(f"{fact}: the source changed while it was read", [Problem("--input", fact, hint=hint)])
+    limits = Thresholds.of(work.config)
+    bad = limits.bad_rows(dirty, dirty.columns[-1], report.violations)
+    bad = set_apart.rows if bad is None else bad
+    if passed := list(limits.passed(source.rows, bad, kept.rows, report.violations)):
+        raise OverThreshold(f"{passed[0]}; nothing was committed", [Problem("", fact) for fact in passed[1:]])
 
 
 def _commit(work: _Run) -> None:
     """Both sinks and the summary, or none of them."""
     start = time.monotonic()
-    for sink in work.sinks.values():
-        sink.commit()
     outputs = {kind: sink.final for kind, sink in work.sinks.items()}
     work.summary = replace(work.summary, outputs={**outputs, **work.summary.outputs})
     work.summary.seconds["commit"] = time.monotonic() - start
-    _write(work)
+    attempt = work.sinks["scored"].attempt
+    # the quarantine first: nobody sees scored rows without those that were set apart for them
+    folders = {kind: work.sinks[kind].folder for kind in ("quarantine", "scored")}
+    work.commit = Commit(work.config.run_id, attempt, folders, work.config.summary, _text(work.summary))
+    work.commit.decide()
+    work.commit.finish()
 
 
 @contextmanager
@@ -205,6 +249,11 @@ def _undisturbed() -> Iterator[None]:
 def _ended(work: _Run, error: SparksigError) -> RunError:
     """Leave nothing behind but the summary, and make the error that says so."""
     problems = list(error.problems)
+    if work.commit is not None:
+        try:
+            work.commit.take_back()
+        except (OSError, SparksigError):
+            problems.append(Problem(work.commit.place, "could not be taken back"))
     for sink in work.sinks.values():
         try:
             sink.undo()
@@ -234,4 +283,8 @@ def _facts(work: _Run, call: ModelCall, made: Plan, spark: SparkSession) -> dict
 
 
 def _write(work: _Run) -> None:
-    write_text(work.config.summary, json.dumps(work.summary.to_dict(), indent=2, allow_nan=False) + "\n")
+    write_text(work.config.summary, _text(work.summary))
+
+
+def _text(summary: Summary) -> str:
+    return json.dumps(summary.to_dict(), indent=2, allow_nan=False) + "\n"

@@ -8,10 +8,11 @@ from math import isfinite
 from typing import Any
 
 from sparksig import tables
-from sparksig.errors import Problem
+from sparksig.errors import Code, ConfigError, Problem
 
-SCHEMA_VERSION = 1
-"""The version of the summary's JSON form; it changes when a reader of the last one would misread the new one."""
+SCHEMA_VERSION = 2
+"""The version of the summary's JSON form; it changes when a reader of the last one would misread the new one, or would
+miss what the new one always has."""
 
 _HEADER = ("column", "code", "declared", "observed", "rows")
 _EXAMPLES = ("column", "code", "keys")
@@ -50,6 +51,11 @@ class Count:
         if self.examples:
             found["examples"] = [{name: _json(key) for name, key in keys.items()} for keys in self.examples]
         return found
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> Count:
+        """The count that `to_dict` made these JSON values of."""
+        return cls(**{**found, "examples": tuple(found.get("examples", ()))})
 
 
 def _json(key: object) -> object:
@@ -146,6 +152,15 @@ class Summary:
         facts: versions, digests and the plan.
         error: what stopped the run, in words without data; empty where nothing did.
         problems: the single faults behind the error.
+        thresholds: what was tolerated: `max_bad_rows` and `max_bad_ratio`, each None where there is no bound, and
+            `columns`, an action by input column.
+        sinks: what was written, by `scored` and `quarantine`: `path` or `table`, `format`, `rows`, and what the sink
+            guarantees in words.
+        source: what was read: `path` or `table`, `format`, whether it was `read` `once`, `pinned` or `twice`, and the
+            `digest` of its rows, None where none was taken.
+
+    >>> Summary.from_dict(Summary("r1", "clean", 2, 2, 0).to_dict()) == Summary("r1", "clean", 2, 2, 0)
+    True
     """
 
     run_id: str
@@ -161,9 +176,12 @@ class Summary:
     facts: dict[str, Any] = field(default_factory=dict)
     error: str = ""
     problems: tuple[Problem, ...] = ()
+    thresholds: dict[str, Any] = field(default_factory=dict)
+    sinks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    source: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """The summary as JSON values."""
+        """The summary as JSON values; `sparksig summary-schema` prints their JSON Schema."""
         return {
             "schema_version": SCHEMA_VERSION,
             "run_id": self.run_id,
@@ -178,8 +196,51 @@ class Summary:
             "warnings": list(self.warnings),
             "error": self.error or None,
             "problems": problem_dicts(self.problems),
+            "thresholds": dict(self.thresholds),
+            "sinks": {name: dict(sink) for name, sink in self.sinks.items()},
+            "source": dict(self.source),
             **self.facts,
         }
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> Summary:
+        """The summary that `to_dict` made these JSON values of; seconds are rounded there.
+
+        Raises:
+            ConfigError: not a summary, or one of another version of its JSON form.
+        """
+        given = dict(found)
+        version = given.pop("schema_version", None)
+        if version != SCHEMA_VERSION:
+            fact = f"the JSON form is not version {SCHEMA_VERSION}, the one that sparksig reads here"
+            raise ConfigError("the summary cannot be read", [Problem("schema_version", fact)])
+        try:
+            return cls(
+                run_id=given.pop("run_id"),
+                verdict=given.pop("verdict"),
+                rows_in=given.pop("rows_in"),
+                rows_scored=given.pop("rows_scored"),
+                rows_quarantined=given.pop("rows_quarantined"),
+                violations=tuple(Count.from_dict(count) for count in given.pop("violations")),
+                seconds=dict(given.pop("seconds")),
+                outputs=dict(given.pop("outputs")),
+                params=tuple(given.pop("params_overridden")),
+                warnings=tuple(given.pop("warnings")),
+                error=given.pop("error") or "",
+                problems=tuple(_problem(each) for each in given.pop("problems")),
+                thresholds=dict(given.pop("thresholds")),
+                sinks={name: dict(sink) for name, sink in given.pop("sinks").items()},
+                source=dict(given.pop("source")),
+                facts=given,
+            )
+        except (KeyError, TypeError, ValueError, AttributeError):
+            hint = "`sparksig summary-schema` prints the form"
+            raise ConfigError("the summary cannot be read", [Problem("", "not of the form", hint=hint)]) from None
+
+
+def _problem(found: Mapping[str, str | None]) -> Problem:
+    code = found["code"]
+    return Problem(found["path"] or "", found["fact"] or "", Code(code) if code else None, found["hint"])
 
 
 def problem_dicts(problems: Iterable[Problem]) -> list[dict[str, str | None]]:

@@ -86,7 +86,7 @@ def test_make_demo_scores_every_flight_or_sets_it_apart_and_a_second_one_replace
     summary = json.loads((tmp_path / "summary.json").read_text())
     counts = [summary[key] for key in ("rows_in", "rows_scored", "rows_quarantined")]
     assert counts == [ROWS, ROWS - CANCELLED, CANCELLED]
-    assert (summary["run_id"], summary["verdict"], summary["schema_version"]) == ("demo", "quarantined", 1)
+    assert (summary["run_id"], summary["verdict"], summary["schema_version"]) == ("demo", "quarantined", 2)
     found = {(each["path"], each["code"]): each["rows"] for each in summary["violations"]}
     assert found == {("dep_time", "NULL"): CANCELLED, ("dep_delay", "NULL"): CANCELLED}
     for kind, rows in (("scored", ROWS - CANCELLED), ("quarantine", CANCELLED)):

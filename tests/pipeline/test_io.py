@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from pathlib import Path
@@ -11,112 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sparksig.errors import ConfigError, SinkError
-from sparksig.pipeline.io import MARKER, Sink, literal_path, missing, parquet_table, unwritable, write_text
-
-
-@pytest.fixture
-def sink(tmp_path: Path) -> Sink:
-    return Sink(str(tmp_path / "out"), "r", "scored", begun=True)
-
-
-def fill(folder: str, rows: str, run_id: str = "r", kind: str = "scored") -> None:
-    """A folder as a run leaves it."""
-    Path(folder).mkdir(parents=True)
-    Path(folder, "part").write_text(rows)
-    Path(folder, MARKER).write_text(json.dumps({"run_id": run_id, "kind": kind, "version": 1}))
-
-
-def rows(folder: str) -> str:
-    return Path(folder, "part").read_text()
-
-
-def names(sink: Sink) -> list[str]:
-    return sorted(os.listdir(sink.folder))
-
-
-def test_staged_rows_take_their_place(sink: Sink) -> None:
-    fill(sink.staging, "new")
-    sink.commit()
-    sink.settle()
-    assert (names(sink), rows(sink.final)) == (["run_id=r"], "new")
-
-
-def test_an_earlier_attempt_is_replaced_and_no_other_run_is_touched(sink: Sink) -> None:
-    fill(f"{sink.folder}/run_id=other", "theirs", "other")
-    fill(sink.final, "old")
-    fill(sink.staging, "new")
-    sink.commit()
-    sink.settle()
-    assert names(sink) == ["run_id=other", "run_id=r"]
-    assert (rows(sink.final), rows(f"{sink.folder}/run_id=other")) == ("new", "theirs")
-
-
-def test_until_it_is_settled_a_commit_can_be_undone(sink: Sink) -> None:
-    fill(sink.final, "old")
-    fill(sink.staging, "new")
-    sink.commit()
-    assert rows(sink.final) == "new"
-    sink.undo()
-    assert (names(sink), rows(sink.final)) == (["run_id=r"], "old")
-
-
-def test_undoing_what_was_only_staged_leaves_the_earlier_attempt(sink: Sink) -> None:
-    fill(sink.final, "old")
-    fill(sink.staging, "half")
-    sink.undo()
-    assert (names(sink), rows(sink.final)) == (["run_id=r"], "old")
-
-
-def test_what_a_killed_run_was_replacing_comes_back(sink: Sink) -> None:
-    fill(sink.former, "old")
-    fill(sink.staging, "half")
-    sink.undo()
-    assert (names(sink), rows(sink.final)) == (["run_id=r"], "old")
-
-
-def test_a_run_that_has_touched_nothing_undoes_nothing(sink: Sink) -> None:
-    fill(sink.staging, "of another run that is under way")
-    sink.begun = False
-    sink.undo()
-    assert names(sink) == ["_staging-r"]
-
-
-def test_a_folder_that_the_run_made_goes_and_one_that_was_there_stays(sink: Sink) -> None:
-    fill(sink.staging, "half")
-    sink.undo()
-    assert names(sink) == []
-    sink.made_folder = True
-    sink.undo()
-    assert not os.path.exists(sink.folder)
-
-
-@pytest.mark.parametrize("place", ["final", "staging", "former"])
-@pytest.mark.parametrize("content", ["empty", "foreign", "other run", "other kind", "broken marker"])
-def test_what_is_not_ours_is_told_and_survives(sink: Sink, place: str, content: str) -> None:
-    folder = getattr(sink, place)
-    if content == "other run":
-        fill(folder, "theirs", "s")
-    elif content == "other kind":
-        fill(folder, "theirs", kind="quarantine")
-    else:
-        Path(folder).mkdir(parents=True)
-        Path(folder, MARKER if content == "broken marker" else "file").write_text("{" if content != "empty" else "")
-    before = sorted(os.listdir(folder))
-    assert [problem.path for problem in sink.faults()] == [folder]
-    sink.undo()
-    if place != "staging":
-        fill(sink.staging, "new")
-    if place == "final":
-        with pytest.raises(SinkError, match="not ours"):
-            sink.commit()
-    assert sorted(os.listdir(folder)) == before
-
-
-def test_a_sink_that_has_only_ours_is_without_fault(sink: Sink) -> None:
-    assert list(sink.faults()) == []
-    fill(sink.final, "old")
-    fill(sink.staging, "half")
-    assert list(sink.faults()) == []
+from sparksig.pipeline.io import literal_path, missing, parquet_table, unwritable, write_text
 
 
 def test_what_cannot_be_written_is_known_before(tmp_path: Path) -> None:

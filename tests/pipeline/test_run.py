@@ -69,7 +69,7 @@ def test_clean_rows_are_scored_dirty_ones_set_apart_and_none_is_lost(job: Job, s
     assert dirty == [{"id": 3, "x": None, "_violations": [null]}] * 2
     found = job.summary()
     assert found == summary.to_dict()
-    assert (found["schema_version"], found["run_id"], found["verdict"]) == (1, "r", "quarantined")
+    assert (found["schema_version"], found["run_id"], found["verdict"]) == (2, "r", "quarantined")
     assert found["violations"] == [{**null, "rows": 2}]
     assert (found["params_overridden"], found["error"], found["problems"]) == (["factor"], None, [])
     phases = ["check", "start Spark", "plan", "score", "quarantine", "reconcile", "commit"]

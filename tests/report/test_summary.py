@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 
-from sparksig.errors import Code, Problem, SchemaError
+import pytest
+
+from sparksig.errors import Code, ConfigError, Problem, SchemaError
 from sparksig.report.summary import Count, Report, Summary, sorted_counts
 from sparksig.report.text import error_text, summary_text
 
@@ -30,6 +32,49 @@ def test_a_summary_is_json_whatever_happened() -> None:
         {"path": "d", "code": None, "fact": "e", "hint": None},
     ]
     assert Summary("r", "clean").to_dict()["error"] is None
+
+
+FULL = Summary(
+    "r",
+    "quarantined",
+    rows_in=3,
+    rows_scored=2,
+    rows_quarantined=1,
+    violations=(Count("id", "NULL", "long", "long", 1, ({"id": 7},)),),
+    seconds={"score": 1.25},
+    outputs={"scored": "out/run_id=r"},
+    params=("threshold",),
+    warnings=("unknown param",),
+    facts={"versions": {"sparksig": "1"}, "model_digest": None},
+    error="no",
+    problems=(Problem("a", "b", Code.NULL, "c"), Problem("", "e")),
+    thresholds={"max_bad_rows": 1, "max_bad_ratio": None, "columns": {"id": "error"}},
+    sinks={"scored": {"path": "out", "format": "parquet", "rows": 2, "guarantee": "the old or the new"}},
+    source={"path": "in", "format": "parquet", "read": "once", "digest": None},
+)
+
+
+def test_a_summary_comes_back_from_its_json() -> None:
+    for summary in (FULL, Summary("r", "failed")):
+        assert Summary.from_dict(json.loads(json.dumps(summary.to_dict(), allow_nan=False))) == summary
+
+
+def test_what_is_no_summary_is_refused_without_being_shown() -> None:
+    found = FULL.to_dict()
+    wrong = [
+        ({}, "schema_version"),
+        ({**found, "schema_version": 1}, "schema_version"),
+        ({"schema_version": found["schema_version"]}, ""),
+        ({**found, "violations": ["4711"]}, ""),
+        ({**found, "problems": [{"path": "4711", "code": "4711", "fact": "", "hint": ""}]}, ""),
+        ({**found, "sinks": ["4711"]}, ""),
+        ({**found, "thresholds": 4711}, ""),
+    ]
+    for given, path in wrong:
+        with pytest.raises(ConfigError) as caught:
+            Summary.from_dict(given)
+        assert [problem.path for problem in caught.value.problems] == [path]
+        assert "4711" not in str(caught.value)
 
 
 def test_what_was_not_counted_is_not_zero() -> None:

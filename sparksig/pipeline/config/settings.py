@@ -7,19 +7,16 @@ The fields of `JobConfig` are the one list of settings. The model that a file is
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, fields, replace
+from dataclasses import MISSING, fields, replace
 from difflib import get_close_matches
 from functools import lru_cache
-from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-import yaml
-
 from sparksig.errors import ConfigError, EnvironmentFault, Problem
-from sparksig.pipeline.config import JobConfig, Setting, flag_of
+from sparksig.pipeline.config.files import dotted, parsed
+from sparksig.pipeline.config.job import JobConfig, flag_of, setting_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -29,17 +26,6 @@ CONFIG_VARIABLE = "SPARKSIG_CONFIG"
 
 _Config = TypeVar("_Config", bound=JobConfig)
 _MESSAGE = "the job cannot be run as configured"
-# The scalars of YAML 1.2's core schema. YAML 1.1, which PyYAML reads, has `no` for false, 010 for 8, 1:30 for 90, and takes
-# 1e3 for a text; here an integer is one only if it is written as JSON writes it, so that 007 stays what it is.
-_SCALARS = (
-    (re.compile(r"null|Null|NULL|~|"), lambda text: None),
-    (re.compile(r"true|True|TRUE"), lambda text: True),
-    (re.compile(r"false|False|FALSE"), lambda text: False),
-    (re.compile(r"[-+]?(0|[1-9][0-9]*)"), int),
-    (re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][-+]?[0-9]+)?|[-+]?\.[0-9]+([eE][-+]?[0-9]+)?"), float),
-    (re.compile(r"[-+]?\.(inf|Inf|INF)"), lambda text: float(text.replace(".", ""))),
-    (re.compile(r"\.(nan|NaN|NAN)"), lambda text: float("nan")),
-)
 
 
 def read_config(
@@ -63,7 +49,7 @@ def read_config(
     path = path or environment.get(CONFIG_VARIABLE) or None
     problems: list[Problem] = []
     file = {} if path is None else _from_file(path, problems)
-    variables = {one.name: _setting(one).env for one in fields(JobConfig) if _setting(one).env}
+    variables = {one.name: setting_of(one).env for one in fields(JobConfig) if setting_of(one).env}
     named = {name: environment[variable] for name, variable in variables.items() if environment.get(variable)}
     values: dict[str, Any] = {**named, **file}
     for name, value in flags.items():
@@ -89,7 +75,7 @@ def read_config(
 
 def _from_file(path: str, problems: list[Problem]) -> dict[str, Any]:
     """What a file says, without what is wrong with it; that is added to the problems."""
-    content = _parsed(path, problems)
+    content = parsed(path, problems)
     model, names = _file_model(), [one.name for one in fields(JobConfig)]
     faults = dict(_faults(model, content))
     for keys, fact in faults.items():
@@ -101,7 +87,7 @@ def _from_file(path: str, problems: list[Problem]) -> dict[str, Any]:
                 if near
                 else "docs/config.md lists the keys; options of a source go under input_options"
             )
-        problems.append(Problem(f"{path}: {_path(keys)}", fact, hint=hint))
+        problems.append(Problem(f"{path}: {dotted(keys)}", fact, hint=hint))
     wrong = {keys[0] for keys in faults if keys}
     good = {name: value for name, value in content.items() if name not in wrong}
     given = model.model_validate_json(json.dumps(good)).model_dump(exclude_unset=True)
@@ -133,60 +119,19 @@ def _faults(model: type[BaseModel], content: dict[str, Any]) -> Iterator[tuple[t
 
 
 def _real_keys(location: tuple[str | int, ...], content: Any) -> tuple[tuple[str | int, ...], Any]:
-    """The part of a location that is in the content, and what lies there: pydantic adds the names of a union's members."""
+    """The part of a location that is in the content, and what lies there: pydantic adds names of a union's members."""
     keys: list[str | int] = []
     for key in location:
-        if isinstance(content, dict) and key in content or isinstance(content, list) and isinstance(key, int):
+        inside = range(len(content)) if isinstance(content, list) else content if isinstance(content, dict) else ()
+        if key in inside:
             content = content[key]
             keys.append(key)
     return tuple(keys), content
 
 
-def _path(keys: tuple[str | int, ...]) -> str:
-    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)[1:] or "$"
-
-
 def _kind(value: Any) -> str:
     kinds = {NoneType: "nothing", bool: "true or false", int: "a whole number", float: "a number", str: "this text"}
     return kinds.get(type(value)) or ("a list" if isinstance(value, list) else "a map")
-
-
-def _parsed(path: str, problems: list[Problem]) -> dict[str, Any]:
-    """The file as values, read without running anything; keys are texts as they are written."""
-    try:
-        node = yaml.compose(Path(path).read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
-        content = {} if node is None else _value(node, (), path, problems, set())
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
-        raise ConfigError("the configuration cannot be read", [Problem(path, reason)]) from None
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)  # its message may quote the file
-        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-        raise ConfigError("the configuration cannot be read", [Problem(path, f"no YAML{where}")]) from None
-    if not isinstance(content, dict):
-        raise ConfigError("the configuration cannot be read", [Problem(path, "no map of keys and values")])
-    return content
-
-
-def _value(node: yaml.Node, keys: tuple[str | int, ...], path: str, problems: list[Problem], seen: set[int]) -> Any:
-    """The value of a node. A key that is given twice is a problem: the last one would win, and nobody would know."""
-    if id(node) in seen or not node.tag.startswith("tag:yaml.org,2002:"):
-        problems.append(Problem(f"{path}: {_path(keys)}", "an alias or a tag, which is not read here"))
-        return ""
-    seen.add(id(node))
-    if isinstance(node, yaml.SequenceNode):
-        return [_value(each, (*keys, at), path, problems, seen) for at, each in enumerate(node.value)]
-    if isinstance(node, yaml.ScalarNode):
-        if node.style is None:
-            return next((read(node.value) for form, read in _SCALARS if form.fullmatch(node.value)), node.value)
-        return node.value
-    found: dict[str, Any] = {}
-    for key, each in node.value:
-        name = key.value if isinstance(key, yaml.ScalarNode) else "?"
-        if name in found:
-            problems.append(Problem(f"{path}: {_path((*keys, name))}", "given twice"))
-        found[name] = _value(each, (*keys, name), path, problems, seen)
-    return found
 
 
 # ---- the model and its schema
@@ -203,7 +148,7 @@ def _file_model() -> type[BaseModel]:
     types = get_type_hints(JobConfig)
     declared: dict[str, Any] = {}
     for one in fields(JobConfig):
-        setting = _setting(one)
+        setting = setting_of(one)
         known: dict[str, Any] = {"description": setting.help, "ge": setting.least, "le": setting.most}
         default = None if one.default is MISSING else one.default
         known |= {"default_factory": lambda: None} if default in (None, "", ()) else {"default": default}
@@ -260,8 +205,3 @@ _PLURALS = {
     "a text": "texts",
     "a text, or true or false, or a whole number, or a number": "texts, numbers, true or false",
 }
-
-
-def _setting(one: Field[Any]) -> Setting:
-    setting: Setting = one.metadata["setting"]
-    return setting

@@ -1,0 +1,99 @@
+"""How many rows may be bad before a run commits nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sparksig.pipeline.config import JobConfig
+from sparksig.report.summary import Count
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+ACTIONS = ("warn", "error")
+"""What a violation in a column does: `warn` sets its row apart and does not count, `error` ends the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """What is too much.
+
+    Attributes:
+        max_bad_rows: how many rows may be bad; None for any number.
+        max_bad_ratio: how many of the rows, from 0 to 1; None for all but one.
+        columns: `warn` or `error` by column.
+        none_at_all: whether a single quarantined row is too much.
+    """
+
+    max_bad_rows: int | None = None
+    max_bad_ratio: float | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    none_at_all: bool = False
+
+    @classmethod
+    def of(cls, config: JobConfig) -> Thresholds:
+        """The thresholds of a configuration."""
+        columns = config.column_actions
+        return cls(config.max_bad_rows, config.max_bad_ratio, columns, none_at_all=config.fail_on_quarantine)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The thresholds as JSON values."""
+        return {
+            "max_bad_rows": 0 if self.none_at_all else self.max_bad_rows,
+            "max_bad_ratio": self.max_bad_ratio,
+            "columns": dict(self.columns),
+        }
+
+    def passed(self, rows: int, bad: int, scored: int, violations: Iterable[Count]) -> Iterator[str]:
+        """Which thresholds are passed, in words; none where a run may commit.
+
+        Args:
+            rows: the rows of the source.
+            bad: the rows that count as bad.
+            scored: the rows that were scored.
+            violations: what was found.
+
+        >>> list(Thresholds(max_bad_ratio=0.1).passed(100, 11, 89, []))
+        ['11 of 100 rows are bad, more than a ratio of 0.1']
+        """
+        if rows and not scored:
+            yield f"none of {rows} rows is clean"
+        if self.none_at_all and scored < rows:
+            yield f"{rows - scored} of {rows} rows are dirty"
+        if self.max_bad_rows is not None and bad > self.max_bad_rows:
+            yield f"{bad} of {rows} rows are bad, more than {self.max_bad_rows}"
+        if self.max_bad_ratio is not None and bad > self.max_bad_ratio * rows:
+            yield f"{bad} of {rows} rows are bad, more than a ratio of {self.max_bad_ratio}"
+        for count in violations:
+            if self.columns.get(self.column_of(count.path) or "") == "error":
+                yield f"{count.rows} rows have {count.code} at {count.path}, where none may be bad"
+
+    def column_of(self, path: str) -> str | None:
+        """The column with an action that a path lies in.
+
+        >>> Thresholds(columns={"a": "warn", "a.b": "error"}).column_of("a.b[]")
+        'a.b'
+        """
+        found = [
+            name for name in self.columns if path == name or path.startswith((f"{name}.", f"{name}[", f"{name}{{"))
+        ]
+        return max(found, key=len, default=None)
+
+    def bad_rows(self, dirty: DataFrame, column: str, violations: Iterable[Count]) -> int | None:
+        """How many rows count as bad; None where all of them do and none need be counted again.
+
+        Args:
+            dirty: the quarantined rows.
+            column: their column of violations.
+            violations: what was found in them.
+        """
+        from pyspark.sql import functions as F
+
+        let_pass = {c.path for c in violations if self.columns.get(self.column_of(c.path) or "") == "warn"}
+        if not let_pass:
+            return None
+        paths = sorted(let_pass)
+        held = F.exists(dirty[f"`{column}`"], lambda violation: ~violation["path"].isin(paths))
+        return dirty.where(held).count()

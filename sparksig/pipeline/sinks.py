@@ -1,0 +1,303 @@
+"""Sinks on a file system, `<folder>/run_id=<id>/`, and the commit that gives a run's sinks and its summary their place.
+
+Rows are staged beside their place. A run is decided by one file, `_commit-<id>.json`, which appears whole and names the
+attempt that holds from then on: until it is there, nothing of an earlier attempt has been touched; from then on each
+step can be done again, by whoever comes next, until all are done. A folder itself is at any moment the old or the new.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pyarrow.fs as pafs
+
+from sparksig.errors import Problem, SinkError
+from sparksig.pipeline.io import file_system, literal_path, spark_path, unwritable, write_text
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+MARKER = "_sparksig.json"
+"""The file that says that a run's folder is ours; a name with an underscore is no data to Spark."""
+
+_MISSING = pafs.FileType.NotFound
+_ATOMIC = ("local", "hdfs")  # pyarrow's names of file systems where a folder is renamed whole or not at all
+
+
+@dataclass(slots=True)
+class Sink:
+    """One run's folder under an output folder.
+
+    Attributes:
+        folder: the output folder.
+        run_id: the run.
+        kind: what lies there: `scored` or `quarantine`.
+        attempt: names this attempt at the run.
+        format: Spark's format of the files.
+        options: Spark's options for them.
+        partition_by: the columns that become folders.
+        begun: whether this attempt has written anything.
+        made_folder: whether the output folder was not there before.
+    """
+
+    folder: str
+    run_id: str
+    kind: str
+    attempt: str = field(default_factory=lambda: uuid4().hex[:12])
+    format: str = "parquet"
+    options: Mapping[str, str] = field(default_factory=dict)
+    partition_by: Sequence[str] = ()
+    begun: bool = False
+    made_folder: bool = False
+
+    @property
+    def final(self) -> str:
+        """Where the run's rows lie once the run is committed."""
+        return f"{self.folder.rstrip('/')}/run_id={self.run_id}"
+
+    @property
+    def staging(self) -> str:
+        """Where they are written first; hidden from readers of the folder."""
+        return f"{self.folder.rstrip('/')}/_staging-{self.run_id}"
+
+    @property
+    def former(self) -> str:
+        """Where an earlier attempt's rows wait while they are being replaced."""
+        return f"{self.folder.rstrip('/')}/_former-{self.run_id}"
+
+    def faults(self) -> Iterator[Problem]:
+        """What keeps this run from writing here: what is not ours, what is no folder, what may not be written."""
+        yield from unwritable(self.folder, folder=True)
+        files, _ = file_system(self.folder)
+        if files.type_name not in _ATOMIC:
+            fact = f"{files.type_name} cannot rename a folder whole: a crash could leave half a run"
+            yield Problem(self.folder, fact, hint="write to a disk or to HDFS")
+            return
+        for place in (self.final, self.staging, self.former):
+            if _exists(place) and self._mark(place) is None:
+                hint = "name another folder or run id, or move what lies there"
+                yield Problem(place, f"exists and has no {MARKER} of this run", hint=hint)
+
+    def facts(self) -> dict[str, str]:
+        """What the summary says of it: where, in what form, and what is guaranteed."""
+        guarantee = "replaced whole" if _can_exchange() else "replaced by two renames"
+        return {"path": self.final, "format": self.format, "guarantee": guarantee}
+
+    def write(self, rows: DataFrame) -> None:
+        """Write rows to the staging folder."""
+        self.begun, self.made_folder = True, not _exists(self.folder)
+        self._remove(self.staging)
+        files, path = file_system(self.staging)
+        files.create_dir(path, recursive=True)
+        mark = {"run_id": self.run_id, "kind": self.kind, "attempt": self.attempt, "version": 2}
+        with files.open_output_stream(f"{path}/{MARKER}") as out:  # first: what a killed run leaves is known as ours
+            out.write(json.dumps(mark).encode())
+        writer = rows.write.format(self.format).options(**self.options).mode("append")
+        (writer.partitionBy(*self.partition_by) if self.partition_by else writer).save(spark_path(self.staging))
+
+    def read_back(self, spark: SparkSession, rows: DataFrame) -> DataFrame:
+        """What was written, read with the schema that was written, its columns in the order in which they were."""
+        back = spark.read.schema(rows.schema).format(self.format).options(**self.options)
+        found = back.load(literal_path(self.staging))
+        if not self.partition_by:
+            return found
+        return found.select(*[f"`{name.replace('`', '``')}`" for name in rows.columns])  # folders come last
+
+    def staged(self, attempt: str) -> bool:
+        """Whether the rows of an attempt wait in the staging folder."""
+        return (self._mark(self.staging) or {}).get("attempt") == attempt
+
+    def swap(self, attempt: str) -> None:
+        """Put the staged rows of an attempt in the run's place, once; what lay there is set aside.
+
+        Raises:
+            SinkError: what lies there by now is not ours.
+        """
+        if not self.staged(attempt):
+            return
+        if _exists(self.final):
+            if self._mark(self.final) is None:
+                appeared = Problem(self.final, "appeared while the run was under way")
+                raise SinkError("the output would replace what is not ours", [appeared])
+            if _exchange(self.staging, self.final):
+                return
+            self._remove(self.former)
+            _move(self.final, self.former)
+        _move(self.staging, self.final)
+
+    def swap_back(self, attempt: str) -> None:
+        """Put back what `swap` has set aside."""
+        if (self._mark(self.final) or {}).get("attempt") != attempt:
+            return
+        if _exists(self.staging) and _exchange(self.staging, self.final):
+            return
+        if not _exists(self.staging):
+            _move(self.final, self.staging)
+        if _exists(self.former):
+            _move(self.former, self.final)
+
+    def clear(self) -> None:
+        """Remove what is not the run's: staged rows and those of an earlier attempt."""
+        for place in (self.staging, self.former):
+            self._remove(place)
+
+    def undo(self) -> None:
+        """Remove what this attempt has staged; nothing at all is done if it has written nothing."""
+        if not self.begun:
+            return
+        self._remove(self.staging)
+        files, folder = file_system(self.folder)
+        if self.made_folder and isinstance(files, pafs.LocalFileSystem):
+            try:
+                os.rmdir(folder)
+            except OSError:  # another run's rows lie there by now
+                return
+
+    def _remove(self, place: str) -> None:
+        files, path = file_system(place)
+        if self._mark(place) is not None:
+            files.delete_dir(path)
+
+    def _mark(self, place: str) -> dict[str, Any] | None:
+        """The marker in a folder; None if it is not this run's."""
+        files, path = file_system(place)
+        try:
+            with files.open_input_stream(f"{path}/{MARKER}") as marker:
+                found = json.loads(marker.read())
+        except (OSError, ValueError):
+            return None
+        ours = isinstance(found, dict) and (found.get("run_id"), found.get("kind")) == (self.run_id, self.kind)
+        return found if ours else None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The decision that an attempt's rows are the run's, and what remains to be done for it.
+
+    Attributes:
+        run_id: the run.
+        attempt: the attempt that holds.
+        folders: the output folder of each kind, in the order in which they take their place.
+        summary: where the summary goes.
+        text: what it says.
+    """
+
+    run_id: str
+    attempt: str
+    folders: Mapping[str, str]
+    summary: str
+    text: str
+
+    @property
+    def place(self) -> str:
+        """The file that holds the decision."""
+        return f"{self.folders['scored'].rstrip('/')}/_commit-{self.run_id}.json"
+
+    def sinks(self) -> list[Sink]:
+        """The sinks of the run."""
+        return [Sink(folder, self.run_id, kind, self.attempt) for kind, folder in self.folders.items()]
+
+    def decide(self) -> None:
+        """Write the decision down. From here on the attempt holds, whatever happens.
+
+        Raises:
+            SinkError: another attempt at the same run has taken the staging folders, or the file cannot be written.
+        """
+        lost = [Problem(s.staging, "is another attempt's by now") for s in self.sinks() if not s.staged(self.attempt)]
+        if lost:
+            raise SinkError("the same run is under way elsewhere", lost)
+        held = {"run_id": self.run_id, "attempt": self.attempt, "folders": dict(self.folders)}
+        write_text(self.place, json.dumps({**held, "summary": self.summary, "text": self.text, "version": 1}))
+
+    def finish(self) -> None:
+        """Do what the decision says. Each step is done whole or not at all, and does nothing when done again."""
+        sinks = self.sinks()
+        for sink in sinks:
+            sink.swap(self.attempt)
+        write_text(self.summary, self.text)
+
+    def settle(self) -> None:
+        """Remove what was replaced, then the decision: there is no way back from here."""
+        for sink in self.sinks():
+            sink.clear()
+        _delete_file(self.place)
+
+    def take_back(self) -> None:
+        """Leave everything as it was before the decision: for who is alive to see that a step failed."""
+        for sink in reversed(self.sinks()):
+            sink.swap_back(self.attempt)
+        _delete_file(self.place)
+
+
+def recover(folder: str, run_id: str) -> bool:
+    """Finish what an attempt had decided when it was killed.
+
+    Args:
+        folder: the folder of the scored rows.
+        run_id: the run.
+
+    Returns:
+        Whether there was such a decision.
+
+    Raises:
+        SinkError: it cannot be finished.
+    """
+    place = Commit(run_id, "", {"scored": folder}, "", "").place
+    files, path = file_system(place)
+    try:
+        with files.open_input_stream(path) as stream:
+            held = json.loads(stream.read())
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError) as error:
+        raise SinkError("a commit cannot be read", [Problem(place, type(error).__name__)]) from None
+    commit = Commit(held["run_id"], held["attempt"], held["folders"], held["summary"], held["text"])
+    commit.finish()
+    commit.settle()
+    return True
+
+
+def _exists(place: str) -> bool:
+    files, path = file_system(place)
+    return bool(files.get_file_info(path).type != _MISSING)
+
+
+def _move(place: str, target: str) -> None:
+    files, path = file_system(place)
+    files.move(path, file_system(target)[1])
+
+
+def _delete_file(place: str) -> None:
+    files, path = file_system(place)
+    if files.get_file_info(path).type != _MISSING:
+        files.delete_file(path)
+
+
+def _can_exchange() -> bool:
+    return _renameat2() is not None
+
+
+def _exchange(one: str, other: str) -> bool:
+    """Let two folders change places in one step, where the file system can (Linux's own); False where it cannot."""
+    files, path = file_system(one)
+    rename = _renameat2() if isinstance(files, pafs.LocalFileSystem) else None
+    if rename is None:
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE: linux/fcntl.h and linux/fs.h
+    return bool(rename(here, os.fsencode(path), here, os.fsencode(file_system(other)[1]), exchange) == 0)
+
+
+@lru_cache(maxsize=1)
+def _renameat2() -> Any:
+    """The C library's renameat2; None where there is none."""
+    if not sys.platform.startswith("linux"):
+        return None
+    return getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)

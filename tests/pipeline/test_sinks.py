@@ -1,0 +1,155 @@
+"""Sinks and the commit of a run: whole, or not at all, wherever a process is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sparksig.errors import SinkError
+from sparksig.pipeline import sinks
+from sparksig.pipeline.sinks import MARKER, Commit, Sink, recover
+from tests.pipeline.places import KINDS, fill, left, seen, staged
+
+OLD, NEW = ["old"] * 3, ["new"] * 3
+
+
+@pytest.fixture(params=["exchange", "two renames"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to replace a folder."""
+    if request.param == "two renames":
+        monkeypatch.setattr(sinks, "_renameat2", lambda: None)
+    return str(request.param)
+
+
+@pytest.fixture
+def sink(tmp_path: Path) -> Sink:
+    return Sink(str(tmp_path / "out"), "r", "scored", "new", begun=True)
+
+
+def names(sink: Sink) -> list[str]:
+    return sorted(os.listdir(sink.folder))
+
+
+# ---- a sink alone
+
+
+def test_what_was_only_staged_goes_and_the_earlier_attempt_stays(sink: Sink) -> None:
+    fill(sink.final, "old", attempt="old")
+    fill(sink.staging, "half")
+    sink.undo()
+    assert names(sink) == ["run_id=r"]
+
+
+def test_a_run_that_has_touched_nothing_undoes_nothing(sink: Sink) -> None:
+    fill(sink.staging, "of another run that is under way")
+    sink.begun = False
+    sink.undo()
+    assert names(sink) == ["_staging-r"]
+
+
+def test_a_folder_that_the_run_made_goes_and_one_that_was_there_stays(sink: Sink) -> None:
+    fill(sink.staging, "half")
+    sink.undo()
+    assert names(sink) == []
+    sink.made_folder = True
+    sink.undo()
+    assert not os.path.exists(sink.folder)
+
+
+@pytest.mark.parametrize("place", ["final", "staging", "former"])
+@pytest.mark.parametrize("content", ["empty", "foreign", "other run", "other kind", "broken marker"])
+def test_what_is_not_ours_is_told_and_survives(sink: Sink, place: str, content: str, way: str) -> None:
+    folder = getattr(sink, place)
+    if content == "other run":
+        fill(folder, "theirs", "s")
+    elif content == "other kind":
+        fill(folder, "theirs", kind="quarantine")
+    else:
+        Path(folder).mkdir(parents=True)
+        Path(folder, MARKER if content == "broken marker" else "file").write_text("{" if content != "empty" else "")
+    before = sorted(os.listdir(folder))
+    assert [problem.path for problem in sink.faults()] == [folder]
+    sink.undo()
+    if place != "staging":
+        fill(sink.staging, "new")
+    if place == "final":
+        with pytest.raises(SinkError, match="not ours"):
+            sink.swap("new")
+    sink.clear()
+    assert sorted(os.listdir(folder)) == before
+
+
+def test_a_sink_that_has_only_ours_is_without_fault(sink: Sink) -> None:
+    assert list(sink.faults()) == []
+    fill(sink.final, "old")
+    fill(sink.staging, "half")
+    assert list(sink.faults()) == []
+
+
+# ---- both and the summary
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_a_commit_gives_all_their_place_and_leaves_nothing_else(tmp_path: Path, replaces: bool, way: str) -> None:
+    fill(f"{tmp_path}/scored/run_id=other", "theirs", "other")
+    commit = staged(tmp_path, replaces)
+    commit.decide()
+    assert seen(tmp_path) == (OLD if replaces else [None] * 3)
+    commit.finish()
+    commit.finish()
+    assert seen(tmp_path) == NEW
+    commit.settle()
+    assert left(tmp_path) == [
+        *("quarantine/run_id=r/part", "scored/run_id=other/part", "scored/run_id=r/part", "summary.json")
+    ]
+    assert not recover(str(tmp_path / "scored"), "r")
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_a_decision_can_be_taken_back_by_who_made_it(tmp_path: Path, replaces: bool, way: str) -> None:
+    commit = staged(tmp_path, replaces)
+    commit.decide()
+    for sink in commit.sinks():
+        sink.swap("new")
+    commit.take_back()
+    for sink in commit.sinks():
+        sink.begun = True
+        sink.undo()
+    assert seen(tmp_path) == (OLD if replaces else [None] * 3)
+    assert left(tmp_path) == (["quarantine/run_id=r/part", "scored/run_id=r/part", "summary.json"] if replaces else [])
+
+
+def test_of_two_attempts_at_a_run_only_the_later_can_decide(tmp_path: Path) -> None:
+    staged(tmp_path, True)
+    folders = {kind: str(tmp_path / kind) for kind in KINDS}
+    earlier = Commit("r", "earlier", folders, str(tmp_path / "summary.json"), "earlier")
+    with pytest.raises(SinkError, match="under way elsewhere"):
+        earlier.decide()
+    assert seen(tmp_path) == OLD
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+@pytest.mark.parametrize("replaces", [False, True])
+def test_a_process_killed_at_any_step_leaves_the_old_or_the_new(
+    tmp_path: Path, replaces: bool, exchanges: bool
+) -> None:
+    argv = [sys.executable, "-m", "tests.pipeline.run_commit", str(tmp_path), str(replaces), str(exchanges)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=120)
+    tries = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(tries) >= 8 and [each["killed"] for each in tries] == [True] * (len(tries) - 1) + [False]
+    before = OLD if replaces else [None] * 3
+    for number, each in enumerate(tries):
+        told = f"killed before step {number + 1}: {each}"
+        # a folder alone is whole at any moment; without an exchange it may be away while it is replaced
+        assert set(each["seen"]) <= {"new", before[0], *([] if exchanges else [None])}, told
+        if not each["decided"] and each["killed"] and each["seen"] != NEW:
+            assert each["seen"] == each["then"] == before, told
+        else:
+            assert each["then"] == NEW, told
+            rest = ["quarantine/run_id=r/part", "scored/run_id=r/part", "summary.json"]
+            assert each["left"] == rest, told
