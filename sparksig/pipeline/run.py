@@ -19,7 +19,7 @@ from sparksig._version import __version__
 from sparksig.enforcement.frames import count_violations, plan, split
 from sparksig.enforcement.policy import Policy
 from sparksig.enforcement.steps import Plan
-from sparksig.errors import AccountingError, ConfigError, Problem, SinkError, SparksigError
+from sparksig.errors import AccountingError, ConfigError, NotSupportedError, Problem, SinkError, SparksigError
 from sparksig.pipeline.accounting import Thresholds, digest, together
 from sparksig.pipeline.config import JobConfig, typed_params
 from sparksig.pipeline.faults import OverThreshold, RunError, told, verdict_of
@@ -121,6 +121,8 @@ def run(config: JobConfig, session: Callable[[], SparkSession], progress: Progre
 def _check(work: _Run) -> tuple[ModelCall, dict[str, Any]]:
     """Everything that can be wrong without a Spark session: the call of the model, and the params that were given."""
     config = work.config
+    if config.output_table or config.quarantine_table or config.report:
+        raise NotSupportedError("a job does not write tables by name or reports yet")
     problems = [*(missing("--input", config.input) if config.input else ()), *missing("--model", config.model)]
     if config.signature is not None:
         problems += missing("--signature", config.signature)
@@ -132,6 +134,7 @@ def _check(work: _Run) -> tuple[ModelCall, dict[str, Any]]:
     if recover(config.output, config.run_id):
         work.summary = replace(work.summary, warnings=(_FINISHED,))
     signature = load_signature(config.signature or config.model)
+    Thresholds.of(config).require_columns_of(signature)
     typed = typed_params(config.params, signature.params)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -116,6 +116,7 @@ class JobConfig:
         "Vouch for a model that runs code when loaded (a pickle): the digest that the refusal names, or `true`.",
         None,
         metavar="sha256:..",
+        form=str | Literal[True],
         env="SPARKSIG_TRUST",
     )
     run_id: str = _run(
@@ -216,8 +217,7 @@ class JobConfig:
 
     def _missing(self) -> Iterator[Problem]:
         """What a run cannot do without."""
-        if not (self.input or self.input_table) and (self.format in _FILES or not self.input_options):
-            yield Problem("--input", "not given", hint="give a path, or a table's name with --input-table")
+        yield from self._no_source()
         if not self.model:
             yield Problem("--model", "not given")
         for flag, path, table in (
@@ -228,6 +228,10 @@ class JobConfig:
                 yield Problem(flag, "not given", hint=f"give a folder, or a table's name with {flag}-table")
         if not self.summary:
             yield Problem("--summary", "not given")
+
+    def _no_source(self) -> Iterator[Problem]:
+        if not (self.input or self.input_table) and (self.format in _FILES or not self.input_options):
+            yield Problem("--input", "not given", hint="give a path, or a table's name with --input-table")
 
     def _faults(self) -> Iterator[Problem]:
         yield from self._missing()

@@ -7,7 +7,7 @@ The fields of `JobConfig` are the one list of settings. The model that a file is
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields, replace
 from difflib import get_close_matches
 from functools import lru_cache
@@ -25,11 +25,14 @@ CONFIG_VARIABLE = "SPARKSIG_CONFIG"
 """The environment variable that names the file where `--config` does not."""
 
 _Config = TypeVar("_Config", bound=JobConfig)
-_MESSAGE = "the job cannot be run as configured"
 
 
 def read_config(
-    flags: Mapping[str, Any], path: str | None, environment: Mapping[str, str], kind: type[_Config]
+    flags: Mapping[str, Any],
+    path: str | None,
+    environment: Mapping[str, str],
+    kind: type[_Config],
+    problems: Iterable[Problem] = (),
 ) -> _Config:
     """A configuration out of what was said, in this order: a flag, the file, an environment variable, the default.
 
@@ -41,14 +44,15 @@ def read_config(
         environment: the environment. Nothing is read of it but the variables that fields of `JobConfig` name, and
             `SPARKSIG_CONFIG`; one that is empty is not given.
         kind: what to make: `JobConfig`, or another that has its fields.
+        problems: what is wrong already, to be told together with the rest.
 
     Raises:
         ConfigError: the file cannot be read or has keys or values that it must not have, or the whole cannot be run as
             configured; all faults are listed, none with a value.
     """
     path = path or environment.get(CONFIG_VARIABLE) or None
-    problems: list[Problem] = []
-    file = {} if path is None else _from_file(path, problems)
+    wrong = list(problems)
+    file = {} if path is None else _from_file(path, wrong)
     variables = {one.name: setting_of(one).env for one in fields(JobConfig) if setting_of(one).env}
     named = {name: environment[variable] for name, variable in variables.items() if environment.get(variable)}
     values: dict[str, Any] = {**named, **file}
@@ -58,15 +62,15 @@ def read_config(
     try:
         made = kind(**values)
     except ConfigError as error:
-        known = {problem.path for problem in problems}
+        known = {problem.path.partition(f"{path}: ")[2] or problem.path for problem in wrong}
         names = {flag_of(one): one.name for one in fields(JobConfig)}
         for problem in error.problems:
             name = names.get(problem.path, "")
-            placed = problem if name in flags or name not in places else replace(problem, path=places[name])
-            if placed.path not in known and f"{path}: {name}" not in known:
-                problems.append(placed)
-    if problems:
-        raise ConfigError(_MESSAGE, problems)
+            if known.isdisjoint((name, problem.path)):
+                at = problem.path if name in flags else places.get(name, problem.path)
+                wrong.append(replace(problem, path=at))
+    if wrong:
+        raise ConfigError("the job cannot be run as configured", wrong)
     return made
 
 
@@ -79,14 +83,7 @@ def _from_file(path: str, problems: list[Problem]) -> dict[str, Any]:
     model, names = _file_model(), [one.name for one in fields(JobConfig)]
     faults = dict(_faults(model, content))
     for keys, fact in faults.items():
-        hint = None
-        if len(keys) == 1 and keys[0] not in names:
-            near = get_close_matches(str(keys[0]).replace("-", "_").lower(), names, n=1)
-            hint = (
-                f"did you mean {near[0]}?"
-                if near
-                else "docs/config.md lists the keys; options of a source go under input_options"
-            )
+        hint = _meant(str(keys[0]), names) if len(keys) == 1 and keys[0] not in names else None
         problems.append(Problem(f"{path}: {dotted(keys)}", fact, hint=hint))
     wrong = {keys[0] for keys in faults if keys}
     good = {name: value for name, value in content.items() if name not in wrong}
@@ -94,7 +91,14 @@ def _from_file(path: str, problems: list[Problem]) -> dict[str, Any]:
     for name in ("input_options", "output_options"):
         if name in given:
             given[name] = {key: _text(value) for key, value in given[name].items()}
+    if "trust" in given:
+        given["trust"] = _text(given["trust"])
     return given
+
+
+def _meant(key: str, names: list[str]) -> str:
+    near = get_close_matches(key.replace("-", "_").lower(), names, n=1)
+    return f"did you mean {near[0]}?" if near else "`sparksig config-schema` prints the keys that there are"
 
 
 def _text(value: str | bool | int | float) -> str:
@@ -115,7 +119,7 @@ def _faults(model: type[BaseModel], content: dict[str, Any]) -> Iterator[tuple[t
                 yield keys, "no such key"
                 continue
             schema = declared[keys[0]] if keys else {"type": "object"}
-            yield keys, f"{_words(schema)} {'is' if len(keys) < 2 else 'as a whole is'} expected, not {_kind(value)}"
+            yield keys, f"{in_words(schema)} {'is' if len(keys) < 2 else 'as a whole is'} expected, not {_kind(value)}"
 
 
 def _real_keys(location: tuple[str | int, ...], content: Any) -> tuple[tuple[str | int, ...], Any]:
@@ -181,24 +185,32 @@ def config_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _words(schema: Mapping[str, Any]) -> str:
+def in_words(schema: Mapping[str, Any]) -> str:
     """What a schema takes, in words.
 
-    >>> _words({"anyOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "string"}}]})
+    >>> in_words({"anyOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "string"}}]})
     'true or false, or a list of texts'
     """
     if "anyOf" in schema:
-        return ", or ".join(dict.fromkeys(map(_words, schema["anyOf"])))
+        return ", or ".join(dict.fromkeys(map(in_words, schema["anyOf"])))
+    if "const" in schema:
+        return str(schema["const"]).lower()
     if "enum" in schema:
         return " or ".join(schema["enum"]) if len(schema["enum"]) == 2 else f"one of {', '.join(schema['enum'])}"
     if schema.get("type") == "object":
         inner = schema.get("additionalProperties")
-        return f"a map of {_PLURALS.get(_words(inner), _words(inner))}" if isinstance(inner, dict) else "a map"
+        if not isinstance(inner, dict):
+            return "a map"
+        return (
+            f"a map of {_PLURALS.get(in_words(inner))}"
+            if in_words(inner) in _PLURALS
+            else f"a map to {in_words(inner)}"
+        )
     if schema.get("type") == "array":
-        return f"a list of {_PLURALS[_words(schema['items'])]}"
-    words = {"string": "a text", "boolean": "true or false", "integer": "a whole number", "number": "a number"}
+        return f"a list of {_PLURALS[in_words(schema['items'])]}"
+    kinds = {"string": "a text", "boolean": "true or false", "integer": "a whole number", "number": "a number"}
     bounds = "" if "minimum" not in schema else f" from {schema['minimum']:g}"
-    return words[schema["type"]] + bounds + ("" if "maximum" not in schema else f" to {schema['maximum']:g}")
+    return kinds[schema["type"]] + bounds + ("" if "maximum" not in schema else f" to {schema['maximum']:g}")
 
 
 _PLURALS = {
