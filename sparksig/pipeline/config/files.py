@@ -22,6 +22,20 @@ _SCALARS = (
     (re.compile(r"\.(nan|NaN|NAN)"), lambda text: float("nan")),
 )
 
+_TAGS = (
+    "str",
+    "int",
+    "float",
+    "bool",
+    "null",
+    "timestamp",
+    "merge",
+    "value",
+    "map",
+    "seq",
+)  # what needs none to be one
+_NESTING = 50
+
 
 def parsed(path: str, problems: list[Problem]) -> dict[str, Any]:
     """The file as values, read without running anything; keys are texts as they are written."""
@@ -42,23 +56,36 @@ def parsed(path: str, problems: list[Problem]) -> dict[str, Any]:
 
 def _value(node: yaml.Node, keys: tuple[str | int, ...], path: str, problems: list[Problem], seen: set[int]) -> Any:
     """The value of a node. A key that is given twice is a problem: the last one would win, and nobody would know."""
-    if id(node) in seen or not node.tag.startswith("tag:yaml.org,2002:"):
-        problems.append(Problem(f"{path}: {dotted(keys)}", "an alias or a tag, which is not read here"))
+    if fact := _refusal(node, keys, seen):
+        problems.append(Problem(f"{path}: {dotted(keys)}", fact))
         return ""
     seen.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         return [_value(each, (*keys, at), path, problems, seen) for at, each in enumerate(node.value)]
     if isinstance(node, yaml.ScalarNode):
-        if node.style is None:
-            return next((read(node.value) for form, read in _SCALARS if form.fullmatch(node.value)), node.value)
-        return node.value
+        plain = _SCALARS if node.style is None else ()
+        return next((read(node.value) for form, read in plain if form.fullmatch(node.value)), node.value)
     found: dict[str, Any] = {}
     for key, each in node.value:
-        name = key.value if isinstance(key, yaml.ScalarNode) else "?"
-        if name in found:
-            problems.append(Problem(f"{path}: {dotted((*keys, name))}", "given twice"))
-        found[name] = _value(each, (*keys, name), path, problems, seen)
+        fact = _refusal(key, keys, seen) if isinstance(key, yaml.ScalarNode) else "a key that is no text"
+        if fact or key.value in found:
+            at = keys if fact else (*keys, key.value)
+            problems.append(Problem(f"{path}: {dotted(at)}", fact or "given twice"))
+        if not fact:
+            found[key.value] = _value(each, (*keys, key.value), path, problems, seen)
     return found
+
+
+def _refusal(node: yaml.Node, keys: tuple[str | int, ...], seen: set[int]) -> str:
+    """Why a node is not read, if it is not."""
+    if id(node) in seen:
+        return "an alias, which is not read here"
+    if node.tag.removeprefix("tag:yaml.org,2002:") not in _TAGS:
+        return "a tag, which is not read here"
+    if len(keys) > _NESTING:
+        return "nested too deeply"
+    broken = isinstance(node, yaml.ScalarNode) and any("\ud800" <= mark <= "\udfff" for mark in node.value)
+    return "half a surrogate pair, which is no character" if broken else ""
 
 
 def dotted(keys: tuple[str | int, ...]) -> str:

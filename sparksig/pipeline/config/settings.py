@@ -83,6 +83,8 @@ def _from_file(path: str, problems: list[Problem]) -> dict[str, Any]:
     model, names = _file_model(), [one.name for one in fields(JobConfig)]
     faults = dict(_faults(model, content))
     for keys, fact in faults.items():
+        if any(keys == others[: len(keys)] and keys != others for others in faults):
+            continue  # of a choice of forms it was another one: the fault lies deeper
         hint = _meant(str(keys[0]), names) if len(keys) == 1 and keys[0] not in names else None
         problems.append(Problem(f"{path}: {dotted(keys)}", fact, hint=hint))
     wrong = {keys[0] for keys in faults if keys}
@@ -118,8 +120,16 @@ def _faults(model: type[BaseModel], content: dict[str, Any]) -> Iterator[tuple[t
             if each["type"] == "extra_forbidden":
                 yield keys, "no such key"
                 continue
-            schema = declared[keys[0]] if keys else {"type": "object"}
-            yield keys, f"{in_words(schema)} {'is' if len(keys) < 2 else 'as a whole is'} expected, not {_kind(value)}"
+            schema = _inner(declared[keys[0]], keys[1:]) if keys else {"type": "object"}
+            yield keys, f"{in_words(schema)} is expected, not {_kind(value)}"
+
+
+def _inner(schema: dict[str, Any], keys: tuple[str | int, ...]) -> dict[str, Any]:
+    """What is declared for an entry of a map or a list."""
+    for key in keys:
+        part = "items" if isinstance(key, int) else "additionalProperties"
+        schema = next(one[part] for one in schema.get("anyOf", [schema]) if part in one)
+    return schema
 
 
 def _real_keys(location: tuple[str | int, ...], content: Any) -> tuple[tuple[str | int, ...], Any]:
