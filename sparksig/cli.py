@@ -1,4 +1,4 @@
-"""The command line: `sparksig show | plan | score | doctor`. Words in, words and exit codes out; the work is elsewhere.
+"""The command line: `sparksig validate | score | doctor` and more. Words in, words and exit codes out.
 
 Exit codes: 0 committed, 2 usage or configuration, 3 schema incompatible, 4 over threshold, 5 runtime or accounting.
 Results go to stdout; errors, warnings and progress to stderr.
@@ -14,16 +14,24 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import Field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from sparksig import _version, runtime, tables
 from sparksig.errors import ConfigError, Problem, SparksigError
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from sparksig.pipeline.config import JobConfig
+    from sparksig.report.live import Progress
+
+_Config = TypeVar("_Config", bound="JobConfig")
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _PACKAGE = Path(__file__).parent
 
@@ -38,6 +46,73 @@ _level = click.option(
 _rounding = click.option("--allow-rounding", is_flag=True, help="Let numbers be rounded to the nearest float.")
 _nulls = click.option("--allow-nulls", is_flag=True, help="Let required columns hold nulls.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of words.")
+_verbose = click.option(
+    "--verbose", is_flag=True, help="Leave Spark's own output on the terminal, and show tracebacks."
+)
+
+
+class _JobCommand(click.Command):
+    """A command that takes settings of the batch job as flags.
+
+    These are made once they are asked for: what they are made of imports numpy, which most commands do without.
+    """
+
+    def __init__(self, *args: Any, settings: Sequence[str], **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._groups, self._ready = settings, False
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The job's settings among the command's own options, behind the first of them."""
+        if not self._ready:
+            self._ready = True
+            from dataclasses import fields
+
+            from sparksig.pipeline.config.job import JobConfig, setting_of
+
+            found = sorted(fields(JobConfig), key=lambda one: _GROUPS.index(setting_of(one).group))
+            self.params[1:1] = [_flag(one) for one in found if setting_of(one).group in self._groups]
+        return super().get_params(ctx)
+
+
+_GROUPS = ("Source", "Model", "What a row may be", "How many bad rows are too many", "Outputs", "The run")
+_CHECKED = tuple(group for group in _GROUPS if group not in ("Outputs", "The run"))
+_config = click.option("--config", "config_file", metavar="FILE", help="A YAML file; a flag wins over what it says.")
+
+
+def _flag(one: Field[Any]) -> click.Option:
+    """The option for a field of `JobConfig`; what is not given is None or empty."""
+    from sparksig.pipeline.config.job import flag_of, setting_of
+
+    setting, flag, kind = setting_of(one), flag_of(one), str(one.type)
+    told: dict[str, Any] = {"help": setting.help.replace("`", ""), "default": None}
+    if kind.startswith("bool"):
+        return click.Option([f"{flag}/--no-{flag[2:]}", one.name], **told)
+    several = kind.startswith(("Mapping", "tuple"))
+    told |= {"metavar": setting.metavar, "multiple": several}
+    if several:
+        told["help"] += " Repeatable."
+    if setting.choices and not several:
+        told |= {"type": click.Choice(setting.choices), "metavar": None}
+    elif kind.startswith(("int", "float")):
+        told["type"] = int if kind.startswith("int") else float
+    return click.Option([flag, one.name], **told)
+
+
+def _given(flags: Mapping[str, Any], config_file: str | None, kind: type[_Config]) -> _Config:
+    """The configuration that flags, file and environment say together."""
+    from dataclasses import fields
+
+    from sparksig.pipeline.config.job import JobConfig, flag_of
+    from sparksig.pipeline.config.settings import CONFIG_VARIABLE, read_config
+
+    given = {name: value for name, value in flags.items() if value is not None and value != ()}
+    if not given and not config_file and not os.environ.get(CONFIG_VARIABLE):
+        raise click.UsageError("Nothing is given: name a file with --config, or a table and a model.")
+    problems: list[Problem] = []
+    for one in fields(JobConfig):
+        if one.name in given and str(one.type).startswith("Mapping"):
+            given[one.name] = _pairs(flag_of(one), given[one.name], problems)
+    return read_config(given, config_file, os.environ, kind, problems)
 
 
 @click.group(context_settings=_CONTEXT)
@@ -48,6 +123,7 @@ def app() -> None:
     \b
     sparksig show model/                     what the model was promised
     sparksig plan model/ table/              does the table keep the promise? (no job, no JVM)
+    sparksig validate --input table/ ...     and do its rows? counts by column and code
     sparksig score --input table/ ...        score it: scored rows, quarantined rows, a summary
     sparksig infer table/ -o signature.json  declare what example data shows
     sparksig diff old/ new/                  does a new model keep the old one's promise?
@@ -191,29 +267,17 @@ def diff(old: str, new: str, as_json: bool) -> int:
     return 0 if found.compatible else 4
 
 
-@app.command()
-@click.option("--input", "input", required=True, metavar="PATH", help="The table to score.")
-@click.option("--format", "format", default="parquet", show_default=True, help="Its Spark format.")
-@click.option("--model", required=True, metavar="DIR", help="The MLmodel directory.")
-@click.option("--signature", metavar="FILE", help="Use this signature instead of the model's own.")
-@click.option("--output", required=True, metavar="DIR", help="Scored rows go to DIR/run_id=<id>/.")
-@click.option("--quarantine", required=True, metavar="DIR", help="Dirty rows go to DIR/run_id=<id>/.")
-@click.option("--summary", required=True, metavar="FILE", help="The summary, as JSON.")
-@click.option("--param", "params", multiple=True, metavar="K=V", help="Override a param of the model. Repeatable.")
-@_level
-@_rounding
-@_nulls
-@click.option("--trust", metavar="sha256:..", help="Vouch for a model that runs code when loaded (a pickle).")
-@click.option("--run-id", default="", metavar="ID", help="The run's name; the same name replaces its own output only.")
-@click.option("--fail-on-quarantine", is_flag=True, help="Exit 4 and commit nothing if a row is dirty.")
+@app.command(cls=_JobCommand, settings=_GROUPS)
+@_config
 @_json
-@click.option("--verbose", is_flag=True, help="Leave Spark's own output on the terminal, and show tracebacks.")
-def score(params: Sequence[str], as_json: bool, verbose: bool, **options: Any) -> None:
+@_verbose
+def score(config_file: str | None, as_json: bool, verbose: bool, **flags: Any) -> None:
     """Score a table: enforce the signature, run the model on clean rows, set dirty rows apart, account for every row.
 
     \b
     sparksig score --input table/ --model model/ --trust sha256:... \\
         --output scored/ --quarantine quarantine/ --summary summary.json
+    sparksig score --config job.yaml --run-id 2026-01-31     see docs/config.md, and sparksig config-schema
     ... --param threshold=0.4 --param 'stops=["a", "b"]'     params as JSON; texts as they are
     ... --level checked --allow-rounding                     further casts
     ... --run-id 2026-01-31                                  again: replaces that run, and no other
@@ -222,26 +286,65 @@ def score(params: Sequence[str], as_json: bool, verbose: bool, **options: Any) -
 
     \b
     0  committed; the summary's verdict is clean or quarantined
-    2  nothing was tried: a path, a param, the signature, trust in the model, a foreign folder in the way
+    2  nothing was tried: a key, a path, a param, the signature, trust in the model, a foreign folder in the way
     3  the table's schema does not fit the signature: no row was read
-    4  no row is clean, or one is dirty and --fail-on-quarantine was given: nothing was committed
+    4  no row is clean, or more are bad than the thresholds let pass: nothing was committed
     5  the model, Spark or the accounting failed: nothing was committed
     """  # noqa: D301 - click reads the character
     from sparksig.pipeline.config import JobConfig
     from sparksig.pipeline.run import run
-    from sparksig.report.live import Silent, live
     from sparksig.report.text import summary_text
 
-    config = JobConfig(params=_pairs(params), **options)
-    if not verbose:
-        _hush_py4j()
-    with _terminable():
-        if as_json or verbose:
-            summary = run(config, lambda: runtime.session("sparksig score", verbose=verbose), Silent())
-        else:
-            with live() as progress:
-                summary = run(config, lambda: runtime.session("sparksig score"), progress)
+    config = _given(flags, config_file, JobConfig)
+    with _on_spark("sparksig score", as_json, verbose) as (session, progress):
+        summary = run(config, session, progress)
     _say(json.dumps(summary.to_dict(), indent=2) if as_json else summary_text(summary))
+
+
+@app.command(cls=_JobCommand, settings=_CHECKED)
+@_config
+@click.option("--plan-only", is_flag=True, help="Read schemas only; of a Parquet table without a JVM.")
+@click.option("--summary", "summary_file", metavar="FILE", help="Write what was found as a job's summary.")
+@_json
+@_verbose
+def validate(
+    config_file: str | None, plan_only: bool, summary_file: str | None, as_json: bool, verbose: bool, **flags: Any
+) -> None:
+    """Count what is wrong with a table, by column and code, and end as the job would. No model is loaded or run.
+
+    \b
+    sparksig validate --input table/ --model model/
+    sparksig validate --config job.yaml --plan-only          the file of the job, as it is
+    ... --max-bad-ratio 0.01 --column-action price=error     what would be too much
+
+    The same command runs on a cluster as: spark-submit jobs/validate.py, with the same options.
+
+    \b
+    0  the schema fits, and no threshold is passed
+    2  nothing was tried: a key, a path, the signature
+    3  the table's schema does not fit the signature: no row was read
+    4  no row is clean, or more are bad than the thresholds let pass
+    5  Spark failed, or somebody stopped it
+    """  # noqa: D301 - click reads the character
+    from sparksig.pipeline.validation import CheckConfig, validate_job
+
+    config = _given(flags, config_file, CheckConfig)
+    with _on_spark("sparksig validate", as_json, verbose) as (session, progress):
+        found = validate_job(config, session, progress, plan_only=plan_only, summary=summary_file)
+    words = f"{found.plan}" if found.report is None else f"{found.plan}\n\n{found.report}"
+    _say(json.dumps(found.summary.to_dict(), indent=2) if as_json else words)
+
+
+@app.command("config-schema")
+def config_schema() -> None:
+    """Print the JSON Schema of the file that --config names. docs/config.md explains its keys.
+
+    \b
+    sparksig config-schema > job.schema.json     for an editor that checks what is typed
+    """  # noqa: D301 - click reads the character
+    from sparksig.pipeline.config.settings import config_schema as schema
+
+    _say(json.dumps(schema(), indent=2))
 
 
 @app.command()
@@ -387,6 +490,17 @@ def _warnings_as_lines(mute: bool) -> Iterator[None]:
 
 
 @contextmanager
+def _on_spark(name: str, as_json: bool, verbose: bool) -> Iterator[tuple[Callable[[], SparkSession], Progress]]:
+    """How a command gets its session, and who listens to its progress; a signal stops it cleanly."""
+    from sparksig.report.live import Silent, live
+
+    if not verbose:
+        _hush_py4j()
+    with _terminable(), nullcontext(Silent()) if as_json or verbose else live() as progress:
+        yield lambda: runtime.session(name, verbose=verbose), progress
+
+
+@contextmanager
 def _terminable() -> Iterator[None]:
     """Take a request to terminate, or a closed terminal, like an interrupt from the keyboard."""
     numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
@@ -411,15 +525,13 @@ def _hush_py4j() -> None:
     logging.getLogger().addFilter(lambda record: "py4j" not in Path(record.pathname).parts)
 
 
-def _pairs(params: Sequence[str]) -> dict[str, str]:
-    pairs = [param.partition("=") for param in params]
-    problems = []
+def _pairs(flag: str, texts: Sequence[str], problems: list[Problem]) -> dict[str, str]:
+    """Entries of a map, each K=V; what is wrong with them is added to the problems."""
+    pairs = [text.partition("=") for text in texts]
     for place, (name, equals, _) in enumerate(pairs, 1):
         if not equals or not name:
             # what stands without a '=' may be a value, so only its place is told
-            problems.append(Problem("--param", f"number {place} is not of the form K=V"))
+            problems.append(Problem(flag, f"number {place} is not of the form K=V"))
         elif name in [other for other, *_ in pairs[: place - 1]]:
-            problems.append(Problem("--param", f"{name} is given twice"))
-    if problems:
-        raise ConfigError("the job cannot be run as configured", problems)
+            problems.append(Problem(flag, f"{name} is given twice"))
     return {name: value for name, _, value in pairs}

@@ -20,13 +20,12 @@ from sparksig.enforcement.frames import count_violations, plan, split
 from sparksig.enforcement.policy import Policy
 from sparksig.enforcement.steps import Plan
 from sparksig.errors import AccountingError, ConfigError, NotSupportedError, Problem, SinkError, SparksigError
-from sparksig.pipeline.accounting import digest, together
+from sparksig.pipeline.accounting import Thresholds, digest, together
 from sparksig.pipeline.config import JobConfig, typed_params
-from sparksig.pipeline.faults import OverThreshold, RunError, from_spark, spark_words, told, verdict_of
-from sparksig.pipeline.io import has_file_system, literal_path, missing, parquet_table, unwritable, write_text
+from sparksig.pipeline.faults import OverThreshold, RunError, told, verdict_of
+from sparksig.pipeline.io import has_file_system, missing, parquet_table, read_table, unwritable, write_text
 from sparksig.pipeline.progress import watched
 from sparksig.pipeline.sinks import Commit, Sink, recover
-from sparksig.pipeline.thresholds import Thresholds
 from sparksig.report.live import Progress, Silent
 from sparksig.report.summary import Summary
 from sparksig.scoring.calls import ModelCall
@@ -100,8 +99,8 @@ def run(config: JobConfig, session: Callable[[], SparkSession], progress: Progre
         config.run_id,
         "failed",
         outputs={"summary": config.summary},
-        thresholds=_thresholds(config).to_dict(),
-        source={"path": config.input, "format": config.format, "read": _READ[config.pin], "digest": None},
+        thresholds=Thresholds.of(config).to_dict(),
+        source={**config.source, "read": _READ[config.pin], "digest": None},
     )
     work = _Run(config, config.policy, sinks, progress or Silent(), summary)
     try:
@@ -122,7 +121,9 @@ def run(config: JobConfig, session: Callable[[], SparkSession], progress: Progre
 def _check(work: _Run) -> tuple[ModelCall, dict[str, Any]]:
     """Everything that can be wrong without a Spark session: the call of the model, and the params that were given."""
     config = work.config
-    problems = [*missing("--input", config.input), *missing("--model", config.model)]
+    if config.output_table or config.quarantine_table or config.report:
+        raise NotSupportedError("a job does not write tables by name or reports yet")
+    problems = [*(missing("--input", config.input) if config.input else ()), *missing("--model", config.model)]
     if config.signature is not None:
         problems += missing("--signature", config.signature)
     if problems:
@@ -136,6 +137,7 @@ def _check(work: _Run) -> tuple[ModelCall, dict[str, Any]]:
     if recover(config.output, config.run_id):
         work.summary = replace(work.summary, warnings=(_FINISHED,))
     signature = load_signature(config.signature or config.model)
+    Thresholds.of(config).require_columns_of(signature)
     typed = typed_params(config.params, signature.params)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -148,7 +150,7 @@ def _check(work: _Run) -> tuple[ModelCall, dict[str, Any]]:
     work.summary = replace(work.summary, params=tuple(params), warnings=(*work.summary.warnings, *unknown))
     call = ModelCall.of(config.model, signature, params, config.trusted)
     plan(pa.schema([]), signature, work.policy)  # what is not built yet is refused by name, whatever the table is
-    if config.format == "parquet" and has_file_system(config.input):
+    if config.input and config.format == "parquet" and has_file_system(config.input):
         parquet_table("--input", config.input)
     return call, params
 
@@ -158,7 +160,7 @@ def _work(work: _Run, call: ModelCall, params: dict[str, Any], session: Callable
     with work.phase("start Spark"):
         spark = session()
     with work.phase("plan"):
-        table = _table(spark, config)
+        table = read_table(spark, config)
         made = plan(table, signature, work.policy).require_ok()
         options: dict[str, Any] = {"trust": call.trust or False, "policy": work.policy}
         table = _pinned(table, config.pin)
@@ -180,16 +182,6 @@ def _work(work: _Run, call: ModelCall, params: dict[str, Any], session: Callable
         _commit(work)
 
 
-def _table(spark: SparkSession, config: JobConfig) -> DataFrame:
-    try:
-        return spark.read.format(config.format).load(literal_path(config.input))
-    except Exception as error:
-        if not from_spark(error):
-            raise
-        fact = f"Spark cannot read {config.input} as {config.format}: {spark_words(error)}"
-        raise ConfigError("the table cannot be read", [Problem("--input", fact)]) from None
-
-
 def _pinned(table: DataFrame, pin: str) -> DataFrame:
     """The table, on the executors' disks from its first reading on if it must not be read again."""
     from pyspark import StorageLevel
@@ -199,12 +191,6 @@ def _pinned(table: DataFrame, pin: str) -> DataFrame:
 
 def _sink(config: JobConfig, kind: str, folder: str, attempt: str) -> Sink:
     return Sink(folder, config.run_id, kind, attempt, config.output_format, config.output_options, config.partition_by)
-
-
-def _thresholds(config: JobConfig) -> Thresholds:
-    return Thresholds(
-        config.max_bad_rows, config.max_bad_ratio, config.column_actions, none_at_all=config.fail_on_quarantine
-    )
 
 
 def _reconcile(work: _Run, spark: SparkSession, table: DataFrame, written: tuple[DataFrame, DataFrame]) -> None:
@@ -231,7 +217,7 @@ def _reconcile(work: _Run, spark: SparkSession, table: DataFrame, written: tuple
             fact = "the rows that were written are not those of the source"
         hint = "pin: disk reads a source that changes once" if work.config.pin == "none" else "a sink changed them"
         raise AccountingError(f"{fact}: the source changed while it was read", [Problem("--input", fact, hint=hint)])
-    limits = _thresholds(work.config)
+    limits = Thresholds.of(work.config)
     bad = limits.bad_rows(dirty, dirty.columns[-1], report.violations)
     bad = set_apart.rows if bad is None else bad
     if passed := list(limits.passed(source.rows, bad, kept.rows, report.violations)):

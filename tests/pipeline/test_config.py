@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sparksig.enforcement.policy import Policy
 from sparksig.errors import ConfigError, ParamError
 from sparksig.pipeline.config import JobConfig, is_inside, typed_params
 from sparksig.signature.params import ParamSchema, ParamSpec
@@ -74,6 +75,59 @@ def test_an_earlier_run_can_be_scored_but_not_by_a_run_of_its_name() -> None:
     assert list(faults(input="out/run_id=a", run_id="a")) == ["--input"]
 
 
+def test_the_run_id_is_made_of_the_day_that_the_run_is_for() -> None:
+    day = JobConfig(**PLACES, logical_date="2026-01-31")
+    assert day.run_id == f"2026-01-31-{day.digest[:8]}"
+    assert JobConfig(**PLACES, logical_date="2026-02-01").digest == day.digest
+    assert JobConfig(**PLACES, pin="none", max_bad_rows=None).digest == day.digest  # as by default
+    assert JobConfig(**PLACES, max_bad_rows=0).digest != day.digest
+    for wrong in ("2026-02-30", "20260131", "2026-1-31", "today", "2026-01-31\n", ""):
+        assert list(faults(logical_date=wrong)) == ["--logical-date"]
+
+
+def test_a_table_by_name_takes_the_place_of_a_path_and_not_both() -> None:
+    named = {"input_table": "a.b", "output_table": "c", "quarantine_table": "d"}
+    paths = dict.fromkeys(("input", "output", "quarantine"), "")
+    assert JobConfig(**{**PLACES, **paths}, **named).source == {"table": "a.b"}
+    assert list(faults(**named)) == ["--input-table", "--output-table", "--quarantine-table"]
+    assert list(faults(**paths)) == ["--input", "--output", "--quarantine"]
+
+
+def test_a_source_can_be_its_options_alone_but_not_one_of_files() -> None:
+    options = {"url": "jdbc:x", "password": "hunter2"}
+    job = JobConfig(**{**PLACES, "input": ""}, format="jdbc", input_options=options)
+    assert "hunter2" not in str(job.source)
+    assert list(faults(input="", format="csv", input_options=options)) == ["--input"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "flag"),
+    [
+        ({"max_bad_rows": -1}, "--max-bad-rows"),
+        ({"max_bad_rows": True}, "--max-bad-rows"),
+        ({"max_bad_ratio": 1.01}, "--max-bad-ratio"),
+        ({"max_bad_ratio": float("nan")}, "--max-bad-ratio"),
+        ({"column_actions": {"a": "ignore"}}, "--column-action"),
+        ({"pin": "memory"}, "--pin"),
+        ({"level": {"a": "lenient"}}, "--level"),
+        ({"columns": ("a", "a")}, "--column"),
+        ({"columns": ("",)}, "--column"),
+        ({"partition_by": ("a", "a")}, "--partition-by"),
+        ({"where": "a = '${env:HOME}'"}, "--where"),
+        ({"input": "", "input_table": "${env:HOME}"}, "--input-table"),
+        ({"report": "out/r.html"}, "--report"),
+        ({"report": "s.json"}, "--report"),
+    ],
+)
+def test_values_that_a_setting_cannot_have(changed: dict[str, Any], flag: str) -> None:
+    assert list(faults(**changed)) == [flag]
+
+
+def test_the_policy_is_what_the_settings_say() -> None:
+    job = JobConfig(**PLACES, level={"a": "parse"}, allow_rounding=("b",), allow_nulls=True)
+    assert job.policy == Policy(level={"a": "parse"}, allow_rounding=["b"], allow_nulls=True)
+
+
 def test_links_are_followed(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
@@ -92,6 +146,8 @@ def test_params_are_read_as_their_types_say() -> None:
         "stops": ["a", "b"],
         "other": "[1]",
     }
+    values = {"threshold": 0.25, "top": 3, "exact": True, "label": "007", "stops": ["a"], "since": "2024-02-29"}
+    assert typed_params(values, SCHEMA) == values  # as a file has them
     assert typed_params({"a": "1"}, None) == {"a": "1"}
 
 
@@ -107,6 +163,9 @@ def test_every_bad_param_is_told_at_once_and_no_value_is() -> None:
         typed_params(bad, SCHEMA)
     assert [problem.path for problem in caught.value.problems] == list(bad)
     assert {str(problem.code) for problem in caught.value.problems} == {"INVALID_PARAM"}
+    with pytest.raises(ParamError) as values:
+        typed_params({"label": 7, "exact": 1, "stops": "a", "top": 1.5}, SCHEMA)
+    assert [problem.path for problem in values.value.problems] == ["label", "exact", "stops", "top"]
     assert "hunter2" not in str(caught.value)
     assert "1.5" not in str(caught.value)
     assert "write true or false" in str(caught.value)

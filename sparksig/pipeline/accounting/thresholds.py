@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from sparksig.errors import ConfigError, Problem
+from sparksig.pipeline.config import JobConfig
 from sparksig.report.summary import Count
+from sparksig.signature.model_signature import ModelSignature
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -30,6 +34,27 @@ class Thresholds:
     max_bad_ratio: float | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     none_at_all: bool = False
+
+    @classmethod
+    def of(cls, config: JobConfig) -> Thresholds:
+        """The thresholds of a configuration."""
+        columns = config.column_actions
+        return cls(config.max_bad_rows, config.max_bad_ratio, columns, none_at_all=config.fail_on_quarantine)
+
+    def require_columns_of(self, signature: ModelSignature) -> None:
+        """Refuse actions for columns that a signature has not: they would never act.
+
+        Raises:
+            ConfigError: there are such; all of them are listed.
+        """
+        names = [str(name) for name in signature.inputs.input_names()] if signature.inputs is not None else []
+        problems = []
+        for name in sorted(self.columns.keys() - names):
+            near = get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]}?" if near else None
+            problems.append(Problem("--column-action", f"the signature has no column {name}", hint=hint))
+        if problems:
+            raise ConfigError("the job cannot be run as configured", problems)
 
     def to_dict(self) -> dict[str, Any]:
         """The thresholds as JSON values."""

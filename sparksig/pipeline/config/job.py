@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -15,10 +13,9 @@ from math import inf
 from typing import Any, Literal
 
 from sparksig.enforcement.policy import Policy
-from sparksig.errors import Code, ConfigError, ParamError, Problem
+from sparksig.errors import ConfigError, Problem
+from sparksig.pipeline.config.paths import is_inside
 from sparksig.signature.casts import Level
-from sparksig.signature.params import ParamSchema, ParamSpec
-from sparksig.signature.types import DataType
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -102,7 +99,8 @@ class JobConfig:
     )
     level: str | Mapping[str, str] = _rows(
         "How far casts may go: `strict` not at all, `safe` without loss whatever the row, `checked` where the row's"
-        " value fits exactly, `parse` also from text. In a file also a map of levels by column or path, `*` for the rest.",
+        " value fits exactly, `parse` also from text. In a file also a map of levels by column or path, `*` for all"
+        " others.",
         Level.SAFE.value,
         metavar="LEVEL",
         choices=_LEVELS,
@@ -118,6 +116,7 @@ class JobConfig:
         "Vouch for a model that runs code when loaded (a pickle): the digest that the refusal names, or `true`.",
         None,
         metavar="sha256:..",
+        form=str | Literal[True],
         env="SPARKSIG_TRUST",
     )
     run_id: str = _run(
@@ -126,7 +125,9 @@ class JobConfig:
         metavar="ID",
         env="SPARKSIG_RUN_ID",
     )
-    fail_on_quarantine: bool = _bad("One bad row is too many: end 4 and commit nothing.", False)
+    fail_on_quarantine: bool = _bad(
+        "One dirty row is too many, also one of a `warn` column: end 4 and commit nothing.", False
+    )
     input_table: str | None = _source("A table by its name in the catalog, instead of a path.", None, metavar="NAME")
     input_options: Mapping[str, str] = _source(
         "Options of the source, as `spark.read.options` takes them. Their values are shown nowhere.",
@@ -157,8 +158,8 @@ class JobConfig:
         "So great a part of all rows, from 0 to 1, is not too many.", None, metavar="RATIO", least=0, most=1
     )
     column_actions: Mapping[str, str] = _bad(
-        "What a violation in a column of the signature means: with `warn` its row is set apart, but no bad one if"
-        " nothing else is wrong with it; with `error` one such row is too many.",
+        "What a violation in a column of the signature means, by column: `warn` sets its row apart, but that row is"
+        " no bad one if nothing else is wrong with it; for `error` one such row is too many.",
         {},
         flag="--column-action",
         metavar="COLUMN=ACTION",
@@ -203,14 +204,20 @@ class JobConfig:
         return Policy(level=self.level, allow_rounding=self.allow_rounding, allow_nulls=self.allow_nulls)
 
     @property
+    def source(self) -> dict[str, str]:
+        """What the summary says of the table: its name, or its path and its format; no option's value."""
+        if self.input_table is not None:
+            return {"table": self.input_table}
+        return {"path": self.input, "format": self.format}
+
+    @property
     def trusted(self) -> bool | str:
         """The trust in the form that loading takes."""
         return True if self.trust == "true" else self.trust or False
 
     def _missing(self) -> Iterator[Problem]:
         """What a run cannot do without."""
-        if not (self.input or self.input_table) and (self.format in _FILES or not self.input_options):
-            yield Problem("--input", "not given", hint="give a path, or a table's name with --input-table")
+        yield from self._no_source()
         if not self.model:
             yield Problem("--model", "not given")
         for flag, path, table in (
@@ -222,13 +229,17 @@ class JobConfig:
         if not self.summary:
             yield Problem("--summary", "not given")
 
+    def _no_source(self) -> Iterator[Problem]:
+        if not (self.input or self.input_table) and (self.format in _FILES or not self.input_options):
+            yield Problem("--input", "not given", hint="give a path, or a table's name with --input-table")
+
     def _faults(self) -> Iterator[Problem]:
         yield from self._missing()
         for name in ("input", "output", "quarantine"):
             if getattr(self, name) and getattr(self, f"{name}_table"):
                 yield Problem(f"--{name}-table", f"given beside --{name}", hint="one of them says where the rows are")
         for one in fields(self):
-            yield from _unlisted(one.metadata["setting"], flag_of(one), getattr(self, one.name))
+            yield from _unlisted(setting_of(one), flag_of(one), getattr(self, one.name))
         if self.run_id and not _RUN_ID.fullmatch(self.run_id):
             yield Problem("--run-id", "not a name", hint="letters, digits, '.', '_' and '-', not starting with a mark")
         if self.trust is not None and self.trust != "true" and not re.fullmatch("sha256:[0-9a-f]{64}", self.trust):
@@ -268,14 +279,19 @@ class JobConfig:
                         yield Problem(flag, f"lies where {other} would be written: {run}", hint="take another run id")
 
 
+def setting_of(one: Field[Any]) -> Setting:
+    """What is known of a field."""
+    setting: Setting = one.metadata["setting"]
+    return setting
+
+
 def flag_of(one: Field[Any]) -> str:
     """The flag of a field.
 
     >>> [flag_of(one) for one in fields(JobConfig)][5:8]
     ['--format', '--signature', '--param']
     """
-    flag: str = one.metadata["setting"].flag
-    return flag or f"--{one.name.replace('_', '-')}"
+    return setting_of(one).flag or f"--{one.name.replace('_', '-')}"
 
 
 def _unlisted(setting: Setting, flag: str, value: Any) -> Iterator[Problem]:
@@ -303,80 +319,7 @@ def _is_date(text: str) -> bool:
         return False
 
 
-def is_inside(path: str, folder: str) -> bool:
-    """Whether a path is a folder or lies in it, however both are written.
-
-    >>> is_inside("out/scored/../rows", "./out"), is_inside("output", "out"), is_inside("s3://b/a", "s3://b/a/")
-    (True, False, True)
-    """
-    inner, outer = plain_path(path), plain_path(folder)
-    return inner == outer or inner.startswith(outer.rstrip("/") + "/")
-
-
-def plain_path(path: str) -> str:
-    """A path in the one form in which it can be compared: absolute and without links, or a URI without detours.
-
-    >>> plain_path("file:///tmp/../etc"), plain_path("s3://bucket/a//b/"), plain_path("/")
-    ('/etc', 's3://bucket/a/b', '/')
-    """
-    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):(//[^/]*)?(/.*)?$", path, re.DOTALL)
-    if found is None or (found[2] is None and found[3] is None):
-        return os.path.realpath(path)
-    scheme, host, tail = found[1].lower(), found[2] or "//", found[3] or "/"
-    if scheme == "file":
-        return os.path.realpath(tail)
-    return f"{scheme}:{host}{posixpath.normpath(tail)}"
-
-
 def _overlap(flag: str, other: str, place: str, taken: str) -> Problem:
     same = is_inside(taken, place)
     hint = "put it beside that folder" if not same else "name two places"
     return Problem(flag, f"{'the same as' if same else 'lies inside'} {other}", hint=hint)
-
-
-def typed_params(given: Mapping[str, Any], schema: ParamSchema | None) -> dict[str, Any]:
-    """Params as they come from a command line or a file, in the types that the signature declares.
-
-    Args:
-        given: values. A string or datetime param takes a text as it is, every other one reads it as JSON; what is no
-            text is a value already.
-        schema: the signature's params.
-
-    Raises:
-        ParamError: what is not a value of the declared type; all of them are listed, none is shown.
-
-    >>> from sparksig import ParamSchema, ParamSpec
-    >>> typed_params({"threshold": "0.4"}, ParamSchema([ParamSpec("threshold", "double", 0.5)]))
-    {'threshold': 0.4}
-    """
-    declared = {spec.name: spec for spec in schema} if schema is not None else {}
-    values: dict[str, Any] = {}
-    problems: list[Problem] = []
-    for name, value in given.items():
-        if (spec := declared.get(name)) is None:
-            values[name] = value  # whoever resolves params warns of it
-            continue
-        values[name], found = _typed(spec, value)
-        problems += found
-    if problems:
-        raise ParamError("params that do not fit the signature", problems)
-    return values
-
-
-def _typed(spec: ParamSpec, value: Any) -> tuple[Any, list[Problem]]:
-    if isinstance(value, str) and (spec.shape is not None or spec.dtype not in (DataType.string, DataType.datetime)):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            problem = Problem(spec.name, "the given text is no JSON value", Code.INVALID_PARAM, _param_hint(spec))
-            return None, [problem]
-    return value, spec.read(value)[1]
-
-
-def _param_hint(spec: ParamSpec) -> str:
-    """How a value of a declared type is written."""
-    if spec.shape is not None:
-        return f'declared list of {spec.dtype!r}: write [1, 2], or ["a", "b"] for texts'
-    forms = {DataType.boolean: "true or false", DataType.integer: "3", DataType.long: "3"}
-    form = forms.get(spec.dtype, "0.5") if isinstance(spec.dtype, DataType) else "an object: {...}"
-    return f"declared {spec.dtype!r}: write {form}"

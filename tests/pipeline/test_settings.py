@@ -1,0 +1,263 @@
+"""A configuration out of flags, a file, the environment: who wins, what is refused, and what is told of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sparksig.errors import ConfigError, Problem
+from sparksig.pipeline.config import JobConfig
+from sparksig.pipeline.config.job import flag_of, setting_of
+from sparksig.pipeline.config.reference import config_markdown
+from sparksig.pipeline.config.settings import config_schema, read_config
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PLACES = {"input": "in", "model": "m", "output": "out", "quarantine": "bad", "summary": "s.json"}
+SECRET = "hunter2"
+
+
+def said(tmp_path: Path, text: str, environment: dict[str, str] | None = None, **flags: Any) -> JobConfig:
+    (tmp_path / "job.yaml").write_text(text)
+    return read_config({**PLACES, **flags}, str(tmp_path / "job.yaml"), environment or {}, JobConfig)
+
+
+def refused(tmp_path: Path, text: str, environment: dict[str, str] | None = None, **flags: Any) -> dict[str, Problem]:
+    """The problems by path, the file's name left out."""
+    with pytest.raises(ConfigError) as caught:
+        said(tmp_path, text, environment, **flags)
+    assert SECRET not in str(caught.value)
+    return {each.path.replace(f"{tmp_path}/", ""): each for each in caught.value.problems}
+
+
+# ---- who wins
+
+
+def test_a_flag_wins_over_the_file_the_file_over_the_environment_and_that_over_the_default(tmp_path: Path) -> None:
+    environment = {"SPARKSIG_RUN_ID": "of-environment"}
+    assert said(tmp_path, "").run_id not in ("", "of-environment")
+    assert said(tmp_path, "", environment).run_id == "of-environment"
+    assert said(tmp_path, "run_id: of-file", environment).run_id == "of-file"
+    assert said(tmp_path, "run_id: of-file", environment, run_id="of-flag").run_id == "of-flag"
+
+
+def test_a_flag_can_take_back_what_the_file_says(tmp_path: Path) -> None:
+    text = "allow_nulls: true\npartition_by: [a, b]\n"
+    assert said(tmp_path, text).allow_nulls is True
+    found = said(tmp_path, text, allow_nulls=False, partition_by=("c",))
+    assert (found.allow_nulls, found.partition_by) == (False, ("c",))
+
+
+def test_maps_are_put_together_entry_by_entry(tmp_path: Path) -> None:
+    found = said(tmp_path, "params: {a: 1, b: 2}", params={"b": "3", "c": "4"})
+    assert found.params == {"a": 1, "b": "3", "c": "4"}
+
+
+def test_nothing_but_the_named_variables_is_read(tmp_path: Path) -> None:
+    class Watched(dict[str, str]):
+        asked: set[str] = set()  # noqa: RUF012 - one test
+
+        def get(self, key: str, default: Any = None) -> Any:
+            self.asked.add(key)
+            return super().get(key, default)
+
+    environment = Watched({f"SPARKSIG_{one.name.upper()}": SECRET for one in fields(JobConfig)})
+    named = {"SPARKSIG_RUN_ID": "r", "SPARKSIG_TRUST": "true", "SPARKSIG_LOGICAL_DATE": "2026-01-31"}
+    environment.update(named)
+    environment["SPARKSIG_CONFIG"] = str(tmp_path / "other.yaml")
+    (tmp_path / "other.yaml").write_text("level: parse")
+    found = read_config(PLACES, None, environment, JobConfig)
+    assert environment.asked == {*named, "SPARKSIG_CONFIG"}
+    assert (found.run_id, found.trust, found.logical_date, found.level) == ("r", "true", "2026-01-31", "parse")
+    assert SECRET not in repr(found)
+
+
+def test_a_variable_that_is_empty_is_not_given(tmp_path: Path) -> None:
+    assert said(tmp_path, "", {"SPARKSIG_TRUST": "", "SPARKSIG_LOGICAL_DATE": ""}).trust is None
+
+
+def test_a_fault_is_told_where_it_was_said_and_never_with_its_value(tmp_path: Path) -> None:
+    environment = {"SPARKSIG_LOGICAL_DATE": SECRET}
+    found = refused(tmp_path, f"trust: {SECRET}\nmax_bad_ratio: 7", environment, run_id=f"../{SECRET}")
+    assert set(found) == {"job.yaml: trust", "job.yaml: max_bad_ratio", "--run-id", "SPARKSIG_LOGICAL_DATE"}
+
+
+# ---- the file
+
+
+def test_every_key_of_the_schema_is_read(tmp_path: Path) -> None:
+    given: dict[str, Any] = {
+        "input": "t",
+        "model": "m2",
+        "output": "o",
+        "quarantine": "q",
+        "summary": "s",
+        "format": "csv",
+        "signature": "g",
+        "params": {"a": [1, "x"], "b": "1"},
+        "level": {"a": "checked", "*": "strict"},
+        "allow_rounding": ["a", "b"],
+        "allow_nulls": True,
+        "trust": True,
+        "run_id": "r",
+        "fail_on_quarantine": True,
+        "input_options": {"header": True, "maxColumns": 20, "sep": ";", "samplingRatio": 0.5},
+        "where": "a > 1",
+        "columns": ["a", "b.c"],
+        "output_format": "orc",
+        "output_options": {"compression": "zlib"},
+        "partition_by": ["a"],
+        "max_bad_rows": 0,
+        "max_bad_ratio": 1,
+        "column_actions": {"a": "warn", "b": "error"},
+        "pin": "disk",
+        "report": "r.html",
+        "logical_date": "2026-01-31",
+    }
+    tables = {"input_table": "a.b", "output_table": "c.d", "quarantine_table": "e.f"}
+    assert given.keys() | tables.keys() == set(config_schema()["properties"]) == {one.name for one in fields(JobConfig)}
+    (tmp_path / "job.json").write_text(json.dumps(given))  # JSON is YAML
+    found = read_config({}, str(tmp_path / "job.json"), {}, JobConfig)
+    options = {"header": "true", "maxColumns": "20", "sep": ";", "samplingRatio": "0.5"}
+    lists = {name: tuple(given[name]) for name in ("allow_rounding", "columns", "partition_by")}
+    expected = {**given, **lists, "input_options": options, "trust": "true"}
+    assert {name: getattr(found, name) for name in given} == expected
+    kept = {"model": "m", "summary": "s", **tables}
+    assert read_config(kept, None, {}, JobConfig).input_table == "a.b"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("no", "no"),
+        ("on", "on"),
+        ("2026-01-31", "2026-01-31"),
+        ("1:30", "1:30"),
+        ("007", "007"),
+        ("0x10", "0x10"),
+        ("1_000", "1_000"),
+        ("'1'", "1"),
+        ("1", 1),
+        ("-1", -1),
+        ("9007199254740993", 9007199254740993),
+        ("1e-3", 0.001),
+        (".5", 0.5),
+        ("1.", 1.0),
+        ("true", True),
+        ("False", False),
+        ("[a, 1]", ["a", 1]),
+        ("{no: 1}", {"no": 1}),
+        ("|\n    two\n    lines", "two\nlines"),
+    ],
+)
+def test_scalars_are_what_they_look_like(tmp_path: Path, text: str, value: Any) -> None:
+    found = said(tmp_path, f"params:\n  a: {text}").params["a"]
+    assert (found, type(found)) == (value, type(value))
+
+
+def test_unknown_keys_are_errors_with_a_hint_and_all_at_once(tmp_path: Path) -> None:
+    found = refused(tmp_path, f"max-bad-rows: {SECRET}\ninptu_options: 1\nzzz: 1\nwhere: 'a'\n")
+    assert {path: each.fact for path, each in found.items()} == {
+        f"job.yaml: {key}": "no such key" for key in ("max-bad-rows", "inptu_options", "zzz")
+    }
+    hints = [each.hint for each in found.values()]
+    assert hints[:2] == ["did you mean max_bad_rows?", "did you mean input_options?"]
+    assert "sparksig config-schema" in str(hints[2])
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "fact"),
+    [
+        ("max_bad_rows: hunter2", "max_bad_rows", "a whole number from 0 is expected, not this text"),
+        ("max_bad_rows: 1.5", "max_bad_rows", "a whole number from 0 is expected, not a number"),
+        ("max_bad_rows: true", "max_bad_rows", "a whole number from 0 is expected, not true or false"),
+        ("max_bad_rows: -1", "max_bad_rows", "a whole number from 0 is expected, not a whole number"),
+        ("max_bad_rows:", "max_bad_rows", "a whole number from 0 is expected, not nothing"),
+        ("max_bad_ratio: .nan", "max_bad_ratio", "a number from 0 to 1 is expected, not a number"),
+        ("allow_nulls: 'true'", "allow_nulls", "true or false, or a list of texts is expected, not this text"),
+        ("allow_nulls: [1]", "allow_nulls[0]", "a text is expected, not a whole number"),
+        ("run_id: 20260131", "run_id", "a text is expected, not a whole number"),
+        ("columns: a", "columns", "a list of texts is expected, not this text"),
+        ("pin: hunter2", "pin", "none or disk is expected, not this text"),
+        ("level: {a: hunter2}", "level.a", "one of strict, safe, checked, parse is expected, not this text"),
+        ("column_actions: {a: hunter2}", "column_actions.a", "warn or error is expected, not this text"),
+        (
+            "input_options: {a: [hunter2]}",
+            "input_options.a",
+            "a text, or true or false, or a whole number, or a number is expected, not a list",
+        ),
+        ("where: {a: hunter2}", "where", "a text is expected, not a map"),
+        ("where: a\nwhere: hunter2", "where", "given twice"),
+        ("params: {a: 1, a: hunter2}", "params.a", "given twice"),
+        ("params: {a: &x hunter2, b: *x}", "params.b", "an alias, which is not read here"),
+        ("params: &x {a: *x}", "params.a", "an alias, which is not read here"),
+        ("where: !hunter hunter2", "where", "a tag, which is not read here"),
+        ("where: !!python/name:os.system hunter2", "where", "a tag, which is not read here"),
+        ("params: {? [hunter2] : 1}", "params", "a key that is no text"),
+        ('params: {"\\ud800": hunter2}', "params", "half a surrogate pair, which is no character"),
+        ("params: {a: " + "[" * 49 + "hunter2" + "]" * 49 + "}", "params.a" + "[0]" * 49, "nested too deeply"),
+        ('where: "\\ud800"', "where", "half a surrogate pair, which is no character"),
+    ],
+)
+def test_values_of_another_type_are_told_by_their_path(tmp_path: Path, text: str, path: str, fact: str) -> None:
+    found = refused(tmp_path, text)
+    assert {where: each.fact for where, each in found.items()} == {f"job.yaml: {path}": fact}
+
+
+@pytest.mark.parametrize("text", ["- a", "text", "a: [", "a: b: c", "{" * 5000, "a: 1\n---\nb: 2", "\0", "a: *b"])
+def test_what_is_no_map_in_yaml(tmp_path: Path, text: str) -> None:
+    (found,) = refused(tmp_path, text).items()
+    assert found[0] == "job.yaml"
+
+
+def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        read_config(PLACES, str(tmp_path / "none.yaml"), {}, JobConfig)
+    (tmp_path / "latin").write_bytes(b"where: \xe9")
+    with pytest.raises(ConfigError, match="no text in UTF-8"):
+        read_config(PLACES, str(tmp_path / "latin"), {}, JobConfig)
+
+
+def test_faults_of_flags_of_the_file_and_of_both_together_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text("input: in\noutput: in\nnope: 1\n")
+    with pytest.raises(ConfigError) as caught:
+        read_config({"level": "odd"}, str(tmp_path / "job.yaml"), {}, JobConfig, [Problem("--param", "odd")])
+    paths = [each.path.replace(f"{tmp_path}/", "") for each in caught.value.problems]
+    assert paths == [
+        *("--param", "job.yaml: nope", "--model", "--quarantine", "--summary", "--level", "job.yaml: output"),
+    ]
+
+
+# ---- what explains it
+
+
+def test_the_docs_are_those_of_the_settings() -> None:
+    assert (ROOT / "docs" / "config.md").read_text() == config_markdown(), "run make docs"
+
+
+def test_the_example_in_the_docs_can_be_run(tmp_path: Path) -> None:
+    example = config_markdown().split("```yaml\n")[1].split("```")[0]
+    (tmp_path / "job.yaml").write_text(example)
+    assert read_config({}, str(tmp_path / "job.yaml"), {}, JobConfig).params == {"threshold": 0.4}
+
+
+def test_every_setting_is_explained_and_has_a_flag_of_its_own() -> None:
+    flags = [flag_of(one) for one in fields(JobConfig)]
+    assert len(set(flags)) == len(flags)
+    assert all(setting_of(one).help.endswith(".") for one in fields(JobConfig))
+
+
+def test_the_schema_is_a_schema_that_refuses_what_is_not_in_it() -> None:
+    schema = config_schema()
+    assert (schema["type"], schema["additionalProperties"]) == ("object", False)
+    assert "required" not in schema
+    assert schema["properties"]["pin"]["enum"] == ["none", "disk"]
+    assert schema["properties"]["max_bad_ratio"] | {"description": ""} == {
+        "description": "",
+        "maximum": 1,
+        "minimum": 0,
+        "type": "number",
+    }
