@@ -311,7 +311,10 @@ def infer_output(
     loaded = load_model(model, trust=trust)
     try:
         prediction = loaded.predict(batch, dict(resolved))
-    except (Exception, SystemExit) as error:  # its class only, and outside the handler: a chained exception prints what it says
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # its class only, and outside the handler: a chained exception prints what it says
         raised = type(error).__name__
     else:
         columns = isinstance(prediction, Mapping) and any(isinstance(v, pd.Series) for v in prediction.values())
