@@ -286,6 +286,16 @@ def test_thresholds(job: Job, spark: SparkSession, limits: dict[str, Any], passe
 # ---- outputs of other forms
 
 
+def test_the_job_writes_its_report(job: Job, spark: SparkSession) -> None:
+    run(job.table(TABLE).model().config(report=job.path("report.html")), lambda: spark)
+    page = (job.root / "report.html").read_text()
+    assert "quarantined" in page and str(SECRET) not in page
+    assert job.summary()["outputs"]["report"] == job.path("report.html")
+    with pytest.raises(RunError):
+        run(job.config(report=job.path("report.html"), max_bad_rows=0), lambda: spark)
+    assert "Nothing was committed" in (job.root / "report.html").read_text()
+
+
 def test_outputs_may_be_orc_in_folders_by_column(job: Job, spark: SparkSession) -> None:
     table = pa.table({"day": ["a", "b", "b"], "x": [1.0, None, 3.0]})
     run(job.table(table).model().config(output_format="orc", partition_by=("day",)), lambda: spark)
