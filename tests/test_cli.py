@@ -268,7 +268,7 @@ def test_the_file_is_named_by_a_variable_too(sparksig: Call, job: Job, monkeypat
 
 def test_validate_reads_schemas_without_spark(sparksig: Call, job: Job) -> None:
     code, out, err = sparksig("validate", "--config", yaml_of(job, column_actions={"x": "warn"}), "--plan-only")
-    assert (code, err) == (0, "check           0.0 s\nplan            0.0 s\n") and "the table fits" in out
+    assert code == 0 and [line.split()[0] for line in err.splitlines()] == ["check", "plan"] and "the table fits" in out
     pq.write_table(pa.table({"x": [str(SECRET)]}), job.root / "texts")
     given = ("validate", "--input", job.path("texts"), "--model", job.path("model"), "--plan-only")
     code, out, err = sparksig(*given)
