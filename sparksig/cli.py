@@ -128,6 +128,7 @@ def app() -> None:
     sparksig infer table/ -o signature.json  declare what example data shows
     sparksig diff old/ new/                  does a new model keep the old one's promise?
     sparksig sql model/ table/               the same as a SELECT, to be pasted into spark.sql
+    sparksig report summary.json             what a run did, as one HTML page
     sparksig doctor                          is this machine ready?
 
     \b
@@ -342,6 +343,43 @@ def config_schema() -> None:
     sparksig config-schema > job.schema.json     for an editor that checks what is typed
     """  # noqa: D301 - click reads the character
     from sparksig.pipeline.config.settings import config_schema as schema
+
+    _say(json.dumps(schema(), indent=2))
+
+
+@app.command()
+@click.argument("summary", metavar="SUMMARY")
+@click.option("-o", "--output", metavar="FILE", help="Write the page to FILE instead of printing it.")
+def report(summary: str, output: str | None) -> None:
+    """Make one HTML page of a SUMMARY, the JSON file that a run leaves.
+
+    The page asks for nothing, runs nothing and can be mailed: the verdict, counts, violations, the plan, timings, and
+    how to look into the quarantine.
+
+    \b
+    sparksig report summary.json -o report.html
+    """  # noqa: D301 - click reads the character
+    from sparksig.pipeline.io import read_text, write_text
+    from sparksig.report.html import report_html
+    from sparksig.report.schema import check_summary
+
+    text = read_text("SUMMARY", summary)
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):  # their words may hold what stands there
+        raise ConfigError("the summary cannot be read", [Problem("SUMMARY", f"{summary} is not JSON")]) from None
+    check_summary(found)
+    page = report_html(found)
+    if output is None:
+        _say(page)
+    else:
+        write_text(output, page)
+
+
+@app.command("summary-schema")
+def summary_schema() -> None:
+    """Print the JSON Schema of the summary that a run leaves. Its version is that of the summary's schema_version."""
+    from sparksig.report.schema import summary_schema as schema
 
     _say(json.dumps(schema(), indent=2))
 

@@ -22,6 +22,8 @@ import pytest
 from sparksig import cli, errors
 from sparksig._version import __version__
 from sparksig.pipeline.faults import EXIT, OverThreshold, RunError, Stopped, exit_code
+from sparksig.report.schema import summary_schema
+from sparksig.report.summary import Summary
 from sparksig.sources.mlmodel import save_signature
 from tests.batch_job import call, demo, environment, job_command
 from tests.pipeline.estimators import Raising, Sleeping
@@ -181,6 +183,33 @@ print(sorted(set(sys.modules) & {{"pyspark", "py4j", "mlflow", "sklearn"}}))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_report_is_one_page_of_a_summary(sparksig: Call, tmp_path: Path) -> None:
+    (tmp_path / "s.json").write_text(json.dumps(Summary("night", "clean", 2, 2, 0).to_dict()))
+    code, page, err = sparksig("report", str(tmp_path / "s.json"))
+    assert (code, err) == (0, "") and page.startswith("<!doctype html>") and "night" in page
+    assert sparksig("report", str(tmp_path / "s.json"), "-o", str(tmp_path / "out" / "r.html")) == (0, "", "")
+    assert (tmp_path / "out" / "r.html").read_text() == page.removesuffix("\n")
+
+
+def test_a_report_of_what_is_no_summary(sparksig: Call, tmp_path: Path) -> None:
+    given = {
+        "old.json": '{"schema_version": 1}',
+        "cut.json": f'{{"{CANARY}',
+        "bytes.json": "\udcff",
+        "deep.json": "[" * 99999,
+    }
+    for name, text in given.items():
+        (tmp_path / name).write_bytes(text.encode("utf-8", "surrogateescape"))
+        code, out, err = sparksig("report", str(tmp_path / name))
+        assert (code, out) == (2, "") and CANARY not in err and err.count("\n") <= 3, name
+    assert sparksig("report", str(tmp_path / "none.json"))[0] == 2
+
+
+def test_the_form_of_a_summary_is_printed(sparksig: Call) -> None:
+    code, out, err = sparksig("summary-schema")
+    assert (code, err, json.loads(out)) == (0, "", summary_schema())
 
 
 def test_names_cannot_move_the_cursor(sparksig: Call, tmp_path: Path) -> None:

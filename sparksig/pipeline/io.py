@@ -231,6 +231,22 @@ def write_text(path: str, text: str) -> None:
         raise SinkError("a file cannot be written", [Problem(path, error.strerror or type(error).__name__)]) from None
 
 
+def read_text(flag: str, path: str) -> str:
+    """What `write_text` wrote.
+
+    Raises:
+        ConfigError: it cannot be read, or is no text.
+    """
+    if problems := list(missing(flag, path)):
+        raise ConfigError("a file cannot be read", problems)
+    files, inner = file_system(path)
+    try:
+        with files.open_input_stream(inner) as stream:
+            return bytes(stream.read()).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("a file cannot be read", [Problem(flag, f"{path}: {type(error).__name__}")]) from None
+
+
 # ---- paths
 
 

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -26,6 +27,7 @@ from sparksig.pipeline.faults import OverThreshold, RunError, told, verdict_of
 from sparksig.pipeline.io import has_file_system, missing, parquet_table, read_table, unwritable, write_text
 from sparksig.pipeline.progress import watched
 from sparksig.pipeline.sinks import Commit, Sink, recover
+from sparksig.report.html import page_template, report_html
 from sparksig.report.live import Progress, Silent
 from sparksig.report.summary import Summary
 from sparksig.scoring.calls import ModelCall
@@ -115,20 +117,30 @@ def run(config: JobConfig, session: Callable[[], SparkSession], progress: Progre
     if work.commit is not None:
         with suppress(OSError, SparksigError):  # the run stands; what is left behind is removed by the next one
             work.commit.settle()
+    _report(work)
     return work.summary
 
 
 def _check(work: _Run) -> tuple[ModelCall, dict[str, Any]]:
     """Everything that can be wrong without a Spark session: the call of the model, and the params that were given."""
     config = work.config
-    if config.output_table or config.quarantine_table or config.report:
-        raise NotSupportedError("a job does not write tables by name or reports yet")
+    tables = {"--output-table": config.output_table, "--quarantine-table": config.quarantine_table}
+    if wanted := [
+        Problem(flag, "a table cannot be replaced whole with its quarantine") for flag in tables if tables[flag]
+    ]:
+        raise NotSupportedError("sinks are folders as yet", wanted)
+    if config.report:
+        page_template()  # raises where what makes the page is not installed
     problems = [*(missing("--input", config.input) if config.input else ()), *missing("--model", config.model)]
     if config.signature is not None:
         problems += missing("--signature", config.signature)
     if problems:
         raise ConfigError("the job cannot be run as configured", problems)
-    faults = [*unwritable(config.summary), *(fault for sink in work.sinks.values() for fault in sink.faults())]
+    faults = [
+        *unwritable(config.summary),
+        *(unwritable(config.report) if config.report else ()),
+        *(fault for sink in work.sinks.values() for fault in sink.faults()),
+    ]
     if faults:
         raise SinkError("the job must not or cannot write where it was told to", faults)
     if recover(config.output, config.run_id):
@@ -225,12 +237,13 @@ def _commit(work: _Run) -> None:
     """Both sinks and the summary, or none of them."""
     start = time.monotonic()
     outputs = {kind: sink.final for kind, sink in work.sinks.items()}
+    if work.config.report:
+        outputs["report"] = work.config.report
     work.summary = replace(work.summary, outputs={**outputs, **work.summary.outputs})
     work.summary.seconds["commit"] = time.monotonic() - start
-    attempt = work.sinks["scored"].attempt
     # the quarantine first: nobody sees scored rows without those that were set apart for them
-    folders = {kind: work.sinks[kind].folder for kind in ("quarantine", "scored")}
-    work.commit = Commit(work.config.run_id, attempt, folders, work.config.summary, _text(work.summary))
+    sinks = {kind: work.sinks[kind] for kind in ("quarantine", "scored")}
+    work.commit = Commit.of(sinks, work.config.summary, _text(work.summary))
     work.commit.decide()
     work.commit.finish()
 
@@ -265,14 +278,25 @@ def _ended(work: _Run, error: SparksigError) -> RunError:
     verdict = verdict_of(error, work.reading)
     if verdict == "usage":
         return RunError(error, verdict)
-    outputs = {"summary": work.config.summary}
+    outputs = {"summary": work.config.summary, **({"report": work.config.report} if work.config.report else {})}
     work.summary = replace(work.summary, verdict=verdict, outputs=outputs, error=error.message)
     work.summary = replace(work.summary, problems=tuple(problems))
     try:
         _write(work)
     except SparksigError as second:
         problems += second.problems
+    _report(work)
     return RunError(type(error)(error.message, problems), verdict, work.summary)
+
+
+def _report(work: _Run) -> None:
+    """Write the page. The run stands without it: it can be made of the summary again."""
+    if not work.config.report:
+        return
+    try:
+        write_text(work.config.report, report_html(work.summary.to_dict()))
+    except (OSError, SparksigError) as error:
+        warnings.warn(f"the report was not written ({type(error).__name__}): sparksig report makes it", stacklevel=3)
 
 
 def _facts(work: _Run, call: ModelCall, made: Plan, spark: SparkSession) -> dict[str, Any]:
@@ -281,6 +305,7 @@ def _facts(work: _Run, call: ModelCall, made: Plan, spark: SparkSession) -> dict
         "config_digest": f"sha256:{work.config.digest}",
         "model_digest": call.trust,
         "signature": call.signature.to_dict(),
+        "signature_digest": f"sha256:{sha256(call.signature.to_json().encode()).hexdigest()}",
         "plan": made.to_dict(),
     }
 

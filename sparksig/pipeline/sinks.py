@@ -12,7 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -113,7 +113,7 @@ class Sink:
 
     def staged(self, attempt: str) -> bool:
         """Whether the rows of an attempt wait in the staging folder."""
-        return (self._mark(self.staging) or {}).get("attempt") == attempt
+        return self.attempt_at(self.staging) == attempt
 
     def swap(self, attempt: str) -> None:
         """Put the staged rows of an attempt in the run's place, once; what lay there is set aside.
@@ -135,7 +135,7 @@ class Sink:
 
     def swap_back(self, attempt: str) -> None:
         """Put back what `swap` has set aside."""
-        if (self._mark(self.final) or {}).get("attempt") != attempt:
+        if self.attempt_at(self.final) != attempt:
             return
         if _exists(self.staging) and _exchange(self.staging, self.final):
             return
@@ -144,16 +144,23 @@ class Sink:
         if _exists(self.former):
             _move(self.former, self.final)
 
-    def clear(self) -> None:
-        """Remove what is not the run's: staged rows and those of an earlier attempt."""
-        for place in (self.staging, self.former):
-            self._remove(place)
+    def clear(self, attempt: str) -> None:
+        """Remove what an attempt had staged or what has been set aside for it; nothing of one that is under way."""
+        if self.staged(attempt):
+            self._remove(self.staging)
+        self._remove(self.former)
+
+    def attempt_at(self, place: str) -> str | None:
+        """Which attempt at this run a folder is of; None if it is not this run's."""
+        mark = self._mark(place)
+        return None if mark is None else str(mark.get("attempt", ""))
 
     def undo(self) -> None:
         """Remove what this attempt has staged; nothing at all is done if it has written nothing."""
         if not self.begun:
             return
-        self._remove(self.staging)
+        if self.staged(self.attempt):
+            self._remove(self.staging)
         files, folder = file_system(self.folder)
         if self.made_folder and isinstance(files, pafs.LocalFileSystem):
             try:
@@ -188,6 +195,7 @@ class Commit:
         folders: the output folder of each kind, in the order in which they take their place.
         summary: where the summary goes.
         text: what it says.
+        replaced: the attempt that each kind's rows are of before, where there are any.
     """
 
     run_id: str
@@ -195,6 +203,15 @@ class Commit:
     folders: Mapping[str, str]
     summary: str
     text: str
+    replaced: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, sinks: Mapping[str, Sink], summary: str, text: str) -> Commit:
+        """The commit of what is staged, over what is there now."""
+        [(run_id, attempt)] = {(sink.run_id, sink.attempt) for sink in sinks.values()}
+        folders = {kind: sink.folder for kind, sink in sinks.items()}
+        before = {kind: there for kind, sink in sinks.items() if (there := sink.attempt_at(sink.final)) is not None}
+        return cls(run_id, attempt, folders, summary, text, before)
 
     @property
     def place(self) -> str:
@@ -214,8 +231,7 @@ class Commit:
         lost = [Problem(s.staging, "is another attempt's by now") for s in self.sinks() if not s.staged(self.attempt)]
         if lost:
             raise SinkError("the same run is under way elsewhere", lost)
-        held = {"run_id": self.run_id, "attempt": self.attempt, "folders": dict(self.folders)}
-        write_text(self.place, json.dumps({**held, "summary": self.summary, "text": self.text, "version": 1}))
+        write_text(self.place, json.dumps({**asdict(self), "version": 1}))
 
     def finish(self) -> None:
         """Do what the decision says. Each step is done whole or not at all, and does nothing when done again."""
@@ -227,14 +243,21 @@ class Commit:
     def settle(self) -> None:
         """Remove what was replaced, then the decision: there is no way back from here."""
         for sink in self.sinks():
-            sink.clear()
-        _delete_file(self.place)
+            sink.clear(self.replaced.get(sink.kind, self.attempt))
+        self._forget()
 
     def take_back(self) -> None:
         """Leave everything as it was before the decision: for who is alive to see that a step failed."""
         for sink in reversed(self.sinks()):
             sink.swap_back(self.attempt)
-        _delete_file(self.place)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Remove the decision, unless it is another attempt's by now."""
+        held = _decision(self.place)
+        if held is not None and held.attempt == self.attempt:
+            files, path = file_system(self.place)
+            files.delete_file(path)
 
 
 def recover(folder: str, run_id: str) -> bool:
@@ -250,19 +273,25 @@ def recover(folder: str, run_id: str) -> bool:
     Raises:
         SinkError: it cannot be finished.
     """
-    place = Commit(run_id, "", {"scored": folder}, "", "").place
+    commit = _decision(Commit(run_id, "", {"scored": folder}, "", "").place)
+    if commit is None:
+        return False
+    commit.finish()
+    commit.settle()
+    return True
+
+
+def _decision(place: str) -> Commit | None:
+    """What was decided; None where nothing was."""
     files, path = file_system(place)
     try:
         with files.open_input_stream(path) as stream:
             held = json.loads(stream.read())
     except FileNotFoundError:
-        return False
+        return None
     except (OSError, ValueError) as error:
         raise SinkError("a commit cannot be read", [Problem(place, type(error).__name__)]) from None
-    commit = Commit(held["run_id"], held["attempt"], held["folders"], held["summary"], held["text"])
-    commit.finish()
-    commit.settle()
-    return True
+    return Commit(**{name: value for name, value in held.items() if name != "version"})
 
 
 def _exists(place: str) -> bool:
@@ -273,12 +302,6 @@ def _exists(place: str) -> bool:
 def _move(place: str, target: str) -> None:
     files, path = file_system(place)
     files.move(path, file_system(target)[1])
-
-
-def _delete_file(place: str) -> None:
-    files, path = file_system(place)
-    if files.get_file_info(path).type != _MISSING:
-        files.delete_file(path)
 
 
 def _can_exchange() -> bool:

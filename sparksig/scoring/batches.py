@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from sparksig.enforcement.planning import NodeBuilder
 from sparksig.enforcement.policy import Policy
 from sparksig.enforcement.steps import ColumnsNode, Node, Path, Plan, ScalarNode, TensorNode, words
 from sparksig.enforcement.values import Fault, arrow_type, declared_arrow
-from sparksig.enforcement.values.cells import Reading, depth_of, from_numpy
+from sparksig.enforcement.values.cells import Reading, depth_of, from_numpy, unmasked
 from sparksig.enforcement.values.containers import read_column
 from sparksig.enforcement.values.nodes import apply, together
 from sparksig.errors import Code, NotSupportedError, OutputError, Problem
@@ -73,7 +74,7 @@ class OutputColumn:
             return self._tensor(self.spec, values, rows)
         if isinstance(self.spec.type, AnyType):
             return self._json(values, rows)
-        column = _column(values)
+        column = _column(values, isinstance(self.spec.type, DataType))
         if column is None or len(column) != rows:
             count = _words(values) if column is None else len(column)
             return self._wrong(f"the batch has {rows} rows, the model returned {count}")
@@ -83,9 +84,10 @@ class OutputColumn:
 
     def _tensor(self, spec: TensorSpec, values: Any, rows: int) -> pa.Array | Problem:
         shape = tuple(spec.shape[1:])
+        values = _tensor_rows(values)
         dense = _dense(values)
-        if dense is None:  # rows of different shapes
-            cells = list(values)
+        if dense is None:  # rows of different shapes, and what numpy would make one type of
+            cells = values if isinstance(values, list) else []
             if len(cells) != rows or depth_of(cells) != len(shape):
                 return self._wrong(f"declared {words(spec)} for {rows} rows, the model returned {_words(values)}")
             declared: Any = spec.element
@@ -98,9 +100,7 @@ class OutputColumn:
         if dense.ndim != len(spec.shape) or len(dense) != rows or not fits:
             found = f"shape {dense.shape}"
             return self._wrong(f"declared {words(spec)} for {rows} rows, the model returned {found}")
-        plain = dense.dtype.kind not in "OUT"
-        flat, kind = from_numpy(dense.reshape(-1)) if plain else _objects(dense, spec)
-        entries, observed = flat, kind
+        entries, observed = from_numpy(dense.reshape(-1))
         for depth in reversed(range(1, dense.ndim)):
             lists = int(np.prod(dense.shape[:depth], dtype=int))
             offsets = pa.array(np.arange(lists + 1) * dense.shape[depth], pa.int32())
@@ -108,11 +108,11 @@ class OutputColumn:
         return self._enforced(entries, observed, [])
 
     def _json(self, values: Any, rows: int) -> pa.Array | Problem:
-        column = _column(values)
+        column = _column(values, scalars=False)
         if column is None or len(column) != rows:
             return self._wrong(f"the batch has {rows} rows, the model returned {_words(values)}")
         try:
-            cells = [None if _missing(cell) else json.dumps(cell, default=_plain, allow_nan=False) for cell in column]
+            cells = [None if _missing(cell) else _json_text(cell) for cell in column]
         except (TypeError, ValueError):
             return self._wrong("declared Any, the model returned values that JSON does not hold")
         if self.spec.required and None in cells:
@@ -202,9 +202,10 @@ class Outputs:
         """The model's values for each declared output."""
         one = self.columns[0].spec if len(self.columns) == 1 else None
         whole = isinstance(one, ColSpec) and isinstance(one.type, Object | Map | AnyType)
-        if isinstance(prediction, pd.DataFrame | Mapping) and (self.named or one is None):
-            names = [c.name for c in self.columns] if self.named else list(prediction)[: len(self.columns)]
-            return [prediction.get(name, _ABSENT) for name in names]
+        if isinstance(prediction, pd.DataFrame | Mapping) and self.named:
+            return [prediction.get(column.name, _ABSENT) for column in self.columns]
+        if isinstance(prediction, pd.DataFrame | Mapping) and len(prediction.keys()) == len(self.columns) > 1:
+            return [prediction[name] for name in prediction]
         if _are_dicts(prediction) and not whole:
             names = [c.name for c in self.columns]
             return [[row.get(name) for row in prediction] if _in_any(prediction, name) else _ABSENT for name in names]
@@ -296,42 +297,53 @@ def _in_any(rows: Sequence[Mapping[Any, Any]], name: str) -> bool:
     return any(name in row for row in rows)
 
 
-def _column(values: Any) -> Any:
-    """One output's values as a column, one a row; None for what is none."""
+def _column(values: Any, scalars: bool) -> Any:
+    """One output's values as a column, one a row; None for what is none. Scalars may be a matrix of one column."""
+    values = _plain_array(values)
     if isinstance(values, pd.Series):
         return values.reset_index(drop=True)
     if isinstance(values, np.ndarray):
-        if values.ndim == 2 and values.shape[1] == 1:
+        if scalars and values.ndim == 2 and values.shape[1] == 1:
             return values[:, 0]
         return values if values.ndim == 1 else _cells(list(values)) if values.ndim else None
     if isinstance(values, pa.Array | pa.ChunkedArray):
         return values
-    if isinstance(values, list | tuple):
-        return _cells(values)
-    return values.toarray() if hasattr(values, "toarray") else None
+    return _cells(values) if isinstance(values, list | tuple) else None
 
 
 def _cells(values: Sequence[object]) -> np.ndarray[Any, Any]:
     return np.fromiter(values, dtype=object, count=len(values))
 
 
-def _dense(values: Any) -> np.ndarray[Any, Any] | None:
-    """A tensor output as one array; None where its rows differ in shape."""
-    if isinstance(values, pd.DataFrame | pd.Series):
+def _plain_array(values: Any) -> Any:
+    """A sparse matrix, a matrix and a masked array as what every other array is; masked values are null."""
+    return unmasked(values.toarray() if hasattr(values, "toarray") else values)
+
+
+def _tensor_rows(values: Any) -> Any:
+    """A tensor output as an array of one of numpy's own dtypes or as a list of its rows; anything else as it is."""
+    if isinstance(values, pd.DataFrame):
+        values = values.to_numpy() if len(set(values.dtypes)) == 1 else values.astype(object).to_numpy()
+    elif isinstance(values, pd.Series):
         values = values.to_numpy()
-    if hasattr(values, "toarray"):  # a sparse matrix
-        values = values.toarray()
-    if isinstance(values, np.ndarray) and values.dtype != object:
+    elif isinstance(values, pa.Array | pa.ChunkedArray):
+        values = values.to_pylist()
+    values = _plain_array(values)
+    if isinstance(values, np.ndarray) and values.ndim and values.dtype.kind in "OUT":
+        values = list(values.astype(object))
+    return (
+        [list(row) if isinstance(row, tuple) else row for row in values] if isinstance(values, list | tuple) else values
+    )
+
+
+def _dense(values: Any) -> np.ndarray[Any, Any] | None:
+    """A tensor output as one array; None where its rows are no arrays of one shape and dtype."""
+    if isinstance(values, np.ndarray):
         return values
-    try:
-        return np.stack([np.asarray(row) for row in values]) if len(values) else np.asarray(values)
-    except ValueError:
+    if not isinstance(values, list) or not values or not all(type(row) is np.ndarray for row in values):
         return None
-
-
-def _objects(dense: np.ndarray[Any, Any], spec: TensorSpec) -> tuple[pa.Array, ObservedType]:
-    assert spec.element is not None
-    return Reading().column(list(dense.reshape(-1)), spec.element, "")
+    alike = len({(row.dtype, row.shape) for row in values}) == 1 and values[0].dtype.kind not in "OUT"
+    return np.stack(values) if alike else None
 
 
 def _scalar(declared: Any) -> Any:
@@ -342,14 +354,40 @@ def _missing(cell: object) -> bool:
     return cell is None or cell is pd.NA or cell is pd.NaT
 
 
+def _json_text(cell: object) -> str:
+    """A cell as JSON.
+
+    Raises:
+        TypeError: something in it has no form in JSON.
+        ValueError: a float or a text has none.
+    """
+    text = json.dumps(_plain(cell), allow_nan=False, ensure_ascii=False)
+    text.encode()  # half of a surrogate pair
+    return text
+
+
 def _plain(value: Any) -> Any:
-    """A numpy value as JSON knows it."""
+    """A value as JSON knows it, at every depth: json would take any key for a text, numpy a moment for an integer."""
     if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    raise TypeError
+        if value.dtype.kind in "mM":
+            raise TypeError
+        return _plain(value.tolist())
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError
+        return {key: _plain(inside) for key, inside in value.items()}
+    if isinstance(value, int) and abs(value) >= 10**_DIGITS:
+        raise ValueError
+    return [_plain(inside) for inside in value] if isinstance(value, list | tuple) else value
+
+
+_DIGITS = 38  # of the widest integer that a variant holds; it makes a double of others
 
 
 def _words(value: Any) -> str:
     """What an object is, without what it holds."""
     shape = getattr(value, "shape", None)
+    if shape is None and isinstance(value, list):
+        with suppress(ValueError):  # rows of different shapes
+            shape = np.shape(value)
     return type(value).__name__ + (f" of shape {tuple(shape)}" if shape is not None else "")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import pickle
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from pathlib import Path
 from threading import RLock
 from typing import Any, TypeAlias
 
@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from sparksig.enforcement.values import Feed, enforce_values
+from sparksig.enforcement.steps import AnyNode
+from sparksig.enforcement.values import Feed, scored_values
 from sparksig.enforcement.values.exact import reader
-from sparksig.errors import Code, ModelError, NotSupportedError, ParamError, Problem, SignatureError
+from sparksig.errors import Code, ModelError, NotSupportedError, OutputError, ParamError, Problem, SignatureError
 from sparksig.models.artifact import Artifact
 from sparksig.models.flavors import graph_signature
 from sparksig.models.loading import CACHED, Model, load_model, require_trust
@@ -28,12 +29,16 @@ from sparksig.signature.dtypes import ELEMENTS, Kind
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.params import ParamSchema, resolve_params
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
-from sparksig.signature.types import ColumnType, DataType
+from sparksig.signature.types import AnyType, ColumnType, DataType
 from sparksig.sources.inference import infer_schema
 from sparksig.sources.mlmodel import load_signature
+from sparksig.sources.observed import OtherType, from_arrow
 
 Returns: TypeAlias = "Schema | ColSpec | TensorSpec | ColumnType | str"
 """What declares outputs: a schema, one column of it, or a type, by MLflow's name where it has one."""
+
+Asked: TypeAlias = tuple[list[pa.Array], Sequence[str | None]]
+"""Outputs, and what was raised at each row: nothing where nobody looked for it."""
 
 _shipped: OrderedDict[str, Model] = OrderedDict()  # by digest, in a worker
 _lock = RLock()
@@ -117,15 +122,18 @@ class ModelCall:
             SignatureError: there is no signature, or it declares no outputs.
             ParamError: given params do not fit; all faults are listed.
             NotSupportedError: the output schema declares what cannot be a column, or the model cannot be shipped.
+            ModelLoadError: it is no model.
         """
         digest: str | None = None
-        if isinstance(model, str | Path):
+        if isinstance(model, str | os.PathLike):
             artifact = Artifact.read(model)
             digest = require_trust(artifact, trust)
             if signature is None:
                 signature = graph_signature(artifact, digest) or load_signature(model)
             model = str(artifact.path)
         else:
+            if not callable(model) and not isinstance(model, Model):
+                load_model(model)  # so that what is no model is told at once
             model = Shipped.of(model)
         if signature is None:
             raise SignatureError("a model that is an object has no signature: give signature=")
@@ -172,38 +180,82 @@ class ModelCall:
             ModelError: the model raised; its message is not handed on, since it may hold data.
             OutputError: the output is not as declared.
         """
-        found = self.attempt(model, arrays, rows)
-        if isinstance(found, str):
-            raise ModelError(f"the model raised {found} on a batch of {rows} rows")
-        return found
+
+        def ask(alike: Sequence[pa.Array], count: int) -> Asked:
+            found = self.attempt(model, alike, count)
+            if isinstance(found, str):
+                raise ModelError(f"the model raised {found} on a batch of {count} rows")
+            return found, ()
+
+        return self.by_shape(arrays, rows, ask)[0]
+
+    def by_shape(self, arrays: Sequence[pa.Array], rows: int, ask: Callable[[Sequence[pa.Array], int], Asked]) -> Asked:
+        """What is found by asking for rows whose tensors are of one shape, in the order of all rows.
+
+        Args:
+            arrays: the model's columns.
+            rows: how many rows they have.
+            ask: is given columns and their number of rows; it returns outputs, and what was raised at each row, if it
+                looks for that.
+        """
+        assert self.feed is not None
+        groups = self.feed.groups(arrays)
+        if groups is None:
+            return ask(arrays, rows)
+        parts = [ask([array.take(pa.array(group)) for array in arrays], len(group)) for group in groups]
+        order = np.argsort(np.concatenate(groups), kind="stable")
+        found = [
+            pa.concat_arrays(columns).take(pa.array(order)) for columns in zip(*(p[0] for p in parts), strict=True)
+        ]
+        raised = [one for part in parts for one in part[1]]
+        return found, [raised[i] for i in order] if raised else ()
 
     def attempt(self, model: Model, arrays: Sequence[pa.Array], rows: int) -> list[pa.Array] | str:
-        """As `predict`, but where the model raises the exception's class is returned.
+        """Run the model on rows that it can take together; where it raises, the exception's class is returned.
 
         Raises:
             OutputError: the output is not as declared.
         """
         assert self.feed is not None
-        groups = self.feed.groups(arrays)
-        if groups is None:
-            return self._attempt(model, self.feed, arrays, rows)
-        parts = []
-        for group in groups:
-            members = pa.array(group)
-            found = self._attempt(model, self.feed, [array.take(members) for array in arrays], len(group))
-            if isinstance(found, str):
-                return found
-            parts.append(found)
-        back = pa.array(np.argsort(np.concatenate(groups), kind="stable"))
-        return [pa.concat_arrays(columns).take(back) for columns in zip(*parts, strict=True)]
-
-    def _attempt(self, model: Model, feed: Feed, arrays: Sequence[pa.Array], rows: int) -> list[pa.Array] | str:
-        batch = feed.model_input(arrays)
+        batch = self.feed.model_input(*_told(self.feed, arrays))
         try:
-            prediction = model.predict(batch, dict(self.params))
-        except Exception as error:  # its class only, and outside the handler: a chained exception prints what it says
+            prediction = model.predict(batch, deepcopy(dict(self.params)))  # a model may change a list of them
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # its class only, and outside the handler: a chained exception prints what it says
             return type(error).__name__
-        return self.outputs.to_arrow(prediction, rows)
+        try:
+            return self.outputs.to_arrow(prediction, rows)
+        except OutputError:
+            raise
+        except Exception as error:  # what a model returns can raise anything while it is read, and say what it holds
+            fact = f"reading what the model returned raised {type(error).__name__}"
+        raise OutputError("the model's output cannot be read", [Problem("", fact, Code.WRONG_OUTPUT)])
+
+
+def _told(feed: Feed, arrays: Sequence[pa.Array]) -> tuple[Sequence[pa.Array], list[object] | None]:
+    """The columns, those of Any as positions in a list beside, where one is a variant, which Arrow has no value of."""
+    variants = [isinstance(c.node, AnyNode) and _is_variant(a.type) for c, a in zip(feed.columns, arrays, strict=True)]
+    if not any(variants):
+        return arrays, None
+    from pyspark.sql.types import VariantVal
+
+    values: list[object] = []
+    found = list(arrays)
+    for i, column in enumerate(feed.columns):
+        if isinstance(column.node, AnyNode):
+            cells = arrays[i].to_pylist()
+            if variants[i]:
+                cells = [None if c is None else VariantVal(c["value"], c["metadata"]).toPython() for c in cells]
+            at = np.arange(len(values), len(values) + len(cells))
+            found[i] = pa.array(at, mask=np.array([cell is None for cell in cells], bool))
+            values += cells
+    return found, values
+
+
+def _is_variant(kind: pa.DataType) -> bool:
+    return pa.types.is_struct(kind) and from_arrow(kind) == OtherType("variant")
 
 
 def _returning(signature: ModelSignature, returns: Returns | None) -> ModelSignature:
@@ -250,20 +302,26 @@ def infer_output(
     >>> infer_output(lambda batch: {"fahrenheit": batch["celsius"] * 1.8 + 32}, example, signature)
     ['fahrenheit': double (required)]
     """
-    if signature is None and isinstance(model, str | Path):
+    if signature is None and isinstance(model, str | os.PathLike):
         signature = load_signature(model)
     if signature is None or signature.inputs is None:
         raise SignatureError("a model that is an object has no signature: give signature=")
     resolved = resolve_params(signature.params, params)
-    batch = enforce_values(example, signature.inputs)
+    batch = scored_values(example, signature.inputs)
     loaded = load_model(model, trust=trust)
     try:
         prediction = loaded.predict(batch, dict(resolved))
-    except Exception as error:  # its class only, and outside the handler: a chained exception prints what it says
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # its class only, and outside the handler: a chained exception prints what it says
         raised = type(error).__name__
     else:
         columns = isinstance(prediction, Mapping) and any(isinstance(v, pd.Series) for v in prediction.values())
-        return infer_schema(pd.DataFrame(prediction) if columns else prediction)
+        found = infer_schema(pd.DataFrame(prediction) if columns else prediction)
+        if any(isinstance(spec, ColSpec) and isinstance(spec.type, AnyType) for spec in found):
+            raise SignatureError("the example's predictions show no type: give an example of which some are present")
+        return found
     raise ModelError(f"the model raised {raised} on the example")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -140,6 +141,8 @@ def _kept(made: Plan, keep: Sequence[str] | None) -> list[int]:
         for name in keep
         if made.columns.count(name) != 1
     ]
+    twice = dict.fromkeys(name for name in keep if list(keep).count(name) > 1)
+    problems += [Problem(name, "named twice by keep=", Code.DUPLICATE_COLUMN) for name in twice]
     if problems:
         raise SchemaError("keep= names columns that cannot be kept", problems)
     return [made.columns.index(name) for name in keep]
@@ -174,7 +177,7 @@ def _result_schema(fields: Sequence[StructField], call: ModelCall, one: bool, ta
     if tagged:
         member = T.StructType([T.StructField(n, T.StringType()) for n in ("path", "code", "expected", "observed")])
         found.append(T.StructField("violations", T.ArrayType(member)))
-    return T.StructType([T.StructField(f"c{i}", f.dataType, f.nullable) for i, f in enumerate(found)])
+    return T.StructType([T.StructField(f"c{i}", f.dataType, f.nullable, f.metadata) for i, f in enumerate(found)])
 
 
 def carriers(outputs: Outputs) -> list[DataType]:
@@ -240,12 +243,22 @@ def _made(spec: ColSpec | TensorSpec, column: Column) -> Column:
 def _warn_of_batches(df: DataFrame, bound: int) -> None:
     """Say so where Spark hands over more rows at once than fit: it cuts its batches, here only the model's are cut."""
     limit = int(df.sparkSession.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch", "10000") or 0)
-    if limit <= 0 or limit > bound:
+    if (limit <= 0 or limit > bound) and not _cuts_by_bytes(df):
         warnings.warn(
             f"batches of {limit or 'all'} rows are over {BATCH_BYTES >> 20} MiB for this signature: the model gets "
             f"{bound} at a time, but a worker holds them all; set spark.sql.execution.arrow.maxRecordsPerBatch={bound}",
             stacklevel=3,
         )
+
+
+def _cuts_by_bytes(df: DataFrame) -> bool:
+    """Whether the session cuts Arrow batches by their bytes and so early that they fit, as newer Sparks do."""
+    try:
+        said = df.sparkSession.conf.get("spark.sql.execution.arrow.maxBytesPerBatch")
+    except Exception:  # each Spark has its own way to say that it knows no such setting
+        return False
+    found = re.fullmatch(r"([0-9]+)([kmgtp]?)b?", str(said).strip().lower())
+    return found is not None and int(found[1]) << 10 * " kmgtp".index(found[2] or " ") <= BATCH_BYTES
 
 
 def _stays_aside(fields: Sequence[StructField]) -> bool:
@@ -281,7 +294,7 @@ def _crosses(kind: DataType) -> bool:
         case T.MapType():
             return _crosses(kind.keyType) and _crosses(kind.valueType)
         case T.StructType():
-            return all(_crosses(field.dataType) for field in kind.fields)
+            return len(set(kind.names)) == len(kind.names) and all(_crosses(field.dataType) for field in kind.fields)
     return type(kind).__name__ not in _STAY
 
 

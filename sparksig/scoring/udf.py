@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sparksig.enforcement.planning import plan_table
 from sparksig.enforcement.policy import Policy, resolve_policy
-from sparksig.enforcement.values import Feed, enforce_arrow
-from sparksig.errors import NotSupportedError, SchemaError
+from sparksig.enforcement.steps import Plan
+from sparksig.enforcement.values import Feed, bits, enforce_arrow
+from sparksig.errors import Code, NotSupportedError, Problem, SchemaError
 from sparksig.models.loading import Model
+from sparksig.scoring.batches import rows_of_batch
 from sparksig.scoring.calls import ModelCall, Returns
 from sparksig.scoring.frames import carriers
+from sparksig.scoring.workers import CleanRows
+from sparksig.signature.dtypes import ELEMENTS
 from sparksig.signature.model_signature import ModelSignature
-from sparksig.signature.schema import Schema
-from sparksig.sources.observed import StructType, from_arrow
+from sparksig.signature.schema import Schema, TensorSpec
+from sparksig.signature.types import SparkMLVector
+from sparksig.sources.observed import ArrayType, Field, ScalarType, StructType, from_arrow
 
 if TYPE_CHECKING:
     from pyspark.sql.types import DataType
@@ -41,14 +47,16 @@ def predict_udf(
 
     The struct's fields are matched by name, cast and judged like the columns of a table, batch by batch in the worker.
     `predict()` takes the signature's columns by their names, `predict("a", "b")` the columns of these names,
-    `predict(a=col("x"))` names them, and where the signature has no names they are taken by position.
+    `predict(a=col("x"))` names them, in SQL `predict(a => x)`, and where the signature has no names they are taken by
+    position. The model is given no larger batches than by `score`.
 
     Args:
         model: a model directory or an ONNX file; an object with `predict`; a callable `(batch, params)` or `(batch)`;
             or one without arguments that returns such a model, and is called where the model runs.
         signature: the model's contract; a model directory or an ONNX file brings its own.
         params: params to override, by name.
-        on_violation: `"fail"` fails the query on a dirty row, `"null"` gives it a null prediction.
+        on_violation: `"fail"` fails the query on a dirty row, `"null"` gives it, and a struct that is null, a null
+            prediction.
         param_from_env: params to read from environment variables where the model runs, by name.
         returns: the outputs, where the signature declares none: a schema, a column of it or a type, as `"double"`; see
             `infer_output`.
@@ -64,6 +72,7 @@ def predict_udf(
         NotSupportedError: Spark is older than 4.1, which has the first UDFs on Arrow arrays; `score` works there.
         TrustError: the artifact runs code when loaded and is not trusted.
         ParamError: given params do not fit.
+        SchemaError: the signature declares no inputs.
         SignatureError: the signature is missing, or neither it nor `returns=` declares outputs.
     """
     from pyspark.sql import functions as F
@@ -77,10 +86,12 @@ def predict_udf(
     call = ModelCall.of(model, signature, params, trust, param_from_env, returns)
     work = StructScorer(call, resolve_policy(policy, options), on_violation == "null")
 
-    def predict(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
-        return work(batches)
+    def predict(*columns: pa.Array, **named: pa.Array) -> pa.Array:
+        return work(columns, named)
 
-    assert call.signature.inputs is not None
+    if call.signature.inputs is None:
+        problem = Problem("", "the signature declares no inputs", Code.NO_INPUTS, "declare inputs=Schema([..])")
+        raise SchemaError("there is nothing that the UDF could take", [problem])
     return _of_columns(F.arrow_udf(predict, _return_type(call)), call.signature.inputs)
 
 
@@ -94,9 +105,13 @@ def _of_columns(udf: Any, schema: Schema) -> Any:
     @wraps(udf)
     def predict(*columns: Any, **named: Any) -> Any:
         if len(columns) == 1 and not named and isinstance(columns[0], Column):
-            return udf(columns[0])  # the struct itself
+            return udf(columns[0])  # the struct itself, or the only column of a signature without names
         if not schema.has_input_names():
-            parts = [(F.col(c) if isinstance(c, str) else c).alias(n) for n, c in zip(names, columns, strict=False)]
+            if named or len(columns) != len(names):
+                fact = f"the signature declares {len(names)} unnamed column(s), the UDF is given {len(columns)}"
+                fact += f" and {len(named)} with names" if named else ""
+                raise SchemaError("columns are taken by position", [Problem("", fact, Code.COLUMN_COUNT)])
+            parts = [(F.col(c) if isinstance(c, str) else c).alias(n) for n, c in zip(names, columns, strict=True)]
         elif any(not isinstance(column, str) for column in columns):
             raise SchemaError("columns are named: give their names, name=column, or one struct of them")
         else:
@@ -116,34 +131,93 @@ class StructScorer:
     policy: Policy
     null: bool
 
-    def __call__(self, batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
-        """Score each struct array."""
-        call, model = self.call, None  # loaded with the first batch: an empty partition needs none
-        for batch in batches:
-            if model is None:
-                call, model = self.call.here(), self.call.load()
-            yield self._score(call, model, batch)
+    def __call__(self, columns: Sequence[pa.Array], named: Mapping[str, pa.Array]) -> pa.Array:
+        """Score one batch, in as many parts as its bytes ask for.
 
-    def _score(self, call: ModelCall, model: Model, batch: pa.Array) -> pa.Array:
+        Args:
+            columns: one struct; or, as SQL may call, the columns of a signature without names.
+            named: columns by name, as SQL may call.
+        """
+        batch = self._struct(columns, named)
+        call, model = self.call.here(), self.call.load()
+        plan = plan_table(self._table(batch.type), call.signature, self.policy).require_ok()
+        work = CleanRows(call.on(Feed.of(plan)), bisects=False, rows=rows_of_batch(plan, call.outputs))
+        parts = [batch.slice(start, length) for start, length in work.cut(len(batch))]
+        return pa.concat_arrays([self._score(work, model, plan, part) for part in parts])
+
+    def _struct(self, columns: Sequence[pa.Array], named: Mapping[str, pa.Array]) -> pa.Array:
+        """The columns as one struct, vectors in it as arrays of doubles."""
+        assert self.call.signature.inputs is not None
+        by_position = not self.call.signature.inputs.has_input_names() and not named
+        alone = len(columns) == 1 and not named
+        if alone and not (by_position and (not pa.types.is_struct(columns[0].type) or self._vector(columns[0].type))):
+            [batch] = columns
+        elif by_position or not columns:
+            numbered = dict(zip(map(str, range(len(columns))), columns, strict=True))
+            found = {**numbered, **named}
+            batch = pa.StructArray.from_arrays(list(found.values()), list(found))
+        else:
+            raise SchemaError("the UDF takes one struct, or columns by name: predict(struct(*))")
         if not pa.types.is_struct(batch.type):
             raise SchemaError(f"the UDF takes one struct, it was given {from_arrow(batch.type)}: predict(struct(*))")
-        table = from_arrow(batch.type)
-        assert isinstance(table, StructType)
-        plan = plan_table(table, call.signature, self.policy).require_ok()
-        judged = enforce_arrow(plan, batch.flatten(), len(batch))
+        return batch
+
+    def _score(self, work: CleanRows, model: Model, plan: Plan, batch: pa.Array) -> pa.Array:
+        columns = [_opened(column) if self._vector(column.type) else column for column in batch.flatten()]
+        judged = enforce_arrow(plan, columns, len(batch))
         if not self.null:
             judged.require_clean()
         clean = np.ones(len(batch), bool) if judged.clean is None else judged.clean
-        call = call.on(Feed.of(plan))
-        if not clean.any():
-            found = call.outputs.nulls(len(batch))
-        else:
-            arrays = [column.filter(pa.array(clean)) for column in judged.columns]
-            back = pa.array(np.cumsum(clean) - 1, mask=~clean)
-            found = [array.take(back) for array in call.predict(model, arrays, int(clean.sum()))]
+        if self.null:
+            clean = clean & bits(batch.is_valid())  # where all columns are optional, a row that is not there is none
+        found, _ = work.predictions(model, judged.columns, clean)
         if len(found) == 1:
             return found[0]
-        return pa.StructArray.from_arrays(found, [c.name for c in call.outputs.columns], mask=pa.array(~clean))
+        return pa.StructArray.from_arrays(found, [c.name for c in work.call.outputs.columns], mask=pa.array(~clean))
+
+    def _table(self, kind: pa.DataType) -> StructType:
+        """The struct as a table."""
+        kinds = [_VECTOR if self._vector(field.type) else from_arrow(field.type) for field in kind]
+        return StructType(tuple(Field(f.name, k, f.nullable) for f, k in zip(kind, kinds, strict=True)))
+
+    def _vector(self, kind: pa.DataType) -> bool:
+        """Whether it is a vector, which ships as a struct like any other, and something is declared that it becomes."""
+        specs = self.call.signature.inputs or ()
+        return _is_vector(kind) and any(isinstance(s, TensorSpec) or isinstance(s.type, SparkMLVector) for s in specs)
+
+
+_VECTOR = ArrayType(ScalarType(ELEMENTS["float64"]))
+_VECTOR_FIELDS = {"type": pa.int8(), "size": pa.int32(), "indices": pa.int32(), "values": pa.float64()}
+
+
+def _is_vector(kind: pa.DataType) -> bool:
+    """Whether it is the struct in which Spark ships vectors."""
+    if not pa.types.is_struct(kind):
+        return False
+    return {f.name: f.type.value_type if pa.types.is_list(f.type) else f.type for f in kind} == _VECTOR_FIELDS
+
+
+def _opened(array: pa.Array) -> pa.Array:
+    """Vectors, dense and sparse, as arrays of doubles.
+
+    >>> sparse = {"type": 0, "size": 3, "indices": [1], "values": [0.5]}
+    >>> lists = [("indices", pa.list_(pa.int32())), ("values", pa.list_(pa.float64()))]
+    >>> _opened(pa.array([sparse, None], pa.struct([("type", pa.int8()), ("size", pa.int32()), *lists]))).to_pylist()
+    [[0.0, 0.5, 0.0], None]
+    """
+    kind, size, indices, values = array.flatten()
+    dense = bits(pc.fill_null(pc.equal(kind, 1), False))
+    counts = np.asarray(values.value_lengths().fill_null(0))
+    sizes = np.where(dense, counts, np.asarray(size.fill_null(0)))
+    ends = np.cumsum(sizes)
+    row = np.repeat(np.arange(len(array)), counts)
+    place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)  # in a dense vector; in a sparse one ..
+    place[~dense[row]] = np.asarray(indices.flatten())
+    entries = np.zeros(int(sizes.sum()))
+    entries[(ends - sizes)[row] + place] = np.asarray(values.flatten())
+    offsets = pa.array(np.concatenate([[0], ends]), pa.int32())
+    mask = pa.array(bits(array.is_null())) if array.null_count else None
+    return pa.ListArray.from_arrays(offsets, pa.array(entries), mask=mask)
 
 
 def _return_type(call: ModelCall) -> DataType:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ from sparksig.enforcement.values import bits
 from sparksig.enforcement.values.casts import Mask
 from sparksig.errors import Code
 from sparksig.models.loading import Model
-from sparksig.scoring.calls import ModelCall
+from sparksig.scoring.calls import Asked, ModelCall
 
 ERROR = "error"
 """The field, beside those of the outputs, that says what the model raised at a row."""
@@ -66,17 +67,21 @@ class CleanRows:
         at = np.flatnonzero(clean).tolist()
         return found, {row: name for row, name in zip(at, raised, strict=True) if name is not None}
 
-    def _ask(self, model: Model, columns: Sequence[pa.Array], rows: int) -> tuple[list[pa.Array], Sequence[str | None]]:
+    def _ask(self, model: Model, columns: Sequence[pa.Array], rows: int) -> Asked:
         if not self.bisects:
             return self.call.predict(model, columns, rows), ()
+        return self.call.by_shape(columns, rows, partial(self._halves, model))
+
+    def _halves(self, model: Model, columns: Sequence[pa.Array], rows: int) -> Asked:
+        """The outputs of rows that the model can take together, and what it raises at which of them."""
         found = self.call.attempt(model, columns, rows)
         if not isinstance(found, str):
             return found, [None] * rows
         if rows == 1:
             return self.call.outputs.nulls(1), [found]
         half = rows // 2
-        first, before = self._ask(model, [column.slice(0, half) for column in columns], half)
-        second, after = self._ask(model, [column.slice(half) for column in columns], rows - half)
+        first, before = self._halves(model, [column.slice(0, half) for column in columns], half)
+        second, after = self._halves(model, [column.slice(half) for column in columns], rows - half)
         return [pa.concat_arrays(parts) for parts in zip(first, second, strict=True)], [*before, *after]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +64,64 @@ class Meddling(BaseEstimator):
     def predict(self, table: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
         Path(self.file).write_text(self.text)
         return pd.DataFrame({"y": table["x"]})
+
+
+class Faulty(BaseEstimator):
+    """Does its work, but once, where it meets a row, does harm to what is around it.
+
+    Args:
+        sign: a file that says that the harm is done, and what was there to do it.
+        row: the value of `x` at which it is done.
+        harm: what is done: see `HARM`.
+    """
+
+    def __init__(self, sign: str = "", row: float = 0.0, harm: str = "", place: str = "") -> None:
+        self.sign = sign
+        self.row = row
+        self.harm = harm
+        self.place = place
+
+    def predict(self, table: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        if (table["x"] == self.row).any() and self._first():
+            HARM[self.harm](self.place)
+        return pd.DataFrame({"y": table["x"] * 2.0})
+
+    def _first(self) -> bool:
+        import sparksig
+
+        try:
+            with open(self.sign, "x") as file:
+                file.write(str(sparksig.__file__))
+        except FileExistsError:
+            return False
+        return True
+
+
+def _above(generations: int) -> int:
+    """The process id of a parent's parent and so on."""
+    pid = os.getpid()
+    for _ in range(generations):
+        status = Path(f"/proc/{pid}/stat").read_text()
+        pid = int(status.rpartition(")")[2].split()[1])
+    return pid
+
+
+def _kill(generations: int) -> None:
+    os.kill(_above(generations), signal.SIGKILL)
+    time.sleep(5)
+
+
+def _break_sink(place: str) -> None:
+    """Put a file where Spark keeps what tasks have written so far."""
+    shutil.rmtree(place)
+    Path(place).touch()
+
+
+HARM: dict[str, Callable[[str], None]] = {
+    "python worker": lambda _: _kill(0),
+    "executor": lambda _: _kill(2),  # this process, the daemon that forked it, the executor
+    "worker": lambda _: _kill(3),
+    "slow task": lambda _: time.sleep(20),
+    "broken sink": _break_sink,
+    "none": lambda _: None,
+}

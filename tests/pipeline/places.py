@@ -20,14 +20,14 @@ def fill(folder: str, rows: str, run_id: str = "r", kind: str = "scored", attemp
 
 def staged(root: Path, replaces: bool) -> Commit:
     """Both sinks of a run staged, over an earlier attempt or not, and the summary with it."""
-    sinks = [Sink(str(root / kind), "r", kind) for kind in KINDS]
-    for sink in sinks:
+    sinks = {kind: Sink(str(root / kind), "r", kind, "new") for kind in KINDS}
+    for sink in sinks.values():
         if replaces:
             fill(sink.final, "old", kind=sink.kind, attempt="old")
         fill(sink.staging, "new", kind=sink.kind, attempt="new")
     if replaces:
         (root / "summary.json").write_text("old")
-    return Commit("r", "new", {sink.kind: sink.folder for sink in sinks}, str(root / "summary.json"), "new")
+    return Commit.of(sinks, str(root / "summary.json"), "new")
 
 
 def seen(root: Path) -> list[str | None]:

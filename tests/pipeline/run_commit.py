@@ -16,8 +16,8 @@ from typing import Any
 from sparksig.pipeline import sinks
 from tests.pipeline.places import left, seen, staged
 
-STEPS = ("_move", "_exchange", "_delete_file", "write_text")
-"""Each of them changes what lies there by one rename or one removal; removing a folder is a step of `Sink`."""
+STEPS = ("_move", "_exchange", "write_text")
+"""Each changes what lies there by one rename; removing a folder and the decision are steps of their classes."""
 
 
 def deadly(step: Callable[..., Any], number: list[int]) -> Callable[..., Any]:
@@ -38,6 +38,7 @@ def commit(root: Path, replaces: bool, number: int) -> None:
     for name in STEPS:
         setattr(sinks, name, deadly(getattr(sinks, name), counted))
     sinks.Sink._remove = deadly(sinks.Sink._remove, counted)  # type: ignore[method-assign]
+    sinks.Commit._forget = deadly(sinks.Commit._forget, counted)  # type: ignore[method-assign]
     made = staged(root, replaces)
     made.decide()
     made.finish()

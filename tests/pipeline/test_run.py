@@ -19,6 +19,7 @@ from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import ColSpec, Schema
 from tests.pipeline.estimators import Dying, Meddling, Raising, Scaling, Talking
 from tests.pipeline.jobs import PARAMS, SECRET, SIGNATURE, TABLE, Job
+from tests.pipeline.places import left, seen, staged
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -251,6 +252,53 @@ def test_files_that_do_not_agree(job: Job, spark: SparkSession) -> None:
     assert job.left() == ["summary.json"]
 
 
+# ---- how many bad rows are too many
+
+
+MIXED = pa.table(
+    {"id": range(10), "x": [None, *map(float, range(1, 10))], "y": [None, None, *map(float, range(2, 10))]}
+)
+TWO = ModelSignature(Schema([ColSpec("double", "x"), ColSpec("double", "y")]), SIGNATURE.outputs)
+
+
+@pytest.mark.parametrize(
+    ("limits", "passed"),
+    [
+        ({"max_bad_rows": 2, "max_bad_ratio": 0.2, "column_actions": {"y": "warn"}}, None),
+        ({"max_bad_rows": 1, "column_actions": {"y": "warn"}}, None),
+        ({"max_bad_rows": 1}, "2 of 10 rows are bad, more than 1"),
+        ({"max_bad_ratio": 0.19}, "2 of 10 rows are bad, more than a ratio of 0.19"),
+        ({"column_actions": {"x": "error"}}, "1 rows have NULL at x, where none may be bad"),
+    ],
+)
+def test_thresholds(job: Job, spark: SparkSession, limits: dict[str, Any], passed: str | None) -> None:
+    job.table(MIXED).model(Scaling(), TWO)
+    if passed is None:
+        found = run(job.config(**limits), lambda: spark)
+        assert (found.verdict, found.rows_quarantined) == ("quarantined", 2)
+    else:
+        assert str(ends(job, lambda: spark, "over_threshold", **limits)).startswith(passed)
+    assert job.summary()["thresholds"] == {"max_bad_rows": None, "max_bad_ratio": None, "columns": {}} | {
+        name.replace("column_actions", "columns"): value for name, value in limits.items()
+    }
+
+
+# ---- outputs of other forms
+
+
+def test_outputs_may_be_orc_in_folders_by_column(job: Job, spark: SparkSession) -> None:
+    table = pa.table({"day": ["a", "b", "b"], "x": [1.0, None, 3.0]})
+    run(job.table(table).model().config(output_format="orc", partition_by=("day",)), lambda: spark)
+    found = job.summary()
+    assert [found[f"rows_{kind}"] for kind in ("in", "scored", "quarantined")] == [3, 2, 1]
+    assert {kind: sink["format"] for kind, sink in found["sinks"].items()} == {"scored": "orc", "quarantine": "orc"}
+    assert sorted(spark.read.orc(job.path("scored/run_id=r")).select("day", "prediction").collect()) == [
+        ("a", 2.0),
+        ("b", 6.0),
+    ]
+    assert (job.root / "quarantine" / "run_id=r" / "day=b").is_dir()
+
+
 # ---- what is wrong with the model
 
 
@@ -296,6 +344,34 @@ def test_a_source_that_changes_while_it_is_read(job: Job, spark: SparkSession) -
     )
     error = ends(job, lambda: spark, "failed", format="json")
     assert error.message.startswith("the source has 1 rows, but 2 were scored")
+
+
+def test_a_value_that_changes_while_it_is_read(job: Job, spark: SparkSession) -> None:
+    source = job.root / "source"
+    source.write_text('{"x": 1.0}\n{"x": 2.0}\n')
+    job.model(Meddling(str(source), '{"x": 1.0}\n{"x": 3.0}\n'), ModelSignature(SIGNATURE.inputs, SIGNATURE.outputs))
+    error = ends(job, lambda: spark, "failed", format="json")
+    assert error.message.startswith("the rows that were written are not those of the source")
+
+
+def test_a_source_that_is_pinned_is_read_once(job: Job, spark: SparkSession) -> None:
+    source = job.root / "source"
+    source.write_text('{"x": 1.0}\n{"x": 2.0}\n')
+    job.model(Meddling(str(source), '{"x": 1.0}\n{"x": 3.0}\n'), ModelSignature(SIGNATURE.inputs, SIGNATURE.outputs))
+    found = run(job.config(format="json", pin="disk"), lambda: spark)
+    assert (found.rows_in, found.rows_scored, found.source["read"]) == (2, 2, "pinned")
+    assert sorted(row["x"] for row in job.rows("scored")) == [1.0, 2.0]
+
+
+def test_what_a_killed_run_had_decided_is_finished_first(job: Job, spark: SparkSession) -> None:
+    job.table(TABLE).model()
+    (job.root / "source" / "part-0.parquet").rename(job.root / "table")
+    commit = staged(job.root, replaces=True)
+    commit.decide()
+    with pytest.raises(RunError, match="the table cannot be read"):
+        run(job.config(), lambda: spark)
+    assert seen(job.root)[:2] == ["new", "new"]
+    assert not [path for path in left(job.root) if "_commit" in path or "_staging" in path]
 
 
 def test_an_interrupt_ends_it_cleanly(job: Job) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -80,7 +81,7 @@ def test_what_is_not_ours_is_told_and_survives(sink: Sink, place: str, content: 
     if place == "final":
         with pytest.raises(SinkError, match="not ours"):
             sink.swap("new")
-    sink.clear()
+    sink.clear("old")
     assert sorted(os.listdir(folder)) == before
 
 
@@ -130,7 +131,26 @@ def test_of_two_attempts_at_a_run_only_the_later_can_decide(tmp_path: Path) -> N
     earlier = Commit("r", "earlier", folders, str(tmp_path / "summary.json"), "earlier")
     with pytest.raises(SinkError, match="under way elsewhere"):
         earlier.decide()
+    earlier.take_back()
+    for sink in earlier.sinks():
+        sink.begun = True
+        sink.undo()
+    later = staged(tmp_path / "again", False)
+    later.decide()
     assert seen(tmp_path) == OLD
+    assert len([path for path in left(tmp_path) if "_staging" in path]) == 4, "what others have staged stays"
+
+
+def test_what_another_attempt_has_staged_since_stays(tmp_path: Path, way: str) -> None:
+    commit = staged(tmp_path, True)
+    commit.decide()
+    commit.finish()
+    for sink in commit.sinks():
+        shutil.rmtree(sink.staging, ignore_errors=True)
+        fill(sink.staging, "next", kind=sink.kind, attempt="next")
+    commit.settle()
+    assert seen(tmp_path) == NEW
+    assert len([path for path in left(tmp_path) if "_staging" in path]) == 2
 
 
 @pytest.mark.parametrize("exchanges", [True, False])

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import scipy.sparse
 
 from sparksig import (
     AnyType,
@@ -72,6 +73,25 @@ def test_dtypes_are_the_same_in_every_batch_whatever_its_nulls() -> None:
     frame = fed(schema, {name: pa.array([full[name], gaps[name]], kind) for name, kind in types.items()})
     assert frame["n"].tolist() == [2**62] * 2 and frame["ob"].tolist() == [True, None] and frame["s"][1] is None
     assert frame["on"][0] == 2**53 and np.isnan(frame["on"][1]) and frame["t"][0] == pd.Timestamp("2020-01-01")
+
+
+@pytest.mark.parametrize(
+    ("kind", "carrier", "required", "dtype"),
+    [
+        ("long", pa.int64(), True, "int64"),
+        ("long", pa.int64(), False, "object"),
+        ("boolean", pa.bool_(), False, "object"),
+        ("float", pa.float32(), False, "float32"),
+    ],
+)
+def test_cells_have_the_same_dtype_whatever_the_rows_beside_them(
+    kind: str, carrier: pa.DataType, required: bool, dtype: str
+) -> None:
+    schema = Schema([ColSpec(Array(kind), "x", required=required)])
+    full, gap = [[True], [True, None]] if kind == "boolean" else [[1], [1, None]]
+    for rows in ([full], [full] if required else [full, gap]):
+        cells = fed(schema, {"x": pa.array(rows, pa.list_(carrier))})
+        assert [cell.dtype.name for cell in cells["x"]] == [dtype] * len(rows)
 
 
 def test_unnamed_columns_are_numbered() -> None:
@@ -169,6 +189,67 @@ def test_a_wrong_output_names_the_field_what_was_declared_and_what_came(
 def test_rows_as_tuples_keep_each_column_in_its_own_type() -> None:
     two = Schema([ColSpec("long", "a"), ColSpec("double", "b")])
     assert held(two, [(2**53 + 1, 0.5), (1, 1.0)]) == [[2**53 + 1, 1], [0.5, 1.0]]
+
+
+TENSOR, LONGER = Schema([TensorSpec(np.dtype("float64"), (-1,))]), 2**53 + 1
+PAIRS, TEXTS = Schema([TensorSpec(np.dtype("float64"), (-1, 2))]), Schema([TensorSpec(np.dtype("str"), (-1,))])
+TWO = Schema([ColSpec("double"), ColSpec("long")])
+
+
+@pytest.mark.parametrize(
+    ("schema", "prediction", "expected"),
+    [
+        (Schema([ColSpec(Array("double"))]), np.array([[1.0], [2.0]]), [[1.0], [2.0]]),  # arrays of one, no scalars
+        (Schema([ColSpec(SparkMLVector(), "v")]), {"v": np.array([[1.0], [2.0]])}, [[1.0], [2.0]]),
+        (Schema([ColSpec(AnyType())]), np.array([[1.0], [2.0]]), ["[1.0]", "[2.0]"]),
+        (Schema([ColSpec(Array("double"))]), scipy.sparse.csr_matrix(np.eye(2)), [[1.0, 0.0], [0.0, 1.0]]),
+        (DOUBLE, scipy.sparse.csr_matrix(np.ones((2, 1))), [1.0, 1.0]),
+        (DOUBLE, np.ma.masked_array([1.0, 2.0], [0, 0]), [1.0, 2.0]),
+        (TEXTS, ["a\0", "b"], ["a\0", "b"]),  # numpy would cut a text at its end
+        (Schema([TensorSpec(np.dtype("int64"), (-1, 2))]), [[LONGER, 1.0], (1, 2)], [[LONGER, 1], [1, 2]]),
+        (Schema([TensorSpec(np.dtype("uint64"), (-1,))]), [2**64 - 1, 0], [2**64 - 1, 0]),
+        (Schema([TensorSpec(np.dtype("uint64"), (-1,))]), np.array([1e19, 0.0]), [10**19, 0]),
+        (TENSOR, pa.array([1.0, 2.0]), [1.0, 2.0]),
+    ],
+)  # fmt: skip
+def test_an_output_is_taken_as_it_is_in_whatever_holds_it(schema: Schema, prediction: Any, expected: list[Any]) -> None:
+    assert held(schema, prediction) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("schema", "prediction", "told"),
+    [
+        (PAIRS, [[LONGER, 0.5], [1, 2]], r"1 x NOT_EXACT\[\]"),
+        (PAIRS, [np.array([LONGER, 1]), np.array([0.5, 1])], r"1 x NOT_EXACT\[\]"),
+        (PAIRS, pd.DataFrame({"a": [LONGER, 1], "b": [0.5, 1]}), r"1 x NOT_EXACT\[\]"),
+        (PAIRS, [[True, 0.5], [1.0, 2.0]], "values of several classes: bool, float"),
+        (TENSOR, [10**400, 1.0], "1 x NOT_EXACT"),
+        (DOUBLE, np.ma.masked_array([1.0, 2.0], [0, 1]), "1 x NULL"),
+        (TENSOR, np.ma.masked_array([1.0, 2.0], [0, 1]), "1 x NULL"),
+        (TENSOR, 1.0, "the model returned float"),
+        (TENSOR, None, "the model returned NoneType"),
+        (TEXTS, {"Anna": 1, "Bob": 2}, "the model returned dict"),
+        (TEXTS, "ab", "the model returned str"),
+        (PAIRS, [[1.0], [2.0], [3.0]], r"for 2 rows, the model returned list of shape \(3, 1\)"),
+        (TWO, pd.DataFrame({"Anna": [1.0, 2.0]}), r"2 columns are declared, the model returned DataFrame of shape"),
+        (TWO, {"a": [1.0, 2.0], "b": [1, 2], "c": [3, 4]}, "2 columns are declared, the model returned dict"),
+    ],
+)
+def test_an_output_that_would_change_on_the_way_is_refused(schema: Schema, prediction: Any, told: str) -> None:
+    with pytest.raises(OutputError, match=told) as raised:
+        held(schema, prediction)
+    assert "Anna" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [{1: "a", "1": "b"}, "\ud800", {"\ud800": 1}, np.datetime64("2020-01-01", "ns"), np.array(["2020"], "M8[ns]"),
+     [np.timedelta64(1, "ns")], [float("inf")], {"a": {"b": b"c"}}, [10**38]],
+    ids=str,
+)  # fmt: skip
+def test_any_takes_what_json_holds_and_nothing_that_it_would_change(cell: Any) -> None:
+    with pytest.raises(OutputError, match="values that JSON does not hold"):
+        held(Schema([ColSpec(AnyType())]), [cell, 1])
 
 
 def test_tensor_outputs_of_any_rank_are_not_off_by_one() -> None:

@@ -23,6 +23,7 @@ from sparksig import (
     PolicyError,
     Property,
     Schema,
+    SchemaError,
     SparkMLVector,
     TensorSpec,
     predict_udf,
@@ -151,6 +152,27 @@ def test_a_lone_vector_column_is_a_matrix(spark: SparkSession) -> None:
     signature = ModelSignature(Schema([ColSpec(SparkMLVector(), "v")]), Schema([ColSpec("double")]))
     df = spark.createDataFrame([(Vectors.dense([1.0, 2.0]),), (Vectors.sparse(2, [0], [5.0]),)], ["v"]).repartition(1)
     assert sorted(row.prediction for row in score(df, norms, signature).collect()) == [3.0, 5.0]
+    from pyspark.sql import functions as F
+
+    unnamed = ModelSignature(Schema([ColSpec(SparkMLVector())]), signature.outputs)
+    udfs = predict_udf(norms, signature)(F.struct("v")), predict_udf(norms, unnamed)(F.col("v"))
+    assert sorted(map(tuple, df.select(*udfs).collect())) == [(3.0, 3.0), (5.0, 5.0)]
+
+
+def test_a_variant_reaches_the_model_as_what_it_holds(spark: SparkSession) -> None:
+    from pyspark.sql import functions as F
+
+    signature = ModelSignature(
+        Schema([ColSpec(AnyType(), "v"), ColSpec(AnyType(), "w", required=False)]), Schema([ColSpec("string")])
+    )
+
+    def tell(batch: pd.DataFrame) -> Any:
+        return [repr((v, w)) for v, w in zip(batch.v, batch.w, strict=True)]
+
+    df = spark.sql("select parse_json('{\"a\": [1, null]}') as v, 7 as w union all select parse_json('true'), null")
+    expected = ["({'a': [1, None]}, 7)", "(True, None)"]
+    assert [row.prediction for row in score(df.coalesce(1), tell, signature).collect()] == expected
+    assert [row[0] for row in df.coalesce(1).select(predict_udf(tell, signature)(F.struct("*"))).collect()] == expected
 
 
 NUMBER = ModelSignature(
@@ -245,3 +267,30 @@ def test_the_udf_builds_the_struct_from_names(spark: SparkSession) -> None:
         lambda batch: batch[0] + batch[1], ModelSignature(Schema([ColSpec("long")] * 2), Schema([ColSpec("long")]))
     )
     assert df.select(unnamed("d", F.col("c"))).first()[0] == 5  # type: ignore[index]
+    spark.udf.register("unnamed", unnamed)
+    one = predict_udf(lambda batch: batch[0], ModelSignature(Schema([ColSpec("long")]), Schema([ColSpec("long")])))
+    spark.udf.register("one", one)
+    called = "predict(c => d, `a b` => c), unnamed(d, c), unnamed(struct(d, c)), one(c), one(struct(c))"
+    assert list(spark.sql(f"select {called} from pairs_").first() or ()) == [[2, 3], 5, 5, 2, 2]
+    assert df.select(one(F.col("c"))).first()[0] == 2  # type: ignore[index]
+    for given, names in [(["d"], {}), (["d", "c", "a b"], {}), (["d", "c"], {"c": F.col("c")})]:
+        with pytest.raises(SchemaError, match="declares 2 unnamed"):
+            unnamed(*given, **names)
+
+
+def test_the_udf_hands_on_no_larger_batches_than_fit_and_no_row_that_is_not_there(spark: SparkSession) -> None:
+    from pyspark.sql import functions as F
+
+    signature = ModelSignature(Schema([ColSpec("long", "n", required=False)]), Schema([ColSpec("long")]))
+    sizes = predict_udf(lambda batch: [len(batch)] * len(batch), signature, on_violation="null")
+    key = "spark.sql.execution.arrow.maxRecordsPerBatch"
+    before = spark.conf.get(key)
+    spark.conf.set(key, "0")
+    try:
+        df = (
+            spark.range(25_000).coalesce(1).select(F.when(F.col("id") > 0, F.struct(F.col("id").alias("n"))).alias("s"))
+        )
+        found = df.groupBy(sizes(F.col("s")).alias("p")).count().collect()
+    finally:
+        spark.conf.set(key, str(before))
+    assert dict(map(tuple, found)) == {None: 1, 9_999: 9_999, 10_000: 10_000, 5_000: 5_000}

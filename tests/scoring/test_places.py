@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cluster import ROOT, environment, standalone
 from tests.scoring.run_score import EXPECTED
 
-ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(__file__).parent / "run_score.py"
-
-
-def environment() -> dict[str, str]:
-    """This process's, with nothing of its Spark about it."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("PYSPARK", "SPARK", "PYTHON"))}
-    local = {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable, "PYTHONDONTWRITEBYTECODE": "1"}
-    return {**env, **local, "PYTHONPATH": str(ROOT)}
 
 
 def scored(folder: Path, *how: str) -> dict[str, Any]:
@@ -51,44 +41,10 @@ def test_spark_connect_scores_the_same(tmp_path: Path) -> None:
     the_same(found)
 
 
-def free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
-
-
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[str]:
-    """A master and two workers on loopback, started from the package."""
-    import pyspark
-
-    home = Path(pyspark.__file__).parent
-    env = environment() | {"SPARK_HOME": str(home), "SPARK_NO_DAEMONIZE": "1"}
-    port = free_port()
-    url = f"spark://127.0.0.1:{port}"
-    run = [str(home / "bin" / "spark-class")]
-    master = ["org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port", str(port)]
-    commands = [[*run, *master, "--webui-port", str(free_port())]]
-    for i in range(2):
-        worker = ["org.apache.spark.deploy.worker.Worker", "--host", "127.0.0.1", "--cores", "1", "--memory", "1g"]
-        commands.append([*run, *worker, "--webui-port", str(free_port()), "--work-dir", str(tmp_path / f"w{i}"), url])
-    log = tmp_path / "cluster.log"
-    started = []
-    try:
-        with open(log, "w") as out:
-            for command in commands:
-                started.append(subprocess.Popen(command, env=env, stdout=out, stderr=out))
-                time.sleep(3 if len(started) == 1 else 0)
-        for _ in range(120):
-            if log.read_text().count("Successfully registered with master") == 2:
-                break
-            time.sleep(0.5)
+    with standalone(tmp_path) as url:
         yield url
-    finally:
-        for process in started:
-            process.terminate()
-        for process in started:
-            process.wait(30)
 
 
 @pytest.mark.cluster

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +11,10 @@ import pandas as pd
 import pytest
 
 from sparksig import (
+    Array,
     ColSpec,
     ModelError,
+    ModelLoadError,
     ModelSignature,
     NotSupportedError,
     ParamError,
@@ -21,6 +24,7 @@ from sparksig import (
     Schema,
     SchemaError,
     SignatureError,
+    SparkMLVector,
     TensorSpec,
     infer_output,
     predict_udf,
@@ -131,6 +135,29 @@ def test_what_the_model_says_when_it_raises_is_not_told(df: DataFrame) -> None:
     assert "canary" not in str(raised.value)
 
 
+def test_what_an_output_says_while_it_is_read_is_not_told(df: DataFrame) -> None:
+    class Lazy:
+        def toarray(self) -> Any:
+            raise KeyError("canary")
+
+    with pytest.raises(Exception, match="reading what the model returned raised KeyError") as raised:
+        score(df, lambda batch: {"p": Lazy(), "flag": batch.a > 1}, SIGNATURE).collect()
+    assert "canary" not in str(raised.value)
+
+
+def test_a_model_that_changes_its_params_changes_its_own(spark: SparkSession) -> None:
+    signature = ModelSignature(
+        Schema([ColSpec("long", "id")]), Schema([ColSpec("long")]), ParamSchema([ParamSpec("seen", "long", [7], (-1,))])
+    )
+
+    def appends(batch: pd.DataFrame, params: dict[str, Any]) -> Any:
+        params["seen"].append(1)
+        return [len(params["seen"])] * len(batch)
+
+    table = spark.range(30_000).coalesce(1)
+    assert [row.prediction for row in score(table, appends, signature).select("prediction").distinct().collect()] == [2]
+
+
 def test_a_wrong_output_is_told_with_its_fields(df: DataFrame) -> None:
     with pytest.raises(Exception, match="flag: declared boolean, the model returned long"):
         score(df, lambda batch: {"p": batch.a, "flag": batch.a}, SIGNATURE).collect()
@@ -143,8 +170,15 @@ def test_what_cannot_be_scored_is_said_at_once(df: DataFrame) -> None:
         score(df, model, ModelSignature(SIGNATURE.inputs))
     with pytest.raises(SignatureError, match="signature="):
         score(df, model)
+    for no_model in (None, 3, {"predict": model}):
+        with pytest.raises(ModelLoadError, match="is no model"):
+            score(df, no_model, SIGNATURE)
+    with pytest.raises(SchemaError, match="declares no inputs"):
+        predict_udf(model, ModelSignature(None, SIGNATURE.outputs))
     with pytest.raises(SchemaError, match="would stand twice"):
         score(df, model, SIGNATURE, output="C")
+    with pytest.raises(SchemaError, match="o: named twice by keep="):
+        score(df, model, SIGNATURE, keep=["o", "a", "o"])
     with pytest.raises(PolicyError, match="2 names"):
         score(df, model, SIGNATURE, output=["p", "q"])
 
@@ -164,6 +198,20 @@ def test_tensors_reach_the_model_with_their_dtype_and_shape(spark: SparkSession)
     found = score(table, sums, signature, columns=["image"], allow_rounding=True).orderBy("id").collect()
     assert [row["prediction"] and row["prediction"][0] for row in found] == [10.0, None, None, pytest.approx(3.1)]
     assert [row["_violations"] and row["_violations"][0].code for row in found] == [None, "NULL", "WRONG_LENGTH", None]
+
+
+def test_batches_over_the_bound_are_warned_of_where_spark_does_not_cut_them(spark: SparkSession) -> None:
+    signature = ModelSignature(Schema([TensorSpec(np.dtype("float32"), (-1, 50_000))]), Schema([ColSpec("long")]))
+    table = spark.range(1).selectExpr("array_repeat(float(id), 50000) as x")
+    key, warned = "spark.sql.execution.arrow.maxBytesPerBatch", []
+    for said in ("1g", "64MB", str(1 << 26)):
+        spark.conf.set(key, said)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            score(table, len, signature)
+        warned.append([str(warning.message).partition(" for this")[0] for warning in caught])
+    spark.conf.unset(key)
+    assert warned == [["batches of 10000 rows are over 64 MiB"], [], []]
 
 
 # ---- the UDF
@@ -214,6 +262,19 @@ def test_outputs_are_declared_where_the_signature_declares_none(df: DataFrame) -
         [0.25, 0.25],
     ]
     assert predict_udf(quarter, inputs, returns=ColSpec("double")) is not None
+    lists, optional = ColSpec(Array("long"), "l"), ColSpec(Array("long"), "m", required=False)
+    whole = ModelSignature(Schema([lists, optional, ColSpec("long", "n", required=False)]))
+    held = pd.DataFrame({"l": [[1, 2]], "m": [[1]], "n": [1]})
+
+    def dtypes(batch: pd.DataFrame) -> Any:
+        return [f"{batch['l'][0].dtype} {batch['m'][0].dtype} {batch['n'].dtype}"]
+
+    assert infer_output(dtypes, held, whole) == Schema([ColSpec("string")])
+    table = df.limit(1).selectExpr("array(1, 2) as l", "array(1) as m", "1 as n")
+    assert score(table, dtypes, whole, returns="string").collect()[0].prediction == "int64 object float64"
+    vector = ModelSignature(Schema([ColSpec(SparkMLVector(), "v")]))
+    columns = infer_output(lambda x: np.full(len(x), x.shape[1]), pd.DataFrame({"v": [np.ones(3)]}), vector)
+    assert columns == Schema([TensorSpec(np.dtype("int64"), (-1,))])
     with pytest.raises(SignatureError, match="returns= is for one that does not"):
         score(df, quarter, SIGNATURE, returns="double")
     with pytest.raises(SignatureError, match=r"infer_output\(model, example\)"):
@@ -242,6 +303,24 @@ def test_columns_that_cannot_cross_stay_beside_the_model(df: DataFrame) -> None:
     ]
     assert [(row.m, row.n) for row in texts] == [("INTERVAL '3' MONTH", "1 years 2 months 21 days")] * 4
     assert texts[0]["k.2"] == "x"
+
+
+def test_columns_keep_their_metadata_and_structs_their_doubled_names(df: DataFrame) -> None:
+    from pyspark.sql import functions as F
+
+    told = df.withColumn("o", F.col("o").alias("o", metadata={"unit": "m"}))
+    doubled = "named_struct('x', 1, 'x', c) as twice"
+    for table in (
+        told,
+        told.selectExpr("*", doubled),
+        told.selectExpr("*", "map(1, array(named_struct('x', 1, 'x', c))) as deep"),
+    ):
+        found = score(table, model, SIGNATURE)
+        assert found.schema["o"].metadata == {"unit": "m"}
+        assert [field.dataType for field in found.schema.fields[: len(table.columns)]] == [
+            f.dataType for f in table.schema
+        ]
+        assert found.where("_violations is null").count() == 2
 
 
 def test_beside_the_model_rows_are_dropped_or_fail_and_poison_is_found(df: DataFrame) -> None:

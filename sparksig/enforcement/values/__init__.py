@@ -1,7 +1,7 @@
 """A plan applied to values that are here: Arrow columns in a worker, and what people hold in notebooks and tests."""
 
 from sparksig.enforcement.values.casts import arrow_type, bits, cast_array
-from sparksig.enforcement.values.containers import enforce_values
+from sparksig.enforcement.values.containers import enforce_values, scored_values
 from sparksig.enforcement.values.feeds import Feed, FeedColumn
 from sparksig.enforcement.values.nodes import Fault, Judged, declared_arrow, enforce_arrow
 
@@ -16,4 +16,5 @@ __all__ = [
     "declared_arrow",
     "enforce_arrow",
     "enforce_values",
+    "scored_values",
 ]

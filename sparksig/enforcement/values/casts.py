@@ -261,7 +261,7 @@ def _convert(x: pa.Array, target: pa.DataType) -> pa.Array:
         finest = "ns" if x.type.unit == "ns" else "us"  # a worker's batches have no nanoseconds, pandas has
         return x.cast(pa.timestamp(finest, tz=x.type.tz)).cast(pa.timestamp(finest, tz="UTC"))
     if pa.types.is_decimal(target):
-        return pa.array(x.to_pylist(), target)
+        return pa.array([None if value is None else int(value) for value in x.to_pylist()], target)
     if x.type == pa.float16() and pa.types.is_floating(target):
         return pa.array(_numbers(x).astype(target.to_pandas_dtype()), mask=~bits(x.is_valid()))
     return x.cast(target, safe=False)

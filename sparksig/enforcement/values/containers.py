@@ -76,9 +76,34 @@ def enforce_values(data: Any, schema: ModelSignature | Schema, policy: Policy | 
     plan = plan_table(held.table, inputs, policy).require_ok()
     if not policy.stable_dtypes:
         plan = replace(plan, steps=tuple(replace(step, node=_without_gaps(step.node)) for step in plan.steps))
-    judged = held.judged(plan)
-    judged.require_clean()
-    return held.restored(plan, judged)
+    return held.restored(plan, held.judged(plan).require_clean())
+
+
+def scored_values(data: Any, inputs: Schema) -> Any:
+    """Values as a model that scores a table takes them: whatever the data is held in, in the containers of a batch.
+
+    Args:
+        data: as for `enforce_values`.
+        inputs: what the model declares.
+
+    Raises:
+        SchemaError: as `enforce_values`.
+        ViolationError: as `enforce_values`.
+
+    >>> from sparksig.signature.schema import ColSpec
+    >>> from sparksig.signature.types import Array as ArrayOf
+    >>> scored_values(pd.DataFrame({"x": [[1, 2]]}), Schema([ColSpec(ArrayOf("long"), "x")]))["x"][0]
+    array([1, 2])
+    """
+    policy = Policy()
+    if inputs.is_tensor_spec() and (arrays := _tensors(data, inputs)) is not None:
+        return enforce_tensors(arrays, inputs, policy)
+    held = Held.of(data, inputs, policy)
+    plan = plan_table(held.table, inputs, policy).require_ok()
+    judged, feed = held.judged(plan).require_clean(), Feed.of(plan)
+    steps = zip(feed.columns, plan.steps, strict=True)
+    columns = tuple(replace(column, listed=held.listed.issuperset(step.positions)) for column, step in steps)
+    return replace(feed, columns=columns).model_input(judged.columns, held.reading.anything)
 
 
 def _without_gaps(node: Node) -> Node:

@@ -286,10 +286,10 @@ def _cells(element: Node, array: pa.Array, anything: Sequence[object] | None, li
 
 
 def _vector(element: Node, inner: pa.Array, anything: Sequence[object] | None) -> Any:
-    """The elements of all cells in one array that cells are cut from; null numbers keep their own place as objects."""
+    """The elements of all cells in one array that cells are cut from; where nulls may come, integers are objects."""
     if isinstance(element, ScalarNode):
         target = element.cast.target
-        whole = not inner.null_count or target.kind in (Kind.FLOAT, Kind.DATETIME)
+        whole = not element.nulls or target.kind in (Kind.FLOAT, Kind.DATETIME)
         if whole and (target.is_number or target.kind in (Kind.BOOLEAN, Kind.DATETIME)):
             return _writable(_scalars(target, inner, False, True))
     return _held(objects(element, inner, anything, lists=False))

@@ -1,0 +1,182 @@
+"""The page of a run in a headless Chromium: hostile names do nothing, and everybody can read it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sparksig.report.html import report_html
+from sparksig.report.summary import Count, Summary
+from tests.report.summaries import NAMES, SHOWN, hostile
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.browser
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+PAGES: dict[str, dict[str, Any]] = {
+    "hostile": hostile(),
+    "usual": hostile(error="", problems=(), warnings=()),
+    "clean": hostile(verdict="clean", violations=(), rows_quarantined=0, error="", problems=()),
+    "failed": Summary("r", "failed", error="the disk is full").to_dict(),
+    "long": Summary(
+        "r", "over_threshold", 99, 9, 90, tuple(Count(f"c{n}", "NULL", "long", "long", 90 - n) for n in range(60))
+    ).to_dict(),
+}
+DESKTOP, PHONE = 1280, 360
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if program is None:
+        missing = f"none of {', '.join(PROGRAMS)} is on the PATH; on Debian: apt-get install chromium"
+        # where everything is looked at, nothing is left out
+        pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program)
+        yield started
+        started.close()
+
+
+class Seen:
+    """A page that was opened, and all that it did meanwhile."""
+
+    def __init__(self, browser: Browser, file: Path, width: int, scheme: Any) -> None:
+        self.events: list[str] = []
+        self.context = browser.new_context(
+            viewport={"width": width, "height": 800}, color_scheme=scheme, service_workers="block"
+        )
+        self.page: Page = self.context.new_page()
+        self.page.on("dialog", lambda dialog: (self.events.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        self.page.on("console", lambda message: self.events.append(f"console {message.text}"))
+        self.page.on("pageerror", lambda error: self.events.append(f"error {error}"))
+        self.page.on("request", lambda request: self.events.append(f"request {request.url}"))
+        self.page.goto(file.as_uri())
+        self.page.wait_for_load_state("networkidle")
+        self.page.mouse.move(width / 2, 400)
+        assert self.events.pop(0) == f"request {file.as_uri()}"
+
+
+@pytest.fixture
+def seen(browser: Browser, tmp_path: Path) -> Iterator[Any]:
+    """Open one of PAGES, or any other text, at a width and in a light."""
+    opened: list[Seen] = []
+
+    def show(name: str, width: int = DESKTOP, scheme: str = "light", text: str | None = None) -> Seen:
+        file = tmp_path / f"{name}.html"
+        file.write_text(text or report_html(PAGES[name]), encoding="utf-8")
+        opened.append(Seen(browser, file, width, scheme))
+        return opened[-1]
+
+    yield show
+    for each in opened:
+        each.context.close()
+
+
+def test_what_the_other_tests_listen_to_would_be_heard(seen: Any) -> None:
+    bad = seen("bad", text="<script>alert(1)</script><img src=http://127.0.0.1:9/x onerror=alert(3)>")
+    assert [event.split()[0] for event in bad.events if "dialog" in event] == ["dialog", "dialog"]
+    assert "request http://127.0.0.1:9/x" in bad.events
+
+
+def test_the_policy_stops_what_an_escape_would_let_through(seen: Any) -> None:
+    page = report_html(PAGES["hostile"])
+    holes = (
+        "<script>alert(1)</script><img src=http://127.0.0.1:9/x onerror=alert(3)><p id=p style='color:red' onclick=1>"
+    )
+    broken = seen("broken", text=page.replace("<main>", f"<main>{holes}"))
+    assert [event for event in broken.events if not event.startswith(("console", "request"))] == []
+    assert len([event for event in broken.events if "Content Security Policy" in event]) >= 3
+    assert broken.page.evaluate("getComputedStyle(document.getElementById('p')).color") != "rgb(255, 0, 0)"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_runs_nothing_is_fetched_and_the_policy_has_nothing_to_stop(name: str, seen: Any) -> None:
+    found = seen(name)
+    assert found.events == []
+    assert (
+        found.page.evaluate("document.scripts.length + document.querySelectorAll('img, link, iframe, a').length") == 0
+    )
+    with_handlers = (
+        "[...document.querySelectorAll('*')].filter(e => [...e.attributes].some(a => /^on|style/.test(a.name)))"
+    )
+    assert found.page.evaluate(f"{with_handlers}.length") == 0
+    # and the style is in force
+    assert found.page.evaluate("getComputedStyle(document.querySelector('section')).borderTopWidth") == "1px"
+
+
+def test_a_reader_sees_every_name_as_it_is(seen: Any) -> None:
+    page = seen("hostile").page
+    page.locator("summary").evaluate_all("all => all.forEach(each => each.parentElement.open = true)")
+    names = page.locator(".violations tbody th > .name").evaluate_all("all => all.map(each => each.textContent)")
+    assert sorted(names) == sorted([name or "empty name" for name in NAMES] + [SHOWN])
+    assert page.title() == f"Quarantined: run {NAMES[0]}"
+    # text from right to left stays in its cell, and the words around it in their order
+    direction = "getComputedStyle(document.querySelector('.violations .types')).direction"
+    assert page.evaluate(direction) == "ltr"
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+def test_nothing_hangs_over_the_edge(name: str, width: int, seen: Any) -> None:
+    page = seen(name, width).page
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    wide = "[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)"
+    assert page.evaluate(f"{wide}.map(e => e.outerHTML.slice(0, 80))") == []
+
+
+def judged(page: Page) -> tuple[list[str], list[str]]:
+    """The rules of accessibility that a page breaks, and those that it keeps."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response
+    return [each["id"] for each in found["violations"]], [each["id"] for each in found["passes"]]
+
+
+def test_who_judges_what_everybody_can_read_is_strict(seen: Any) -> None:
+    barriers, _ = judged(
+        seen("pale", text="<p style='color:#999;background:#fff'>pale</p><table><tr><th></th></tr>").page
+    )
+    assert {"color-contrast", "html-has-lang", "landmark-one-main", "document-title"} <= set(barriers)
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+def test_everybody_can_read_it(name: str, scheme: str, width: int, seen: Any) -> None:
+    barriers, passed = judged(seen(name, width, scheme).page)
+    assert barriers == []
+    assert {"color-contrast", "landmark-one-main", "region", "html-has-lang"} <= set(passed)
+
+
+def test_dark_is_dark_and_light_is_light(seen: Any) -> None:
+    shown = [seen("clean", scheme=scheme).page for scheme in ("light", "dark")]
+    light, dark = (
+        page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)") for page in shown
+    )
+    assert min(light) > 200 and max(dark) < 60
+
+
+def test_one_click_selects_what_is_to_be_pasted(seen: Any) -> None:
+    page = seen("hostile").page
+    page.locator("pre").first.click()
+    selected = page.evaluate("getSelection().toString()")
+    assert selected.strip() == page.locator("pre").first.text_content().strip()
+    compile(selected, "pasted", "exec")
+
+
+def test_the_first_screen_says_how_it_ended(seen: Any) -> None:
+    for width in (DESKTOP, PHONE):
+        page = seen("usual", width).page
+        for place, words in (("h1", "Quarantined"), (".tiles", "336,776"), (".tiles", "331,776")):
+            box = page.locator(place, has_text=words).bounding_box()
+            assert box is not None and box["y"] + box["height"] <= 800, words

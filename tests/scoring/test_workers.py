@@ -1,0 +1,61 @@
+"""What runs in a worker, without Spark: how often a model is called to find the rows at which it raises."""
+
+from __future__ import annotations
+
+from math import ceil, log2
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from sparksig import ColSpec, ModelSignature, Schema, TensorSpec
+from sparksig.enforcement.planning import plan_table
+from sparksig.enforcement.policy import Policy
+from sparksig.enforcement.values import Feed
+from sparksig.scoring.calls import ModelCall
+from sparksig.scoring.workers import CleanRows
+from sparksig.sources.observed import table_from_arrow
+
+ROWS, SHAPES = 1024, 16
+OUTPUT = Schema([ColSpec("double")])
+COLUMN = pa.array(np.arange(ROWS, dtype="float64"))
+OPEN = pa.array([[float(i)] * (1 + i % SHAPES) for i in range(ROWS)])
+
+
+def work(array: pa.Array, inputs: Schema) -> tuple[CleanRows, Any]:
+    made = plan_table(table_from_arrow(pa.schema([("x", array.type)])), inputs, Policy()).require_ok()
+    call = ModelCall.of(model, ModelSignature(inputs, OUTPUT), None, False).on(Feed.of(made))
+    return CleanRows(call, True, 10_000).ready()
+
+
+CALLS: list[int] = []
+POISON: set[int] = set()
+
+
+def model(batch: Any) -> Any:
+    """Counts its calls; it travels by its name, so that they are counted here."""
+    first = np.asarray(batch["x"])
+    first = first[:, 0] if first.ndim == 2 else first
+    CALLS.append(len(first))
+    if POISON.intersection(first.tolist()):
+        raise KeyError("canary")
+    return first * 2
+
+
+@pytest.mark.parametrize("poison", [(), (500,), (0, 1023), (17, 18, 700, 900)])
+@pytest.mark.parametrize("shapes", [1, SHAPES])
+def test_poison_rows_are_found_by_few_calls_and_the_rest_is_scored(
+    poison: tuple[int, ...], shapes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{__name__}.POISON", set(poison))
+    inputs = Schema([ColSpec("double", "x") if shapes == 1 else TensorSpec(np.dtype("float64"), (-1, -1), "x")])
+    array = COLUMN if shapes == 1 else OPEN
+    here, loaded = work(array, inputs)
+    clean = np.ones(ROWS, bool)
+    clean[3] = False
+    CALLS.clear()
+    [found], raised = here.predictions(loaded, [array], clean)
+    assert raised == dict.fromkeys(poison, "KeyError")
+    assert found.to_pylist() == [None if i == 3 or i in poison else i * 2.0 for i in range(ROWS)]
+    assert shapes <= len(CALLS) <= shapes + 2 * len(poison) * ceil(log2(ROWS / shapes))
