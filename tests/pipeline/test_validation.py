@@ -14,6 +14,7 @@ from sparksig.errors import ConfigError
 from sparksig.pipeline.faults import RunError
 from sparksig.pipeline.run import run
 from sparksig.pipeline.validation import CheckConfig, Validation, validate_job
+from sparksig.report.schema import check_summary
 from sparksig.report.summary import Summary
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import ColSpec, Schema
@@ -60,6 +61,7 @@ def test_the_summary_says_it_and_comes_back_as_one(job: Job, spark: SparkSession
     written = json.loads((job.root / "found.json").read_text())
     assert written == found.summary.to_dict()
     assert Summary.from_dict(written).to_dict() == written
+    check_summary(written)
     assert (written["rows_in"], written["rows_scored"], written["rows_quarantined"]) == (4, None, None)
     assert (written["rows_clean"], written["rows_violating"], written["violations"]) == (3, 1, [NULL])
     assert (written["validated"], written["thresholds"]["max_bad_ratio"]) == ("rows", 0.5)
