@@ -276,7 +276,7 @@ _PACKAGES = (
     ("rich", "cli", False),
     ("mlflow-skinny", "mlflow", False),
     ("onnxruntime", "onnx", False),
-    ("pydantic", "hints", False),
+    ("pydantic", "cli", False),
     ("jinja2", "report", False),
 )
 

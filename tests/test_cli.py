@@ -114,7 +114,7 @@ def test_version_and_help_teach(sparksig: Call) -> None:
     assert code == 0
     assert "--param threshold=0.4" in out
     assert "spark-submit jobs/batch_score.py" in out
-    for command in ("show", "plan", "doctor"):
+    for command in ("show", "plan", "validate", "config-schema", "doctor"):
         assert sparksig(command, "--help")[0] == 0
 
 
@@ -264,6 +264,70 @@ def test_everything_that_is_wrong_with_the_places_at_once(sparksig: Call, job: J
     assert job.left() == []
 
 
+def yaml_of(job: Job, **more: Any) -> str:
+    """The job as a file."""
+    names = ("input", "model", "trust", "output", "quarantine", "summary")
+    (job.root / "job.yaml").write_text(json.dumps({name: getattr(job.config(), name) for name in names} | more))
+    return job.path("job.yaml")
+
+
+def test_a_file_is_told_with_all_its_faults_and_flags_with_theirs(sparksig: Call, job: Job) -> None:
+    file = yaml_of(job, where=["hunter2"], max_bad_rws="hunter2")
+    code, out, err = sparksig("score", "--config", file, "--pin", "none", "--param", "hunter2", "--max-bad-ratio", "7")
+    assert (code, out) == (2, "") and "hunter2" not in err and "did you mean max_bad_rows?" in err
+    assert [line.split(": ")[0].strip() for line in err.splitlines() if line.startswith("  -")] == [
+        *("--param", "--max-bad-ratio"),
+    ]
+    assert f"{file}: where: a text is expected, not a list" in err
+    for command in ("score", "validate"):
+        code, out, _ = sparksig(command, "--config", file, "--json")
+        assert code == 2 and {problem["path"] for problem in json.loads(out)["problems"]} == {
+            f"{file}: where",
+            f"{file}: max_bad_rws",
+        }
+
+
+def test_the_file_is_named_by_a_variable_too(sparksig: Call, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARKSIG_CONFIG", yaml_of(job))
+    assert sparksig("validate", "--plan-only")[0] == 0
+    monkeypatch.setenv("SPARKSIG_LOGICAL_DATE", "hunter2")
+    code, _, err = sparksig("validate", "--plan-only")
+    assert code == 2 and "SPARKSIG_LOGICAL_DATE: not a date" in err and "hunter2" not in err
+
+
+def test_validate_reads_schemas_without_spark(sparksig: Call, job: Job) -> None:
+    code, out, err = sparksig("validate", "--config", yaml_of(job, column_actions={"x": "warn"}), "--plan-only")
+    assert code == 0 and [line.split()[0] for line in err.splitlines()] == ["check", "plan"] and "the table fits" in out
+    pq.write_table(pa.table({"x": [str(SECRET)]}), job.root / "texts")
+    given = ("validate", "--input", job.path("texts"), "--model", job.path("model"), "--plan-only")
+    code, out, err = sparksig(*given)
+    assert (code, out) == (3, "") and "level='parse' admits it" in err and str(SECRET) not in err
+    code, out, _ = sparksig(*given, "--json")
+    assert (code, json.loads(out)["verdict"]) == (3, "incompatible")
+    assert sparksig(*given, "--level", "parse")[0] == 0
+    code, _, err = sparksig(*given, "--column-action", "y=warn")
+    assert code == 2 and "the signature has no column y" in err
+
+
+def test_nothing_is_written_by_validating_but_the_summary_that_was_asked_for(sparksig: Call, job: Job) -> None:
+    file = yaml_of(job)
+    assert sparksig("validate", "--config", file, "--plan-only")[0] == 0
+    assert job.left(["job.yaml"]) == []
+    assert sparksig("validate", "--config", file, "--plan-only", "--summary", job.path("found.json"))[0] == 0
+    assert job.left(["job.yaml"]) == ["found.json"]
+
+
+def test_the_schema_of_the_file_is_printed(sparksig: Call) -> None:
+    code, out, err = sparksig("config-schema")
+    assert (code, err) == (0, "") and json.loads(out)["properties"]["max_bad_ratio"]["maximum"] == 1
+
+
+def test_infer_runs_as_a_job_too(tmp_path: Path) -> None:
+    job = Path(__file__).resolve().parent.parent / "jobs" / "infer.py"
+    done = call(tmp_path, sys.executable, job, rows(tmp_path / "rows.jsonl"), "-o", "s.json")
+    assert (done.returncode, done.stderr) == (0, "") and (tmp_path / "s.json").is_file()
+
+
 def test_each_error_has_its_exit_code_and_none_has_1() -> None:
     kinds = [
         kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.SparksigError)
@@ -305,6 +369,32 @@ def test_a_model_that_raises_is_told_in_a_line_and_sparks_log_is_named(job: Job)
     path.unlink()
     assert str(SECRET) not in done.stdout + done.stderr
     assert job.left() == ["summary.json"]
+
+
+@pytest.mark.spark
+def test_validate_ends_with_the_same_code_with_and_without_json(job: Job) -> None:
+    script = Path(__file__).resolve().parent.parent / "jobs" / "validate.py"
+    given = (sys.executable, script, "--config", yaml_of(job))
+    done = call(job.root, *given)
+    assert done.returncode == 0, done.stderr
+    assert "4 rows: 3 clean, 1 with violations" in done.stdout and str(SECRET) not in done.stdout + done.stderr
+    over = [call(job.root, *given, "--max-bad-rows", "0", *more) for more in ((), ("--json",))]
+    assert [done.returncode for done in over] == [4, 4]
+    assert over[0].stderr.splitlines()[-1] == "sparksig: 1 of 4 rows are bad, more than 0"
+    document = json.loads(over[1].stdout)
+    assert (document["verdict"], document["rows_in"], document["rows_violating"]) == ("over_threshold", 4, 1)
+    assert job.left(["job.yaml"]) == []
+
+
+@pytest.mark.spark
+def test_a_job_of_a_file_with_one_flag(job: Job) -> None:
+    (job.root / "t.csv").write_text(f"id;x\n1;1.5\n2;{SECRET}\n3;\n4;9.5\n")
+    more = {"input": job.path("t.csv"), "format": "csv", "input_options": {"header": True, "sep": ";"}}
+    file = yaml_of(job, **more, level="parse", where="id < 4", run_id="of-file", params={"factor": 3})
+    done = sparksig_process("score", "--config", file, "--run-id", "of-flag", "--json")
+    assert done.returncode == 0, done.stderr
+    assert (job.summary()["run_id"], job.summary()["rows_in"]) == ("of-flag", 3)
+    assert job.rows("scored", "of-flag")[0] == {"id": "1", "x": "1.5", "prediction": 4.5}
 
 
 @pytest.mark.spark

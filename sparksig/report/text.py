@@ -24,6 +24,8 @@ def summary_text(summary: Summary) -> str:
     scored  out/run_id=r1
     """
     counts = [("in", summary.rows_in), ("scored", summary.rows_scored), ("quarantined", summary.rows_quarantined)]
+    if "validated" in summary.facts:  # nothing was scored or set apart
+        counts[1:] = [("clean", summary.facts.get("rows_clean")), ("dirty", summary.facts.get("rows_violating"))]
     rows = [(name, "not counted" if n is None else f"{n:,}") for name, n in counts]
     parts = [f"run {summary.run_id}: {summary.verdict}", tables.text(("rows", "count"), rows, right=[1])]
     if summary.violations:

@@ -128,6 +128,12 @@ def test_the_policy_is_what_the_settings_say() -> None:
     assert job.policy == Policy(level={"a": "parse"}, allow_rounding=["b"], allow_nulls=True)
 
 
+def test_what_may_be_secret_is_not_shown() -> None:
+    secret = {"password": "hunter2"}
+    job = JobConfig(**PLACES, params=secret, input_options=secret, output_options=secret, where="k = 'hunter2'")
+    assert "hunter2" not in repr(job)
+
+
 def test_links_are_followed(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from sparksig.errors import ConfigError, Problem
 from sparksig.pipeline.config import JobConfig
@@ -252,6 +253,10 @@ def test_every_setting_is_explained_and_has_a_flag_of_its_own() -> None:
 
 def test_the_schema_is_a_schema_that_refuses_what_is_not_in_it() -> None:
     schema = config_schema()
+    Draft202012Validator.check_schema(schema)
+    takes = Draft202012Validator(schema).is_valid
+    assert takes({"trust": True, "level": {"*": "parse"}, "columns": ["a"], "input_options": {"header": True}})
+    assert not any(map(takes, [{"nope": 1}, {"trust": False}, {"level": "odd"}, {"where": None}, {"columns": "a"}]))
     assert (schema["type"], schema["additionalProperties"]) == ("object", False)
     assert "required" not in schema
     assert schema["properties"]["pin"]["enum"] == ["none", "disk"]

@@ -66,7 +66,7 @@ def test_a_database_is_its_options_alone(spark: SparkSession, tmp_path: Path) ->
     driver, url = "org.apache.derby.jdbc.EmbeddedDriver", "jdbc:derby:memory:night;create=true"
     spark.sql("select 1 as id, 1.5D as x").write.jdbc(url, "flights", properties={"driver": driver})
     options = {"driver": driver, "url": url, "dbtable": "flights", "password": SECRET}
-    assert rows(spark, format="jdbc", input_options=options) == [{"ID": 1, "X": 1.5}]
+    assert rows(spark, format="jdbc", input_options=options) == [{"id": 1, "x": 1.5}]
     wrong = {**options, "url": f"jdbc:derby:memory:{SECRET}"}
     assert refused(spark, format="jdbc", input_options=wrong).keys() == {"--input"}
 
@@ -104,7 +104,7 @@ def test_what_spark_cannot_read_is_told_in_its_own_words_only(spark: SparkSessio
     assert "TABLE_OR_VIEW_NOT_FOUND" in refused(spark, input_table="no_such")["--input-table"]
     assert "PARSE_SYNTAX_ERROR" in refused(spark, input_table="a b c")["--input-table"]
     assert "UNRESOLVED_COLUMN" in refused(spark, place, where=f"y = '{SECRET}'")["--where"]
-    assert "PARSE_SYNTAX_ERROR" in refused(spark, place, where=f"x = '{SECRET}' or or")["--where"]
+    assert "PARSE_SYNTAX_ERROR" in refused(spark, place, where=f"x = '{SECRET}' and (")["--where"]
     assert "as nonesuch" in refused(spark, place, format="nonesuch", input_options={"k": SECRET})["--input"]
     assert refused(spark, place, columns=("X", "xy")) == {"--column": "the table has no column xy"}
 

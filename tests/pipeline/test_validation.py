@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,7 +13,9 @@ import pytest
 from sparksig.errors import ConfigError
 from sparksig.pipeline.faults import RunError
 from sparksig.pipeline.run import run
-from sparksig.pipeline.validation import CheckConfig, validate_job
+from sparksig.pipeline.validation import CheckConfig, Validation, validate_job
+from sparksig.report.schema import check_summary
+from sparksig.report.summary import Summary
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import ColSpec, Schema
 from tests.pipeline.jobs import SECRET, TABLE, Job
@@ -53,13 +56,12 @@ def test_rows_are_counted_by_path_and_code_and_nothing_is_written(job: Job, spar
 
 
 def test_the_summary_says_it_and_comes_back_as_one(job: Job, spark: SparkSession) -> None:
-    from sparksig.report.summary import Summary
-
     config = check(job, max_bad_ratio=0.5)
     found = validate_job(config, lambda: spark, summary=job.path("found.json"))
     written = json.loads((job.root / "found.json").read_text())
     assert written == found.summary.to_dict()
     assert Summary.from_dict(written).to_dict() == written
+    check_summary(written)
     assert (written["rows_in"], written["rows_scored"], written["rows_quarantined"]) == (4, None, None)
     assert (written["rows_clean"], written["rows_violating"], written["violations"]) == (3, 1, [NULL])
     assert (written["validated"], written["thresholds"]["max_bad_ratio"]) == ("rows", 0.5)
@@ -100,13 +102,23 @@ def test_a_schema_that_does_not_fit_ends_3_with_every_fault(job: Job, spark: Spa
         assert len(written["problems"]) == 2
 
 
+ENDS = {0: (0, "quarantined"), 4: (4, "over_threshold")}
+
+
+def ending(act: Callable[[], Validation | Summary]) -> tuple[int, str]:
+    try:
+        return 0, act().verdict
+    except RunError as error:
+        return error.code, error.verdict
+
+
 def table(job: Job) -> Job:
     """Five rows, of which one is bad at x, one at y, one at both."""
     x, y = [1.0, None, 3.0, None, 5.0], [1.0, 2.0, None, None, 5.0]
     columns = Schema([ColSpec("double", "x"), ColSpec("double", "y")])
     job = Job(job.root / "two")
     job.root.mkdir()
-    outputs = Schema([ColSpec("double", "z")])
+    outputs = Schema([ColSpec("double", "y")])
     return job.table(pa.table({"x": x, "y": y})).model(signature=ModelSignature(columns, outputs))
 
 
@@ -127,18 +139,18 @@ def table(job: Job) -> Job:
         ({"column_actions": {"x": "warn", "y": "error"}}, 4),
     ],
 )
+def test_thresholds_let_pass_what_they_say(job: Job, spark: SparkSession, limits: dict[str, Any], code: int) -> None:
+    assert ending(lambda: validate_job(check(table(job), **limits), lambda: spark)) == ENDS[code]
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [({"max_bad_ratio": 0.6}, 0), ({"column_actions": {"x": "warn"}, "max_bad_rows": 1}, 4)],
+)
 def test_it_ends_as_the_job_does(job: Job, spark: SparkSession, limits: dict[str, Any], code: int) -> None:
     two = table(job)
-
-    def ending(act: Any) -> tuple[int, str]:
-        try:
-            return 0, act().verdict
-        except RunError as error:
-            return error.code, error.verdict
-
-    validated = ending(lambda: validate_job(check(two, **limits), lambda: spark))
-    assert validated == ending(lambda: run(two.config(**limits), lambda: spark))
-    assert validated == (code, "over_threshold" if code else "quarantined")
+    assert ending(lambda: validate_job(check(two, **limits), lambda: spark)) == ENDS[code]
+    assert ending(lambda: run(two.config(**limits), lambda: spark)) == ENDS[code]
 
 
 def test_what_is_wrong_before_anything_is_read(job: Job) -> None:

@@ -50,11 +50,11 @@ class Setting:
     form: Any = None
 
 
-def _setting(group: str, help: str, default: Any = "", **more: Any) -> Any:
+def _setting(group: str, help: str, default: Any = "", secret: bool = False, **more: Any) -> Any:
     metadata = {"setting": Setting(help, group, **more)}
     if isinstance(default, dict):
-        return field(default_factory=dict, metadata=metadata)
-    return field(default=default, metadata=metadata)
+        return field(default_factory=dict, metadata=metadata, repr=not secret)
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
 _source = partial(_setting, "Source")
@@ -93,6 +93,7 @@ class JobConfig:
     params: Mapping[str, Any] = _model(
         "Override params of the model. A text is read as JSON, unless the param is declared as a string or a datetime.",
         {},
+        secret=True,
         flag="--param",
         metavar="K=V",
         form=dict[str, Any],
@@ -132,11 +133,12 @@ class JobConfig:
     input_options: Mapping[str, str] = _source(
         "Options of the source, as `spark.read.options` takes them. Their values are shown nowhere.",
         {},
+        secret=True,
         flag="--input-option",
         metavar="K=V",
         form=dict[str, _Scalar],
     )
-    where: str | None = _source("Take only the rows for which this SQL condition holds.", None, metavar="SQL")
+    where: str | None = _source("Take only the rows for which this SQL condition holds.", None, True, metavar="SQL")
     columns: tuple[str, ...] | None = _source(
         "Take only these columns; `where` may speak of the others.", None, flag="--column", metavar="NAME"
     )
@@ -144,6 +146,7 @@ class JobConfig:
     output_options: Mapping[str, str] = _sinks(
         "Options of both outputs, as `write.options` takes them. Their values are shown nowhere.",
         {},
+        secret=True,
         flag="--output-option",
         metavar="K=V",
         form=dict[str, _Scalar],
