@@ -373,6 +373,26 @@ def test_a_source_that_is_pinned_is_read_once(job: Job, spark: SparkSession) -> 
     assert sorted(row["x"] for row in job.rows("scored")) == [1.0, 2.0]
 
 
+def test_a_source_that_is_another_each_time(job: Job, spark: SparkSession) -> None:
+    from pyspark.sql import functions as F
+
+    def drawn(_: int) -> float | None:
+        import random
+
+        draw = random.SystemRandom().random()
+        return draw if draw > 0.5 else None
+
+    udf = F.udf(drawn, "double", useArrow=False).asNondeterministic()
+    spark.range(200).select("id", udf("id").alias("x")).createOrReplaceTempView("drawn_anew")
+    job.model()
+    error = ends(job, lambda: spark, "failed", input="", input_table="drawn_anew")
+    assert type(error.__cause__).__name__ == "AccountingError" and "pin: disk" in str(error)
+    found = run(job.config(input="", input_table="drawn_anew", pin="disk"), lambda: spark)
+    assert (found.rows_in, found.source["read"], found.source["table"]) == (200, "pinned", "drawn_anew")
+    rows = [*job.rows("scored"), *job.rows("quarantine")]
+    assert sorted(row["id"] for row in rows) == list(range(200))
+
+
 def test_what_a_killed_run_had_decided_is_finished_first(job: Job, spark: SparkSession) -> None:
     job.table(TABLE).model()
     (job.root / "source" / "part-0.parquet").rename(job.root / "table")
