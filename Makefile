@@ -14,7 +14,7 @@ export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-images test fuzz test-all test-matrix test-browser coverage lint format docs zip bench constraints clean check-java
+.PHONY: help demo demo-images test fuzz test-all test-matrix test-browser test-cluster coverage lint format docs zip bench constraints clean check-java
 
 help:
 	@echo "make demo         score 336,776 real flights end to end; outputs in DEMO_DIR ($(DEMO_DIR))"
@@ -22,6 +22,7 @@ help:
 	@echo "make test         lint and every test that needs nothing but Python and Java"
 	@echo "make test-all     make test, then every suite that needs more, one line each"
 	@echo "make test-matrix  the table of verdicts on other versions of Spark, each in an environment of its own"
+	@echo "make test-cluster scoring and the batch job on a standalone cluster, while its processes are killed"
 	@echo "make test-browser the report's page in a headless Chromium"
 	@echo "make coverage     the tests of make test, with coverage"
 	@echo "make fuzz         casts on random values against the oracle, until stopped"
@@ -92,6 +93,9 @@ test-all: test
 
 test-matrix: check-java $(VENV)/.test-stamp
 	$(BIN)/python -m pytest tests/verdict/test_spark35.py
+
+test-cluster: check-java $(VENV)/.test-stamp
+	$(BIN)/python -m pytest -m cluster
 
 test-browser: $(VENV)/.test-stamp
 	$(BIN)/python -m pytest -m browser

@@ -385,6 +385,23 @@ def summary_schema() -> None:
 
 
 @app.command()
+@click.argument("output", metavar="OUTPUT")
+@click.argument("run_id", metavar="RUN_ID")
+@_json
+def recover(output: str, run_id: str, as_json: bool) -> None:
+    """Finish the commit of RUN_ID in OUTPUT, the folder of scored rows, that was killed in the middle of it.
+
+    A run that had not been decided by then has left what was there before; there is nothing to finish then. Running the
+    same id again does the same first.
+    """
+    from sparksig.pipeline.sinks import recover as finish
+
+    finished = finish(output, run_id)
+    words = "the commit was finished: its new rows hold" if finished else "nothing to finish: no commit is under way"
+    _say(json.dumps({"run_id": run_id, "finished": finished}) if as_json else words)
+
+
+@app.command()
 @_json
 def doctor(as_json: bool) -> int:
     """Look at Java, the workers' Python, versions and memory; say what is missing and how to get it.

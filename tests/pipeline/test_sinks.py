@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sparksig.cli import main
 from sparksig.errors import SinkError
 from sparksig.pipeline import sinks
 from sparksig.pipeline.sinks import MARKER, Commit, Sink, recover
@@ -123,6 +124,15 @@ def test_a_decision_can_be_taken_back_by_who_made_it(tmp_path: Path, replaces: b
         sink.undo()
     assert seen(tmp_path) == (OLD if replaces else [None] * 3)
     assert left(tmp_path) == (["quarantine/run_id=r/part", "scored/run_id=r/part", "summary.json"] if replaces else [])
+
+
+def test_the_command_line_finishes_what_was_decided(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    staged(tmp_path, True).decide()
+    for finished in (True, False):
+        with pytest.raises(SystemExit, match="0"):
+            main(["recover", str(tmp_path / "scored"), "r", "--json"])
+        assert json.loads(capsys.readouterr().out) == {"run_id": "r", "finished": finished}
+    assert seen(tmp_path) == NEW
 
 
 def test_of_two_attempts_at_a_run_only_the_later_can_decide(tmp_path: Path) -> None:
