@@ -301,6 +301,31 @@ def score(config_file: str | None, as_json: bool, verbose: bool, **flags: Any) -
     _say(json.dumps(summary.to_dict(), indent=2) if as_json else summary_text(summary))
 
 
+@app.command(cls=_JobCommand, settings=_GROUPS)
+@click.argument("run_to_requeue", metavar="RUN_ID")
+@_config
+@_json
+@_verbose
+def requeue(run_to_requeue: str, config_file: str | None, as_json: bool, verbose: bool, **flags: Any) -> None:
+    """Score the rows again that the run RUN_ID has set apart: after the model, the signature or the levels were mended.
+
+    Takes the job's own options; its table is the quarantine of that run. The rows go to a run of their own,
+    RUN_ID.requeued, and are accounted for like any other's; the first run stays as it is.
+
+    \b
+    sparksig requeue 2026-01-31 --config job.yaml --allow-nulls
+    """  # noqa: D301 - click reads the character
+    from sparksig.pipeline.config import JobConfig
+    from sparksig.pipeline.run import run
+    from sparksig.report.text import summary_text
+
+    given = [name for name, value in flags.items() if value is not None and value != ()]
+    config = _given(flags, config_file, JobConfig).requeued(run_to_requeue, given)
+    with _on_spark("sparksig requeue", as_json, verbose) as (session, progress):
+        summary = run(config, session, progress)
+    _say(json.dumps(summary.to_dict(), indent=2) if as_json else summary_text(summary))
+
+
 @app.command(cls=_JobCommand, settings=_CHECKED)
 @_config
 @click.option("--plan-only", is_flag=True, help="Read schemas only; of a Parquet table without a JVM.")

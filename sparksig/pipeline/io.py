@@ -146,6 +146,8 @@ def read_table(spark: SparkSession, config: JobConfig) -> DataFrame:
     named = config.input_table is not None
     flag = "--input-table" if named else "--input"
     table = _tried(flag, f"Spark cannot read {_named(config)}", lambda: _read(spark, config))
+    if config.requeues is not None:
+        table = table.drop(config.policy.violations_column)
     if config.where:
         condition = config.where
         table = _tried("--where", "Spark does not take the condition", lambda: table.where(condition))

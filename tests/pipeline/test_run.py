@@ -283,6 +283,25 @@ def test_thresholds(job: Job, spark: SparkSession, limits: dict[str, Any], passe
     }
 
 
+# ---- what was set apart
+
+
+def test_quarantined_rows_are_scored_again_and_accounted_for(job: Job, spark: SparkSession) -> None:
+    first = run(job.table(TABLE, TABLE).model().config(), lambda: spark)
+    given = ModelSignature(Schema([ColSpec("double", "x", required=False)]), SIGNATURE.outputs, PARAMS)
+    (job.root / "signature.json").write_text(given.to_json())
+    again = job.config(signature=job.path("signature.json"), allow_nulls=True).requeued("r")
+    assert (again.run_id, again.summary) == ("r.requeued", job.path("summary.requeued.json"))
+    found = run(again, lambda: spark)
+    assert (found.rows_in, found.rows_scored) == (first.rows_quarantined, first.rows_quarantined) == (2, 2)
+    assert found.source["requeues"] == "r" and job.summary()["run_id"] == "r"
+    assert [set(row) for row in job.rows("scored", "r.requeued")] == [{"id", "x", "prediction"}] * 2
+    assert len(job.rows("scored")) == 6 and len(job.rows("quarantine")) == 2
+    assert job.config(input=job.path("quarantine")).requeues is None
+    with pytest.raises(RunError, match="nothing lies at"):
+        run(job.config().requeued("unheard-of"), no_session)
+
+
 # ---- outputs of other forms
 
 

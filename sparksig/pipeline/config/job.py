@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from math import inf
@@ -14,7 +15,7 @@ from typing import Any, Literal
 
 from sparksig.enforcement.policy import Policy
 from sparksig.errors import ConfigError, Problem
-from sparksig.pipeline.config.paths import is_inside
+from sparksig.pipeline.config.paths import is_inside, plain_path
 from sparksig.signature.casts import Level
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -211,7 +212,36 @@ class JobConfig:
         """What the summary says of the table: its name, or its path and its format; no option's value."""
         if self.input_table is not None:
             return {"table": self.input_table}
-        return {"path": self.input, "format": self.format}
+        again = {} if self.requeues is None else {"requeues": self.requeues}
+        return {"path": self.input, "format": self.format, **again}
+
+    @property
+    def requeues(self) -> str | None:
+        """The run whose quarantine is the table: it is read without the column of violations. None for other tables."""
+        folder, _, name = self.input.rstrip("/").rpartition("/run_id=")
+        ours = bool(folder and self.quarantine) and plain_path(folder) == plain_path(self.quarantine)
+        return name if ours and _RUN_ID.fullmatch(name) else None
+
+    def requeued(self, run_id: str, given: Collection[str] = ()) -> JobConfig:
+        """The same job for the rows that a run has set apart.
+
+        Args:
+            run_id: that run.
+            given: settings that are said for this job itself: its run id and where its summary and report go are else
+                those of the other, with `.requeued` in them.
+        """
+        changed: dict[str, Any] = {
+            "input": f"{self.quarantine.rstrip('/')}/run_id={run_id}",
+            "format": self.output_format,
+            **{"input_options": self.output_options, "input_table": None, "where": None, "columns": None},
+        }
+        if "run_id" not in given:
+            changed["run_id"] = f"{run_id}.requeued"
+        for name in {"summary", "report"}.difference(given):
+            if place := getattr(self, name):
+                stem, suffix = posixpath.splitext(place)
+                changed[name] = f"{stem}.requeued{suffix}"
+        return replace(self, **changed)
 
     @property
     def trusted(self) -> bool | str:
