@@ -297,7 +297,7 @@ def test_quarantined_rows_are_scored_again_and_accounted_for(job: Job, spark: Sp
     assert found.source["requeues"] == "r" and job.summary()["run_id"] == "r"
     assert [set(row) for row in job.rows("scored", "r.requeued")] == [{"id", "x", "prediction"}] * 2
     assert len(job.rows("scored")) == 6 and len(job.rows("quarantine")) == 2
-    assert job.config(input=job.path("quarantine")).requeues is None
+    assert job.config(input=job.path("elsewhere/run_id=r")).requeues is None
     with pytest.raises(RunError, match="nothing lies at"):
         run(job.config().requeued("unheard-of"), no_session)
 
