@@ -192,21 +192,21 @@ def carriers(outputs: Outputs) -> list[DataType]:
             case ColSpec(type=SparkMLVector()):
                 found.append(T.ArrayType(T.DoubleType()))
             case spec:
-                found.append(_loose(struct_type(Schema([spec])).fields[0].dataType))
+                found.append(loosened(struct_type(Schema([spec])).fields[0].dataType))
     return found
 
 
-def _loose(kind: DataType) -> DataType:
+def loosened(kind: DataType) -> DataType:
     """The type with every element and member nullable: what is not in a declared type is judged, not promised."""
     from pyspark.sql import types as T
 
     match kind:
         case T.ArrayType():
-            return T.ArrayType(_loose(kind.elementType), True)
+            return T.ArrayType(loosened(kind.elementType), True)
         case T.MapType():
-            return T.MapType(kind.keyType, _loose(kind.valueType), True)
+            return T.MapType(kind.keyType, loosened(kind.valueType), True)
         case T.StructType():
-            return T.StructType([T.StructField(f.name, _loose(f.dataType), True) for f in kind.fields])
+            return T.StructType([T.StructField(f.name, loosened(f.dataType), True) for f in kind.fields])
     return kind
 
 

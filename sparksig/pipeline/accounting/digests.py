@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sparksig.enforcement.frames import positional
 from sparksig.enforcement.sql import column as numbered
+from sparksig.scoring.frames import loosened
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -95,14 +96,14 @@ def _canonical(value: Column, kind: DataType, nullable: bool) -> Iterator[Column
     match kind:
         case T.StructType():
             # fields by position: their names may be alike or hold anything
-            renamed = T.StructType([T.StructField(f"f{i}", f.dataType, True) for i, f in enumerate(kind.fields)])
+            kinds = [loosened(f.dataType) for f in kind.fields]  # what is read back may be null anywhere
+            renamed = T.StructType([T.StructField(f"f{i}", one, True) for i, one in enumerate(kinds)])
             whole = value.cast(renamed)
             for i, f in enumerate(kind.fields):
                 yield from _canonical(whole.getField(f"f{i}"), f.dataType, True)
         case T.MapType():
-            entries = T.StructType([T.StructField("k", kind.keyType), T.StructField("v", kind.valueType)])
             yield F.size(value)
-            yield F.array_sort(F.transform(F.map_entries(value).cast(T.ArrayType(entries)), _entry(kind)))
+            yield F.array_sort(F.transform(F.map_entries(value), _entry(kind)))
         case T.ArrayType(elementType=inner) if not _plain(inner):
             yield F.size(value)
             yield F.transform(value, lambda element: F.struct(*_canonical(element, inner, True)))
@@ -125,7 +126,8 @@ def _entry(kind: MapType) -> Callable[[Column], Column]:
 
     def entry(one: Column) -> Column:
         return F.struct(
-            *_canonical(one.getField("k"), kind.keyType, False), *_canonical(one.getField("v"), kind.valueType, True)
+            *_canonical(one.getField("key"), kind.keyType, False),
+            *_canonical(one.getField("value"), kind.valueType, True),
         )
 
     return entry
