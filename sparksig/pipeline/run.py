@@ -220,17 +220,28 @@ def _reconcile(work: _Run, spark: SparkSession, table: DataFrame, written: tuple
         sinks={kind: {**work.sinks[kind].facts(), "rows": rows} for kind, rows in counts.items()},
     )
     if source != together([kept, set_apart]) or report.rows_clean:
-        if source.rows != kept.rows + set_apart.rows:
-            fact = f"the source has {source.rows} rows, but {kept.rows} were scored and {set_apart.rows} quarantined"
-        else:
-            fact = "the rows that were written are not those of the source"
-        hint = "pin: disk reads a source that changes once" if work.config.pin == "none" else "a sink changed them"
-        raise AccountingError(f"{fact}: the source changed while it was read", [Problem("--input", fact, hint=hint)])
+        raise _unaccounted(work.config, source.rows, kept.rows, set_apart.rows)
     limits = Thresholds.of(work.config)
     bad = limits.bad_rows(dirty, dirty.columns[-1], report.violations)
     bad = set_apart.rows if bad is None else bad
     if passed := list(limits.passed(source.rows, bad, kept.rows, report.violations)):
         raise OverThreshold(f"{passed[0]}; nothing was committed", [Problem("", fact) for fact in passed[1:]])
+
+
+def _unaccounted(config: JobConfig, rows: int, scored: int, quarantined: int) -> AccountingError:
+    """What is told where the outputs are not the source, and what it can come from."""
+    fact = "the rows that were written are not those of the source"
+    if rows != scored + quarantined:
+        fact = f"the source has {rows} rows, but {scored} were scored and {quarantined} quarantined"
+    causes = []
+    if config.pin == "none":
+        causes.append(Problem("--input", "may have changed while it was read", hint="pin: disk reads it once"))
+    if config.partition_by:
+        told = "a folder's name holds no empty text: it is read as null"
+        causes.append(Problem("--partition-by", told, hint="partition by columns without empty texts"))
+    if config.output_format != "parquet":
+        causes.append(Problem("--output-format", f"{config.output_format} may not give back all that it is given"))
+    return AccountingError(fact, causes)
 
 
 def _commit(work: _Run) -> None:
