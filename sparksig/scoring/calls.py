@@ -10,7 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from threading import RLock
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -34,11 +34,16 @@ from sparksig.sources.inference import infer_schema
 from sparksig.sources.mlmodel import load_signature
 from sparksig.sources.observed import OtherType, from_arrow
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 Returns: TypeAlias = "Schema | ColSpec | TensorSpec | ColumnType | str"
 """What declares outputs: a schema, one column of it, or a type, by MLflow's name where it has one."""
 
 Asked: TypeAlias = tuple[list[pa.Array], Sequence[str | None]]
 """Outputs, and what was raised at each row: nothing where nobody looked for it."""
+
+_LARGE = 1 << 20  # what Spark itself takes for large enough to broadcast a function
 
 _shipped: OrderedDict[str, Model] = OrderedDict()  # by digest, in a worker
 _lock = RLock()
@@ -48,10 +53,15 @@ _lock = RLock()
 class Shipped:
     """A model that is an object or a function, pickled once on the driver and unpickled once a worker process.
 
-    Spark broadcasts what it ships where that is large, so the bytes reach an executor once.
+    A large one is broadcast: its bytes reach an executor once, and are read where the model is not loaded yet, not in
+    each task. Spark Connect has no broadcasts; there they travel with the function.
+
+    Attributes:
+        pickled: the bytes, or Spark's broadcast of them.
+        digest: of the bytes.
     """
 
-    pickled: bytes = field(repr=False)
+    pickled: Any = field(repr=False)
     digest: str
 
     @classmethod
@@ -72,11 +82,19 @@ class Shipped:
             raise NotSupportedError("the model cannot travel to the workers", [problem]) from error
         return cls(pickled, f"sha256:{sha256(pickled).hexdigest()}")
 
+    def broadcast(self, session: SparkSession) -> Shipped:
+        """The same, ready to be shipped by a session."""
+        context = getattr(session, "_sc", None)  # Spark Connect's session has none, and raises where it is asked for it
+        if context is None or not isinstance(self.pickled, bytes) or len(self.pickled) < _LARGE:
+            return self
+        return Shipped(context.broadcast(self.pickled), self.digest)
+
     def load(self) -> Model:
         """The model, from this process's cache where it has been loaded before."""
         with _lock:
             if self.digest not in _shipped:
-                _shipped[self.digest] = load_model(pickle.loads(self.pickled))
+                pickled = self.pickled if isinstance(self.pickled, bytes) else self.pickled.value
+                _shipped[self.digest] = load_model(pickle.loads(pickled))
                 while len(_shipped) > CACHED:
                     _shipped.popitem(last=False)
             _shipped.move_to_end(self.digest)
@@ -146,6 +164,10 @@ class ModelCall:
     def on(self, feed: Feed) -> ModelCall:
         """The same call for a table."""
         return replace(self, feed=feed)
+
+    def shipped_by(self, session: SparkSession) -> ModelCall:
+        """The same call, ready to be shipped by a session."""
+        return replace(self, model=self.model.broadcast(session)) if isinstance(self.model, Shipped) else self
 
     def load(self) -> Model:
         """The model, loaded in this process or taken from its cache.

@@ -92,7 +92,7 @@ def score(
         raise PolicyError("on_model_error='quarantine' tags rows: it needs on_violation='tag'")
     call = ModelCall.of(model, signature, params, trust, param_from_env, returns)
     made = plan(df, call.signature, policy, **options).require_ok()
-    call = call.on(Feed.of(made))
+    call = call.on(Feed.of(made)).shipped_by(df.sparkSession)
     if isinstance(output, str) and "*" in output:
         output = [output.replace("*", column.name) for column in call.outputs.columns]
     kept = _kept(made, keep)

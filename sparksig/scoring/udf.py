@@ -75,6 +75,7 @@ def predict_udf(
         SchemaError: the signature declares no inputs.
         SignatureError: the signature is missing, or neither it nor `returns=` declares outputs.
     """
+    from pyspark.sql import SparkSession
     from pyspark.sql import functions as F
 
     if on_violation not in ("fail", "null"):
@@ -84,6 +85,8 @@ def predict_udf(
             "predict_udf needs Spark 4.1 or newer: older UDFs damage integers beside nulls; use score()"
         )
     call = ModelCall.of(model, signature, params, trust, param_from_env, returns)
+    if (session := SparkSession.getActiveSession()) is not None:
+        call = call.shipped_by(session)
     work = StructScorer(call, resolve_policy(policy, options), on_violation == "null")
 
     def predict(*columns: pa.Array, **named: pa.Array) -> pa.Array:

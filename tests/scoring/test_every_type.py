@@ -244,6 +244,33 @@ def test_a_model_object_is_loaded_once_a_worker_process(spark: SparkSession) -> 
     assert 1 <= loads.value <= workers, "once a process, over twenty tasks and two jobs"
 
 
+def test_a_large_model_is_broadcast_and_not_read_again_by_each_task(spark: SparkSession) -> None:
+    class Large:
+        def __init__(self, loads: Any) -> None:
+            self.loads, self.weights = loads, np.arange(300_000.0)
+
+        def __setstate__(self, state: dict[str, Any]) -> None:
+            self.__dict__.update(state)
+            self.loads.add(1)
+
+        def predict(self, batch: pd.DataFrame) -> Any:
+            return batch.n + int(self.weights[1]) - 1
+
+    from pyspark import cloudpickle
+    from pyspark.sql import functions as F
+
+    loads = spark.sparkContext.accumulator(0)
+    model = Large(loads)
+    call = ModelCall.of(model, NUMBER, None, False).shipped_by(spark)
+    assert len(cloudpickle.dumps(call)) < 10_000  # type: ignore[no-untyped-call]
+    df = spark.range(100).selectExpr("id as n").repartition(10)
+    predict = predict_udf(model, NUMBER)
+    rows = score(df, model, NUMBER).withColumn("again", predict(F.struct("n"))).collect()
+    assert [row for row in rows if not row.n == row.prediction == row.again] == []
+    processes = 2 * int(spark.sparkContext.defaultParallelism)  # each of the two UDFs has its own
+    assert 1 <= loads.value <= processes, "once a process, over ten tasks"
+
+
 def test_the_udf_builds_the_struct_from_names(spark: SparkSession) -> None:
     signature = ModelSignature(
         Schema([ColSpec("long", "a b"), ColSpec("long", "c", required=False)]), Schema([ColSpec(Array("long"))])
