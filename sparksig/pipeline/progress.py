@@ -24,6 +24,21 @@ _PATIENCE = 15.0  # seconds that cancelled tasks get to end
 _PROPERTIES = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
 
 
+@contextmanager
+def timed(name: str, seconds: dict[str, float], progress: Progress) -> Iterator[None]:
+    """Time a phase, unless it tells its time itself, and tell of it."""
+    with suppress(Exception):
+        progress.begin(name)
+    start, well = time.monotonic(), False
+    try:
+        yield
+        well = True
+    finally:
+        took = seconds.setdefault(name, time.monotonic() - start)
+        with suppress(Exception):
+            progress.end(name, took, well)
+
+
 @dataclass(frozen=True, slots=True)
 class JobGroup:
     """The Spark jobs of one phase.

@@ -8,7 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from sparksig.pipeline.accounting import Thresholds, digest, together
 from sparksig.pipeline.config import JobConfig, typed_params
 from sparksig.pipeline.faults import OverThreshold, RunError, told, verdict_of
 from sparksig.pipeline.io import has_file_system, missing, parquet_table, read_table, unwritable, write_text
-from sparksig.pipeline.progress import watched
+from sparksig.pipeline.progress import timed, watched
 from sparksig.pipeline.sinks import Commit, Sink, recover
 from sparksig.report.html import page_template, report_html
 from sparksig.report.live import Progress, Silent
@@ -57,19 +57,9 @@ class _Run:
     commit: Commit | None = None  # once it is decided that the run holds
     reading: bool = False  # whether rows are being read: from then on a fault is no longer one of usage
 
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
+    def phase(self, name: str) -> AbstractContextManager[None]:
         """Time a phase and tell of it."""
-        with suppress(Exception):
-            self.progress.begin(name)
-        start, well = time.monotonic(), False
-        try:
-            yield
-            well = True
-        finally:
-            seconds = self.summary.seconds.setdefault(name, time.monotonic() - start)
-            with suppress(Exception):
-                self.progress.end(name, seconds, well)
+        return timed(name, self.summary.seconds, self.progress)
 
     @contextmanager
     def spark_phase(self, name: str, spark: SparkSession) -> Iterator[None]:
@@ -114,10 +104,11 @@ def run(config: JobConfig, session: Callable[[], SparkSession], progress: Progre
         with _undisturbed():
             ended = _ended(work, cause)
         raise ended from cause
-    if work.commit is not None:
-        with suppress(OSError, SparksigError):  # the run stands; what is left behind is removed by the next one
-            work.commit.settle()
-    _report(work)
+    with _undisturbed():  # the run stands: a signal that comes now must not say that nothing was committed
+        if work.commit is not None:
+            with suppress(OSError, SparksigError):  # what is left behind is removed by the next one
+                work.commit.settle()
+        _report(work)
     return work.summary
 
 
@@ -251,7 +242,7 @@ def _commit(work: _Run) -> None:
     if work.config.report:
         outputs["report"] = work.config.report
     work.summary = replace(work.summary, outputs={**outputs, **work.summary.outputs})
-    work.summary.seconds["commit"] = time.monotonic() - start
+    work.summary.seconds["commit"] = time.monotonic() - start  # until here: what comes now is in no file any more
     # the quarantine first: nobody sees scored rows without those that were set apart for them
     sinks = {kind: work.sinks[kind] for kind in ("quarantine", "scored")}
     work.commit = Commit.of(sinks, work.config.summary, _text(work.summary))
@@ -306,7 +297,7 @@ def _report(work: _Run) -> None:
         return
     try:
         write_text(work.config.report, report_html(work.summary.to_dict()))
-    except (OSError, SparksigError) as error:
+    except Exception as error:  # whatever it is: what a run has done does not hang on how it is shown
         warnings.warn(f"the report was not written ({type(error).__name__}): sparksig report makes it", stacklevel=3)
 
 

@@ -88,7 +88,9 @@ class Sink:
 
     def facts(self) -> dict[str, str]:
         """What the summary says of it: where, in what form, and what is guaranteed."""
-        guarantee = "replaced whole" if _can_exchange() else "replaced by two renames"
+        files, _ = file_system(self.folder)
+        exchanges = isinstance(files, pafs.LocalFileSystem) and _renameat2() is not None
+        guarantee = "replaced whole" if exchanges else "replaced by two renames"
         return {"path": self.final, "format": self.format, "guarantee": guarantee}
 
     def write(self, rows: DataFrame) -> None:
@@ -291,7 +293,10 @@ def _decision(place: str) -> Commit | None:
         return None
     except (OSError, ValueError) as error:
         raise SinkError("a commit cannot be read", [Problem(place, type(error).__name__)]) from None
-    return Commit(**{name: value for name, value in held.items() if name != "version"})
+    if held.pop("version", None) != 1:
+        hint = "finish it with the sparksig that began it"
+        raise SinkError("a commit cannot be read", [Problem(place, "is of another version", hint=hint)])
+    return Commit(**held)
 
 
 def _exists(place: str) -> bool:
@@ -302,10 +307,6 @@ def _exists(place: str) -> bool:
 def _move(place: str, target: str) -> None:
     files, path = file_system(place)
     files.move(path, file_system(target)[1])
-
-
-def _can_exchange() -> bool:
-    return _renameat2() is not None
 
 
 def _exchange(one: str, other: str) -> bool:

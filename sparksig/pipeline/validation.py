@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +15,7 @@ from sparksig.pipeline.accounting import Thresholds
 from sparksig.pipeline.config import JobConfig
 from sparksig.pipeline.faults import OverThreshold, RunError, told, verdict_of
 from sparksig.pipeline.io import has_file_system, missing, parquet_table, read_table, unwritable, write_text
-from sparksig.pipeline.progress import watched
+from sparksig.pipeline.progress import timed, watched
 from sparksig.report.live import Progress, Silent
 from sparksig.report.summary import Report, Summary
 from sparksig.signature.model_signature import ModelSignature
@@ -83,20 +81,6 @@ class Validation:
             found = replace(found, rows_in=self.report.rows_in, violations=self.report.violations, facts=facts)
         return found
 
-    @contextmanager
-    def phase(self, name: str, progress: Progress) -> Iterator[None]:
-        """Time a phase and tell of it."""
-        with suppress(Exception):
-            progress.begin(name)
-        start, well = time.monotonic(), False
-        try:
-            yield
-            well = True
-        finally:
-            self.seconds[name] = time.monotonic() - start
-            with suppress(Exception):
-                progress.end(name, self.seconds[name], well)
-
 
 def validate_job(
     config: JobConfig,
@@ -120,15 +104,18 @@ def validate_job(
     """
     found, listener = Validation(config), progress or Silent()
     try:
-        with found.phase("check", listener):
+        with timed("check", found.seconds, listener):
             signature = _check(config, summary)
-        with found.phase("plan", listener):
+        with timed("plan", found.seconds, listener):
             table = None if plan_only and _is_plain(config) else read_table(session(), config)
             observed = parquet_table("--input", config.input) if table is None else table
             found.plan = plan(observed, signature, config.policy)
             found.plan.require_ok()
         if table is not None and not plan_only:
-            with found.phase("validate", listener), watched(table.sparkSession, "sparksig: validate", listener):
+            with (
+                timed("validate", found.seconds, listener),
+                watched(table.sparkSession, "sparksig: validate", listener),
+            ):
                 _validate(found, table, signature)
     except (Exception, KeyboardInterrupt) as error:
         found.error = told(error)

@@ -145,7 +145,7 @@ class Summary:
         rows_scored: rows in the scored output; None likewise.
         rows_quarantined: rows in the quarantine; None likewise.
         violations: counts by path and code.
-        seconds: seconds by phase.
+        seconds: seconds by phase; of the commit only those before it is written down here.
         outputs: where the outputs lie, by name.
         params: names of the parameters that were overridden; their values are not told.
         warnings: what did not stop the run, in words.

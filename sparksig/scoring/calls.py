@@ -242,10 +242,8 @@ class ModelCall:
         batch = self.feed.model_input(*_told(self.feed, arrays))
         try:
             prediction = model.predict(batch, deepcopy(dict(self.params)))  # a model may change a list of them
-        except (
-            Exception,
-            SystemExit,
-        ) as error:  # its class only, and outside the handler: a chained exception prints what it says
+        except (Exception, SystemExit) as error:
+            # its class only, and outside the handler: a chained exception prints what it says
             return type(error).__name__
         try:
             return self.outputs.to_arrow(prediction, rows)
@@ -333,10 +331,8 @@ def infer_output(
     loaded = load_model(model, trust=trust)
     try:
         prediction = loaded.predict(batch, dict(resolved))
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # its class only, and outside the handler: a chained exception prints what it says
+    except (Exception, SystemExit) as error:
+        # its class only, and outside the handler: a chained exception prints what it says
         raised = type(error).__name__
     else:
         columns = isinstance(prediction, Mapping) and any(isinstance(v, pd.Series) for v in prediction.values())

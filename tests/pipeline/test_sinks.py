@@ -93,6 +93,12 @@ def test_a_sink_that_has_only_ours_is_without_fault(sink: Sink) -> None:
     assert list(sink.faults()) == []
 
 
+@pytest.mark.parametrize("place", ["mock://out", "gs://bucket/out"])
+def test_where_no_folder_is_renamed_whole_nothing_is_tried(place: str) -> None:
+    [problem] = Sink(place, "r", "scored").faults()
+    assert "cannot rename a folder whole" in problem.fact
+
+
 # ---- both and the summary
 
 
@@ -133,6 +139,15 @@ def test_the_command_line_finishes_what_was_decided(tmp_path: Path, capsys: pyte
             main(["recover", str(tmp_path / "scored"), "r", "--json"])
         assert json.loads(capsys.readouterr().out) == {"run_id": "r", "finished": finished}
     assert seen(tmp_path) == NEW
+
+
+def test_a_decision_of_another_version_is_left_to_who_knows_it(tmp_path: Path) -> None:
+    commit = staged(tmp_path, True)
+    commit.decide()
+    Path(commit.place).write_text(json.dumps({**json.loads(Path(commit.place).read_text()), "version": 2}))
+    with pytest.raises(SinkError, match="of another version"):
+        recover(str(tmp_path / "scored"), "r")
+    assert seen(tmp_path) == OLD
 
 
 def test_of_two_attempts_at_a_run_only_the_later_can_decide(tmp_path: Path) -> None:

@@ -15,9 +15,6 @@ from sparksig.signature.model_signature import ModelSignature
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-ACTIONS = ("warn", "error")
-"""What a violation in a column does: `warn` sets its row apart and does not count, `error` ends the run."""
-
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
@@ -26,7 +23,8 @@ class Thresholds:
     Attributes:
         max_bad_rows: how many rows may be bad; None for any number.
         max_bad_ratio: how many of the rows, from 0 to 1; None for all but one.
-        columns: `warn` or `error` by column.
+        columns: by column, what a violation in it does: `warn` sets its row apart and does not count, `error` ends the
+            run.
         none_at_all: whether a single quarantined row is too much.
     """
 
