@@ -67,7 +67,8 @@ class _JobCommand(click.Command):
             self._ready = True
             from dataclasses import fields
 
-            from sparksig.pipeline.config.job import JobConfig, setting_of
+            from sparksig.pipeline.config.declared import setting_of
+            from sparksig.pipeline.config.job import JobConfig
 
             found = sorted(fields(JobConfig), key=lambda one: _GROUPS.index(setting_of(one).group))
             self.params[1:1] = [_flag(one) for one in found if setting_of(one).group in self._groups]
@@ -81,7 +82,7 @@ _config = click.option("--config", "config_file", metavar="FILE", help="A YAML f
 
 def _flag(one: Field[Any]) -> click.Option:
     """The option for a field of `JobConfig`; what is not given is None or empty."""
-    from sparksig.pipeline.config.job import flag_of, setting_of
+    from sparksig.pipeline.config.declared import flag_of, setting_of
 
     setting, flag, kind = setting_of(one), flag_of(one), str(one.type)
     told: dict[str, Any] = {"help": setting.help.replace("`", ""), "default": None}
@@ -102,7 +103,8 @@ def _given(flags: Mapping[str, Any], config_file: str | None, kind: type[_Config
     """The configuration that flags, file and environment say together."""
     from dataclasses import fields
 
-    from sparksig.pipeline.config.job import JobConfig, flag_of
+    from sparksig.pipeline.config.declared import flag_of
+    from sparksig.pipeline.config.job import JobConfig
     from sparksig.pipeline.config.settings import CONFIG_VARIABLE, read_config
 
     given = {name: value for name, value in flags.items() if value is not None and value != ()}
@@ -281,6 +283,7 @@ def score(config_file: str | None, as_json: bool, verbose: bool, **flags: Any) -
     ... --param threshold=0.4 --param 'stops=["a", "b"]'     params as JSON; texts as they are
     ... --level checked --allow-rounding                     further casts
     ... --run-id 2026-01-31                                  again: replaces that run, and no other
+    ... --trigger available-now --checkpoint state/          as a stream: what has come since the last time
 
     The same command runs on a cluster as: spark-submit jobs/batch_score.py, with the same options.
 
@@ -292,12 +295,12 @@ def score(config_file: str | None, as_json: bool, verbose: bool, **flags: Any) -
     5  the model, Spark or the accounting failed: nothing was committed
     """  # noqa: D301 - click reads the character
     from sparksig.pipeline.config import JobConfig
-    from sparksig.pipeline.run import run
+    from sparksig.pipeline.run import run, run_stream
     from sparksig.report.text import summary_text
 
     config = _given(flags, config_file, JobConfig)
     with _on_spark("sparksig score", as_json, verbose) as (session, progress):
-        summary = run(config, session, progress)
+        summary = (run_stream if config.trigger else run)(config, session, progress)
     _say(json.dumps(summary.to_dict(), indent=2) if as_json else summary_text(summary))
 
 
@@ -351,7 +354,7 @@ def validate(
     4  no row is clean, or more are bad than the thresholds let pass
     5  Spark failed, or somebody stopped it
     """  # noqa: D301 - click reads the character
-    from sparksig.pipeline.validation import CheckConfig, validate_job
+    from sparksig.pipeline.run.validation import CheckConfig, validate_job
 
     config = _given(flags, config_file, CheckConfig)
     with _on_spark("sparksig validate", as_json, verbose) as (session, progress):

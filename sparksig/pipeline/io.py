@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from sparksig.errors import ConfigError, Problem, SinkError
-from sparksig.pipeline.config import JobConfig, plain_path
+from sparksig.pipeline.config import FILES, JobConfig, plain_path
 from sparksig.pipeline.faults import from_spark, spark_words
 from sparksig.signature.dtypes import SPARK
 from sparksig.sources.observed import Field, ScalarType, StructType, table_from_arrow
@@ -139,12 +139,13 @@ def has_file_system(path: str) -> bool:
 def read_table(spark: SparkSession, config: JobConfig) -> DataFrame:
     """The table that a configuration names: a path, a format with options alone, or a name of the catalog.
 
+    Of a job with a trigger it is a stream. A stream of files has the schema that the files show when it starts.
+
     Raises:
         ConfigError: Spark cannot read it, or its condition or its columns are not of this table. What Spark says is not
             told, but for the class and the condition of its error: its text may hold an option's value.
     """
-    named = config.input_table is not None
-    flag = "--input-table" if named else "--input"
+    flag = "--input" if config.input_table is None else "--input-table"
     table = _tried(flag, f"Spark cannot read {_named(config)}", lambda: _read(spark, config))
     if config.requeues is not None:
         table = table.drop(config.policy.violations_column)
@@ -160,13 +161,18 @@ def read_table(spark: SparkSession, config: JobConfig) -> DataFrame:
 
 
 def _read(spark: SparkSession, config: JobConfig) -> DataFrame:
-    reader = spark.read
-    for name, value in config.input_options.items():
-        reader = reader.option(name, value)
+    stream = config.trigger is not None
+    reader = (spark.readStream if stream else spark.read).options(**config.input_options)
     if config.input_table is not None:
         return reader.table(config.input_table)
     reader = reader.format(config.format)
-    return reader.load(literal_path(config.input)) if config.input else reader.load()
+    if not config.input:
+        return reader.load()
+    path = literal_path(config.input)
+    if stream and config.format in FILES:  # a stream of files wants to be told its schema
+        files = spark.read.format(config.format).options(**config.input_options).load(path)
+        reader = reader.schema(files.schema)
+    return reader.load(path)
 
 
 def _named(config: JobConfig) -> str:

@@ -46,6 +46,7 @@ class Sink:
         partition_by: the columns that become folders.
         begun: whether this attempt has written anything.
         made_folder: whether the output folder was not there before.
+        stream: Spark's id of the stream that the run is a batch of, which lies in its checkpoint; empty for none.
     """
 
     folder: str
@@ -57,6 +58,7 @@ class Sink:
     partition_by: Sequence[str] = ()
     begun: bool = False
     made_folder: bool = False
+    stream: str = ""
 
     @property
     def final(self) -> str:
@@ -85,6 +87,11 @@ class Sink:
             if _exists(place) and self._mark(place) is None:
                 hint = "name another folder or run id, or move what lies there"
                 yield Problem(place, f"exists and has no {MARKER} of this run", hint=hint)
+        mark = self._mark(self.final)
+        if mark is not None and mark.get("stream", "") != self.stream:
+            # its batch of this number held other rows, which would be lost
+            hint = "name another output for the new checkpoint, or move what lies there"
+            yield Problem(self.final, "is of a stream with another checkpoint", hint=hint)
 
     def facts(self) -> dict[str, str]:
         """What the summary says of it: where, in what form, and what is guaranteed."""
@@ -99,7 +106,9 @@ class Sink:
         self._remove(self.staging)
         files, path = file_system(self.staging)
         files.create_dir(path, recursive=True)
-        mark = {"run_id": self.run_id, "kind": self.kind, "attempt": self.attempt, "version": 2}
+        mark: dict[str, Any] = {"run_id": self.run_id, "kind": self.kind, "attempt": self.attempt, "version": 2}
+        if self.stream:
+            mark["stream"] = self.stream
         with files.open_output_stream(f"{path}/{MARKER}") as out:  # first: what a killed run leaves is known as ours
             out.write(json.dumps(mark).encode())
         writer = rows.write.format(self.format).options(**self.options).mode("append")
@@ -112,6 +121,12 @@ class Sink:
         if not self.partition_by:
             return found
         return found.select(*[f"`{name.replace('`', '``')}`" for name in rows.columns])  # folders come last
+
+    def arrived(self) -> bool:
+        """Whether something of what Spark has written lies where the commit looks: the workers' disk is another's."""
+        files, path = file_system(self.staging)
+        names = [found.base_name for found in files.get_file_info(pafs.FileSelector(path))]
+        return any(not name.startswith((".", "_")) for name in names)
 
     def staged(self, attempt: str) -> bool:
         """Whether the rows of an attempt wait in the staging folder."""

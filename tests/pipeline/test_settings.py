@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from sparksig.errors import ConfigError, Problem
 from sparksig.pipeline.config import JobConfig
-from sparksig.pipeline.config.job import flag_of, setting_of
+from sparksig.pipeline.config.declared import flag_of, setting_of
 from sparksig.pipeline.config.reference import config_markdown
 from sparksig.pipeline.config.settings import config_schema, read_config
 

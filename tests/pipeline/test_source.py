@@ -13,7 +13,7 @@ import pytest
 from sparksig.errors import ConfigError
 from sparksig.pipeline.io import read_table
 from sparksig.pipeline.run import run
-from sparksig.pipeline.validation import CheckConfig
+from sparksig.pipeline.run.validation import CheckConfig
 from tests.pipeline.jobs import TABLE, Job
 
 if TYPE_CHECKING:

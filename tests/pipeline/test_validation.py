@@ -13,7 +13,7 @@ import pytest
 from sparksig.errors import ConfigError
 from sparksig.pipeline.faults import RunError
 from sparksig.pipeline.run import run
-from sparksig.pipeline.validation import CheckConfig, Validation, validate_job
+from sparksig.pipeline.run.validation import CheckConfig, Validation, validate_job
 from sparksig.report.schema import check_summary
 from sparksig.report.summary import Summary
 from sparksig.signature.model_signature import ModelSignature

@@ -7,63 +7,31 @@ import json
 import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from datetime import UTC, date, datetime
 from functools import partial
-from math import inf
 from typing import Any, Literal
 
 from sparksig.enforcement.policy import Policy
 from sparksig.errors import ConfigError, Problem
+from sparksig.pipeline.config.declared import declare, flag_of, setting_of, unlisted
 from sparksig.pipeline.config.paths import is_inside, plain_path
 from sparksig.signature.casts import Level
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_FILES = ("parquet", "orc", "json", "csv", "text", "xml", "avro", "binaryFile", "delta")  # formats that read a path
+FILES = ("parquet", "orc", "json", "csv", "text", "xml", "avro", "binaryFile")
+"""Formats that read the files at a path."""
+
 _FOR_RUN_ID = ("run_id", "logical_date")
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What is known of one field of `JobConfig` beside its type: flags, the file, its schema and docs are made of it.
-
-    Attributes:
-        help: what it is, in a sentence or two.
-        group: under which heading it is explained.
-        metavar: what a value looks like.
-        flag: its flag, where that is not its name; those of lists and maps are given once an entry.
-        env: the environment variable that is read where neither a flag nor the file says it.
-        choices: the texts that it, or each value of a map, can be.
-        least: the least number that it can be.
-        most: the greatest.
-        form: what a file may hold, where that is more than the attribute's type.
-    """
-
-    help: str
-    group: str
-    metavar: str = "TEXT"
-    flag: str = ""
-    env: str = ""
-    choices: tuple[str, ...] = ()
-    least: float | None = None
-    most: float | None = None
-    form: Any = None
-
-
-def _setting(group: str, help: str, default: Any = "", secret: bool = False, **more: Any) -> Any:
-    metadata = {"setting": Setting(help, group, **more)}
-    if isinstance(default, dict):
-        return field(default_factory=dict, metadata=metadata, repr=not secret)
-    return field(default=default, metadata=metadata, repr=not secret)
-
-
-_source = partial(_setting, "Source")
-_model = partial(_setting, "Model")
-_rows = partial(_setting, "What a row may be")
-_bad = partial(_setting, "How many bad rows are too many")
-_sinks = partial(_setting, "Outputs")
-_run = partial(_setting, "The run")
+_source = partial(declare, "Source")
+_model = partial(declare, "Model")
+_rows = partial(declare, "What a row may be")
+_bad = partial(declare, "How many bad rows are too many")
+_sinks = partial(declare, "Outputs")
+_run = partial(declare, "The run")
 
 _Scalar = str | bool | int | float
 _LEVELS = tuple(level.value for level in Level)
@@ -181,9 +149,30 @@ class JobConfig:
     logical_date: str | None = _run(
         "The day that the run is for; today in UTC unless given.", None, metavar="DATE", env="SPARKSIG_LOGICAL_DATE"
     )
+    trigger: str | None = _run(
+        "Read the source as a stream: `available-now` takes what has come since the last time, in one or more batches,"
+        " each a run of its own, and ends. Wants `checkpoint`.",
+        None,
+        metavar="TRIGGER",
+        choices=("available-now",),
+        form=Literal["available-now"],
+    )
+    checkpoint: str | None = _run(
+        "Where Spark keeps how far a stream has been read. Each batch is named after it,"
+        " `stream-<digest of the path>.batch-<n>`; a stream takes no run id.",
+        None,
+        metavar="DIR",
+    )
 
     def __post_init__(self) -> None:
         problems = list(self._faults())
+        if self.trigger and self.checkpoint:
+            if self.run_id:
+                problems.append(
+                    Problem("--run-id", "given beside --trigger", hint="a stream's checkpoint names its runs")
+                )
+            place = hashlib.sha256(plain_path(self.checkpoint).encode()).hexdigest()
+            object.__setattr__(self, "run_id", f"stream-{place[:8]}")
         if not self.run_id:
             wrong = any(problem.path == "--logical-date" for problem in problems)
             day = self.logical_date if self.logical_date and not wrong else datetime.now(UTC).date()
@@ -234,6 +223,7 @@ class JobConfig:
             "input": f"{self.quarantine.rstrip('/')}/run_id={run_id}",
             "format": self.output_format,
             **{"input_options": self.output_options, "input_table": None, "where": None, "columns": None},
+            **{"trigger": None, "checkpoint": None},
         }
         if "run_id" not in given:
             changed["run_id"] = f"{run_id}.requeued"
@@ -263,7 +253,7 @@ class JobConfig:
             yield Problem("--summary", "not given")
 
     def _no_source(self) -> Iterator[Problem]:
-        if not (self.input or self.input_table) and (self.format in _FILES or not self.input_options):
+        if not (self.input or self.input_table) and (self.format in (*FILES, "delta") or not self.input_options):
             yield Problem("--input", "not given", hint="give a path, or a table's name with --input-table")
 
     def _faults(self) -> Iterator[Problem]:
@@ -272,11 +262,14 @@ class JobConfig:
             if getattr(self, name) and getattr(self, f"{name}_table"):
                 yield Problem(f"--{name}-table", f"given beside --{name}", hint="one of them says where the rows are")
         for one in fields(self):
-            yield from _unlisted(setting_of(one), flag_of(one), getattr(self, one.name))
+            yield from unlisted(setting_of(one), flag_of(one), getattr(self, one.name))
         if self.run_id and not _RUN_ID.fullmatch(self.run_id):
             yield Problem("--run-id", "not a name", hint="letters, digits, '.', '_' and '-', not starting with a mark")
         if self.trust is not None and self.trust != "true" and not re.fullmatch("sha256:[0-9a-f]{64}", self.trust):
             yield Problem("--trust", "neither 'true' nor a digest", hint="sha256: and 64 hexadecimal digits")
+        if bool(self.trigger) != bool(self.checkpoint):
+            flag, other = ("--checkpoint", "--trigger") if self.trigger else ("--trigger", "--checkpoint")
+            yield Problem(flag, f"not given beside {other}", hint="a stream needs both")
         if self.logical_date is not None and not _is_date(self.logical_date):
             yield Problem("--logical-date", "not a date", hint="write it as 2026-01-31")
         for flag, names in (("--column", self.columns or ()), ("--partition-by", self.partition_by)):
@@ -291,7 +284,7 @@ class JobConfig:
     def _overlaps(self) -> Iterator[Problem]:
         """Places that are one another or lie in one another: one would be read, or replaced, as part of the other."""
         sinks = {"--output": self.output, "--quarantine": self.quarantine}
-        files = {"--summary": self.summary, "--report": self.report or ""}
+        files = {"--summary": self.summary, "--report": self.report or "", "--checkpoint": self.checkpoint or ""}
         others = {"--input": self.input, "--model": self.model, "--signature": self.signature or ""}
         if self.output and self.quarantine:
             if is_inside(self.quarantine, self.output):
@@ -310,35 +303,6 @@ class JobConfig:
                     run = f"{folder.rstrip('/')}/run_id={self.run_id}"
                     if is_inside(place, run):
                         yield Problem(flag, f"lies where {other} would be written: {run}", hint="take another run id")
-
-
-def setting_of(one: Field[Any]) -> Setting:
-    """What is known of a field."""
-    setting: Setting = one.metadata["setting"]
-    return setting
-
-
-def flag_of(one: Field[Any]) -> str:
-    """The flag of a field.
-
-    >>> [flag_of(one) for one in fields(JobConfig)][5:8]
-    ['--format', '--signature', '--param']
-    """
-    return setting_of(one).flag or f"--{one.name.replace('_', '-')}"
-
-
-def _unlisted(setting: Setting, flag: str, value: Any) -> Iterator[Problem]:
-    """Say so if a value is not among those that a setting can have."""
-    if setting.choices:
-        given = value.values() if isinstance(value, Mapping) else [value]
-        if any(one not in setting.choices for one in given):
-            word = "level" if setting.metavar == "LEVEL" else "choice"
-            yield Problem(flag, f"no such {word}", hint=f"use one of {', '.join(setting.choices)}")
-    if setting.least is not None and value is not None:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not setting.least <= value <= (inf if setting.most is None else setting.most):
-            bounds = f"from {setting.least:g}" + ("" if setting.most is None else f" to {setting.most:g}")
-            yield Problem(flag, f"not a number {bounds}")
 
 
 def _json(value: Any) -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import MISSING, Field, fields
 from typing import Any
 
-from sparksig.pipeline.config.job import JobConfig, flag_of, setting_of
+from sparksig.pipeline.config.declared import flag_of, setting_of
+from sparksig.pipeline.config.job import JobConfig
 from sparksig.pipeline.config.settings import CONFIG_VARIABLE, config_schema, in_words
 
 _HEAD = """\

@@ -15,8 +15,9 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from sparksig.errors import ConfigError, EnvironmentFault, Problem
+from sparksig.pipeline.config.declared import flag_of, setting_of
 from sparksig.pipeline.config.files import dotted, parsed
-from sparksig.pipeline.config.job import JobConfig, flag_of, setting_of
+from sparksig.pipeline.config.job import JobConfig
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -45,17 +45,49 @@ _READ = {"none": "twice", "disk": "pinned"}
 _FINISHED = "an attempt at this run had been decided when it was killed; it was finished before this one began"
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows that are not to be read, because a stream has brought them.
+
+    Attributes:
+        table: the rows.
+        stream: Spark's id of the stream.
+        digest: the digest of the stream's configuration.
+    """
+
+    table: DataFrame
+    stream: str
+    digest: str
+
+
 @dataclass(slots=True)
-class _Run:
-    """What a run has found so far."""
+class Attempt:
+    """What an attempt at a run has found so far."""
 
     config: JobConfig
     policy: Policy
     sinks: dict[str, Sink]
     progress: Progress
     summary: Summary
+    batch: Batch | None = None
     commit: Commit | None = None  # once it is decided that the run holds
     reading: bool = False  # whether rows are being read: from then on a fault is no longer one of usage
+
+    @classmethod
+    def of(cls, config: JobConfig, progress: Progress | None = None, batch: Batch | None = None) -> Attempt:
+        """An attempt that has found nothing yet."""
+        name, stream = uuid4().hex[:12], batch.stream if batch else ""
+        form = (config.output_format, config.output_options, config.partition_by)
+        places = {"scored": config.output, "quarantine": config.quarantine}
+        sinks = {kind: Sink(folder, config.run_id, kind, name, *form, stream=stream) for kind, folder in places.items()}
+        summary = Summary(
+            config.run_id,
+            "failed",
+            outputs={"summary": config.summary},
+            thresholds=Thresholds.of(config).to_dict(),
+            source={**config.source, "read": _READ[config.pin], "digest": None},
+        )
+        return cls(config, config.policy, sinks, progress or Silent(), summary, batch)
 
     def phase(self, name: str) -> AbstractContextManager[None]:
         """Time a phase and tell of it."""
@@ -69,13 +101,19 @@ class _Run:
             yield
 
 
-def run(config: JobConfig, session: Callable[[], SparkSession], progress: Progress | None = None) -> Summary:
+def run(
+    config: JobConfig,
+    session: Callable[[], SparkSession],
+    progress: Progress | None = None,
+    batch: Batch | None = None,
+) -> Summary:
     """Run the batch job.
 
     Args:
         config: what to do.
         session: makes the Spark session; called after everything that can be checked without one has been checked.
         progress: is told each phase and the Spark tasks within it.
+        batch: the rows, where they are not to be read.
 
     Returns:
         The summary, as it was written to `config.summary`.
@@ -84,35 +122,25 @@ def run(config: JobConfig, session: Callable[[], SparkSession], progress: Progre
         RunError: the run ended without committing anything, and says with which verdict and exit code. Its summary has
             been written for every verdict but `usage`. An interrupt ends a run in the same way.
     """
-    attempt = uuid4().hex[:12]
-    places = {"scored": config.output, "quarantine": config.quarantine}
-    sinks = {kind: _sink(config, kind, folder, attempt) for kind, folder in places.items()}
-    summary = Summary(
-        config.run_id,
-        "failed",
-        outputs={"summary": config.summary},
-        thresholds=Thresholds.of(config).to_dict(),
-        source={**config.source, "read": _READ[config.pin], "digest": None},
-    )
-    work = _Run(config, config.policy, sinks, progress or Silent(), summary)
+    work = Attempt.of(config, progress, batch)
     try:
         with work.phase("check"):
-            call, params = _check(work)
+            call, params = check(work)
         _work(work, call, params, session)
     except (Exception, KeyboardInterrupt) as error:
         cause = told(error)  # nothing else of `error` may be told: Spark's own message may hold a row
-        with _undisturbed():
-            ended = _ended(work, cause)
-        raise ended from cause
-    with _undisturbed():  # the run stands: a signal that comes now must not say that nothing was committed
+        with undisturbed():
+            end = ended(work, cause)
+        raise end from cause
+    with undisturbed():  # the run stands: a signal that comes now must not say that nothing was committed
         if work.commit is not None:
             with suppress(OSError, SparksigError):  # what is left behind is removed by the next one
                 work.commit.settle()
-        _report(work)
+        write_report(work)
     return work.summary
 
 
-def _check(work: _Run) -> tuple[ModelCall, dict[str, Any]]:
+def check(work: Attempt) -> tuple[ModelCall, dict[str, Any]]:
     """Everything that can be wrong without a Spark session: the call of the model, and the params that were given."""
     config = work.config
     tables = {"--output-table": config.output_table, "--quarantine-table": config.quarantine_table}
@@ -150,23 +178,23 @@ def _check(work: _Run) -> tuple[ModelCall, dict[str, Any]]:
     work.summary = replace(work.summary, params=tuple(params), warnings=(*work.summary.warnings, *unknown))
     call = ModelCall.of(config.model, signature, params, config.trusted)
     plan(pa.schema([]), signature, work.policy)  # what is not built yet is refused by name, whatever the table is
-    if config.input and config.format == "parquet" and has_file_system(config.input):
+    if work.batch is None and config.input and config.format == "parquet" and has_file_system(config.input):
         parquet_table("--input", config.input)
     return call, params
 
 
-def _work(work: _Run, call: ModelCall, params: dict[str, Any], session: Callable[[], SparkSession]) -> None:
+def _work(work: Attempt, call: ModelCall, params: dict[str, Any], session: Callable[[], SparkSession]) -> None:
     config, sinks, signature = work.config, work.sinks, call.signature
     with work.phase("start Spark"):
         spark = session()
     with work.phase("plan"):
-        table = read_table(spark, config)
+        table = read_table(spark, config) if work.batch is None else work.batch.table
         made = plan(table, signature, work.policy).require_ok()
         options: dict[str, Any] = {"trust": call.trust or False, "policy": work.policy}
         table = _pinned(table, config.pin)
         scored = score(table, config.model, signature, params, on_violation="drop", **options)
         dirty = split(table, signature, work.policy).quarantined
-        work.summary = replace(work.summary, facts=_facts(work, call, made, spark))
+        work.summary = replace(work.summary, facts=facts_of(work, call, made, spark))
     try:
         with work.spark_phase("score", spark):
             sinks["scored"].write(scored)
@@ -178,7 +206,7 @@ def _work(work: _Run, call: ModelCall, params: dict[str, Any], session: Callable
         if config.pin == "disk":
             with suppress(Exception):  # the session may be gone
                 table.unpersist()
-    with work.phase("commit"), _undisturbed():
+    with work.phase("commit"), undisturbed():
         _commit(work)
 
 
@@ -189,11 +217,7 @@ def _pinned(table: DataFrame, pin: str) -> DataFrame:
     return table.persist(StorageLevel.DISK_ONLY) if pin == "disk" else table
 
 
-def _sink(config: JobConfig, kind: str, folder: str, attempt: str) -> Sink:
-    return Sink(folder, config.run_id, kind, attempt, config.output_format, config.output_options, config.partition_by)
-
-
-def _reconcile(work: _Run, spark: SparkSession, table: DataFrame, written: tuple[DataFrame, DataFrame]) -> None:
+def _reconcile(work: Attempt, spark: SparkSession, table: DataFrame, written: tuple[DataFrame, DataFrame]) -> None:
     """Count what was written, and hold it against the source: its rows, and what they hold."""
     scored, dirty = (sink.read_back(spark, rows) for sink, rows in zip(work.sinks.values(), written, strict=True))
     fields = table.schema.fields
@@ -210,6 +234,10 @@ def _reconcile(work: _Run, spark: SparkSession, table: DataFrame, written: tuple
         source={**work.summary.source, "digest": str(source)},
         sinks={kind: {**work.sinks[kind].facts(), "rows": rows} for kind, rows in counts.items()},
     )
+    if lost := [sink for kind, sink in work.sinks.items() if counts[kind] and not sink.arrived()]:
+        hint = "a folder that Spark's machines and this one share"
+        fact = "what Spark has written there is on another machine"
+        raise SinkError("the rows cannot be given their place", [Problem(s.folder, fact, hint=hint) for s in lost])
     if source != together([kept, set_apart]) or report.rows_clean:
         raise _unaccounted(work.config, source.rows, kept.rows, set_apart.rows)
     limits = Thresholds.of(work.config)
@@ -235,7 +263,7 @@ def _unaccounted(config: JobConfig, rows: int, scored: int, quarantined: int) ->
     return AccountingError(fact, causes)
 
 
-def _commit(work: _Run) -> None:
+def _commit(work: Attempt) -> None:
     """Both sinks and the summary, or none of them."""
     start = time.monotonic()
     outputs = {kind: sink.final for kind, sink in work.sinks.items()}
@@ -251,7 +279,7 @@ def _commit(work: _Run) -> None:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Let no signal in between the commits: one that comes now is too late."""
     if threading.current_thread() is not threading.main_thread():
         yield  # signals arrive in the main thread only
@@ -264,7 +292,7 @@ def _undisturbed() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-def _ended(work: _Run, error: SparksigError) -> RunError:
+def ended(work: Attempt, error: SparksigError) -> RunError:
     """Leave nothing behind but the summary, and make the error that says so."""
     problems = list(error.problems)
     if work.commit is not None:
@@ -284,14 +312,14 @@ def _ended(work: _Run, error: SparksigError) -> RunError:
     work.summary = replace(work.summary, verdict=verdict, outputs=outputs, error=error.message)
     work.summary = replace(work.summary, problems=tuple(problems))
     try:
-        _write(work)
+        write_summary(work)
     except SparksigError as second:
         problems += second.problems
-    _report(work)
+    write_report(work)
     return RunError(type(error)(error.message, problems), verdict, work.summary)
 
 
-def _report(work: _Run) -> None:
+def write_report(work: Attempt) -> None:
     """Write the page. The run stands without it: it can be made of the summary again."""
     if not work.config.report:
         return
@@ -301,10 +329,11 @@ def _report(work: _Run) -> None:
         warnings.warn(f"the report was not written ({type(error).__name__}): sparksig report makes it", stacklevel=3)
 
 
-def _facts(work: _Run, call: ModelCall, made: Plan, spark: SparkSession) -> dict[str, Any]:
+def facts_of(work: Attempt, call: ModelCall, made: Plan, spark: SparkSession) -> dict[str, Any]:
+    """What a summary says of what was asked and what does it."""
     return {
         "versions": {"sparksig": __version__, "spark": spark.version},
-        "config_digest": f"sha256:{work.config.digest}",
+        "config_digest": f"sha256:{work.batch.digest if work.batch else work.config.digest}",
         "model_digest": call.trust,
         "signature": call.signature.to_dict(),
         "signature_digest": f"sha256:{sha256(call.signature.to_json().encode()).hexdigest()}",
@@ -312,7 +341,8 @@ def _facts(work: _Run, call: ModelCall, made: Plan, spark: SparkSession) -> dict
     }
 
 
-def _write(work: _Run) -> None:
+def write_summary(work: Attempt) -> None:
+    """Write the summary as it is by now."""
     write_text(work.config.summary, _text(work.summary))
 
 

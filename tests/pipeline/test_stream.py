@@ -1,0 +1,229 @@
+"""The batch job on a stream: each batch a run of its own, each exactly once, whatever happens in between."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+from sparksig.errors import ConfigError
+from sparksig.pipeline.config import JobConfig
+from sparksig.pipeline.faults import RunError
+from sparksig.pipeline.run import run_stream
+from sparksig.report.schema import check_summary
+from tests.pipeline.jobs import Job
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.spark
+
+
+def rows(first: int, *values: float | None) -> pa.Table:
+    return pa.table({"id": range(first, first + len(values)), "x": pa.array(values, pa.float64())})
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    return Job(tmp_path).table(rows(0, 1.0, None), rows(2, 2.0, 3.0)).model()
+
+
+def comes(job: Job, name: str, table: pa.Table) -> None:
+    """A file comes to the source; a later one is newer."""
+    pq.write_table(table, job.root / "source" / f"{name}.parquet")
+
+
+def config(job: Job, **changed: Any) -> JobConfig:
+    given: dict[str, Any] = {"run_id": "", "trigger": "available-now", "checkpoint": job.path("state")}
+    return job.config(**{**given, "input_options": {"maxFilesPerTrigger": "1"}, **changed})
+
+
+def found(job: Job, kind: str) -> list[int]:
+    """The ids of all rows of a kind, over all batches."""
+    return sorted(ds.dataset(job.root / kind, format="parquet").to_table().column("id").to_pylist())
+
+
+def batches(job: Job) -> list[tuple[int, str, int]]:
+    return [(one["batch"], one["verdict"], one["rows_in"]) for one in job.summary()["batches"]]
+
+
+def test_each_batch_is_a_run_of_its_own_and_nothing_is_taken_twice(job: Job, spark: SparkSession) -> None:
+    asked = config(job)
+    summary = run_stream(asked, lambda: spark)
+    assert asked.run_id == config(job, logical_date="2026-01-31").run_id  # the same every night
+    assert [summary.verdict, summary.rows_in, summary.rows_scored, summary.rows_quarantined] == ["quarantined", 4, 3, 1]
+    assert job.summary() == summary.to_dict()
+    check_summary(job.summary())
+    assert sorted(batches(job)) in (
+        [(0, "clean", 2), (1, "quarantined", 2)],
+        [(0, "quarantined", 2), (1, "clean", 2)],
+    )
+    assert (found(job, "scored"), found(job, "quarantine")) == ([0, 2, 3], [1])
+    for one in job.summary()["batches"]:
+        own = json.loads(Path(one["summary"]).read_text())
+        check_summary(own)
+        assert (own["run_id"], own["verdict"]) == (f"{asked.run_id}.batch-{one['batch']}", one["verdict"])
+        assert own["config_digest"] == job.summary()["config_digest"]
+    # nothing new, then one file more
+    assert run_stream(asked, lambda: spark).rows_in == 0
+    assert job.summary()["batches"] == []
+    comes(job, "later", rows(4, 4.0))
+    assert run_stream(asked, lambda: spark).rows_in == 1
+    assert batches(job) == [(2, "clean", 1)]
+    assert (found(job, "scored"), found(job, "quarantine")) == ([0, 2, 3, 4], [1])
+
+
+def test_a_batch_that_spark_does_not_know_as_done_comes_again_and_replaces_itself(
+    job: Job, spark: SparkSession
+) -> None:
+    asked = config(job)
+    run_stream(asked, lambda: spark)
+    before = {kind: found(job, kind) for kind in ("scored", "quarantine")}
+    for name in ("1", ".1.crc"):  # what a process that was killed between our commit and Spark's leaves
+        (job.root / "state" / "commits" / name).unlink(missing_ok=True)
+    run_stream(asked, lambda: spark)
+    assert [number for number, *_ in batches(job)] == [1]
+    assert {kind: found(job, kind) for kind in before} == before
+
+
+def test_a_batch_over_threshold_ends_the_stream_and_comes_again(job: Job, spark: SparkSession) -> None:
+    shutil.rmtree(job.root / "source")
+    job.table(rows(0, 1.0), rows(1, 2.0))
+    run_stream(config(job), lambda: spark)
+    comes(job, "bad", rows(2, None, 3.0))
+    with pytest.raises(RunError, match=r"batch 2: 1 of 2 rows are dirty") as caught:
+        run_stream(config(job, fail_on_quarantine=True), lambda: spark)
+    assert (caught.value.verdict, caught.value.code) == ("over_threshold", 4)
+    assert batches(job) == [(2, "over_threshold", 2)]
+    assert (job.summary()["verdict"], job.summary()["rows_in"]) == ("over_threshold", 0)
+    assert found(job, "scored") == [0, 1]
+    run_stream(config(job), lambda: spark)
+    assert batches(job) == [(2, "quarantined", 2)]
+    assert (found(job, "scored"), found(job, "quarantine")) == ([0, 1, 3], [2])
+
+
+def test_a_new_checkpoint_does_not_replace_what_another_has_written(job: Job, spark: SparkSession) -> None:
+    run_stream(config(job), lambda: spark)
+    shutil.rmtree(job.root / "state")
+    with pytest.raises(RunError, match="is of a stream with another checkpoint") as caught:
+        run_stream(config(job), lambda: spark)
+    assert caught.value.code == 2
+    assert (found(job, "scored"), found(job, "quarantine")) == ([0, 2, 3], [1])
+
+
+def test_a_table_that_cannot_fit_ends_the_stream_before_its_first_batch(job: Job, spark: SparkSession) -> None:
+    shutil.rmtree(job.root / "source")
+    job.table(pa.table({"id": [1], "y": [1.0]}))
+    with pytest.raises(RunError) as caught:
+        run_stream(config(job), lambda: spark)
+    assert (caught.value.verdict, caught.value.code) == ("incompatible", 3)
+    assert not (job.root / "state").exists()
+
+
+def test_a_condition_columns_and_a_pin_hold_for_a_stream(job: Job, spark: SparkSession) -> None:
+    comes(job, "wide", rows(4, 4.0, None, 5.0).append_column("z", pa.array([1, 2, 3])))
+    asked = config(job, where="id > 3", columns=("x", "id"), pin="disk", input_options={})
+    summary = run_stream(asked, lambda: spark)
+    assert (summary.rows_in, found(job, "scored"), found(job, "quarantine")) == (3, [4, 6], [5])
+    assert summary.source["read"] == "pinned"
+    assert spark.sparkContext._jsc.getPersistentRDDs().isEmpty()
+
+
+PLAIN = "import sys; from sparksig.cli import main; main(sys.argv[1:])"
+DEADLY = """
+import os, sys
+from sparksig.cli import main
+from sparksig.pipeline.sinks import Commit
+
+name = sys.argv.pop(1)
+step = getattr(Commit, name)
+
+def dies(commit):
+    if commit.run_id.endswith(".batch-1"):
+        os.kill(os.getpid(), 9)
+    return step(commit)
+
+setattr(Commit, name, dies)
+main(sys.argv[1:])
+"""
+
+
+def argv(job: Job) -> list[str]:
+    given = config(job)
+    names = ("input", "model", "trust", "output", "quarantine", "summary", "trigger", "checkpoint")
+    pairs = [(f"--{name}", str(getattr(given, name))) for name in names]
+    return ["score", *(word for pair in pairs for word in pair), "--input-option", "maxFilesPerTrigger=1"]
+
+
+def command(job: Job, program: str, *more: str) -> subprocess.Popen[str]:
+    words = [sys.executable, "-c", program, *more, *argv(job)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "step",
+    [pytest.param("decide", marks=pytest.mark.cluster), "finish", pytest.param("settle", marks=pytest.mark.cluster)],
+)
+def test_a_driver_that_is_killed_in_a_commit_loses_and_doubles_nothing(job: Job, step: str) -> None:
+    killed = command(job, DEADLY, step)
+    _, told = killed.communicate()
+    assert killed.returncode == -signal.SIGKILL, told
+    again = command(job, PLAIN)
+    _, told = again.communicate()
+    assert again.returncode == 0, told
+    assert [number for number, *_ in batches(job)] == [1]
+    assert (found(job, "scored"), found(job, "quarantine")) == ([0, 2, 3], [1])
+    folders = [path.name for kind in ("scored", "quarantine") for path in (job.root / kind).iterdir()]
+    assert all(name.startswith("run_id=stream-") for name in folders)
+
+
+@pytest.mark.slow
+def test_a_signal_stops_a_stream_and_what_was_committed_stands(job: Job) -> None:
+    for number in range(10, 16):
+        comes(job, f"more-{number}", rows(number, 1.0))
+    stopped = command(job, PLAIN)
+    while len(list(job.root.glob("summary.batch-*.json"))) < 2:
+        assert stopped.poll() is None
+        time.sleep(0.05)
+    stopped.send_signal(signal.SIGTERM)
+    _, told = stopped.communicate()
+    assert stopped.returncode == 5, told
+    assert "stopped by a signal" in told
+    ended = job.summary()
+    assert (ended["verdict"], ended["rows_scored"]) == ("failed", len(found(job, "scored")))
+    assert 2 <= len([one for one in ended["batches"] if one["verdict"] in ("clean", "quarantined")]) < 8
+    again = command(job, PLAIN)
+    _, told = again.communicate()
+    assert again.returncode == 0, told
+    assert (found(job, "scored"), found(job, "quarantine")) == ([0, 2, 3, *range(10, 16)], [1])
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"checkpoint": None, "run_id": "r"}, "--checkpoint: not given beside --trigger"),
+        ({"trigger": None, "run_id": "r"}, "--trigger: not given beside --checkpoint"),
+        ({"run_id": "r"}, "--run-id: given beside --trigger"),
+        ({"trigger": "continuous"}, "--trigger: no such choice"),
+    ],
+)
+def test_a_stream_is_named_by_its_checkpoint(job: Job, changed: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config(job, **changed)
+    assert words in str(caught.value)
+
+
+def test_a_checkpoint_lies_in_no_output(job: Job) -> None:
+    with pytest.raises(ConfigError, match="--checkpoint: lies inside --output"):
+        config(job, checkpoint=job.path("scored/state"))
