@@ -161,6 +161,8 @@ def _remote(name: str, master: str | None, conf: Mapping[str, str]) -> SparkSess
     """A Spark Connect session: its server's output is not ours."""
     from pyspark.sql import SparkSession
 
+    if (master or os.environ["SPARK_REMOTE"]).startswith("local"):  # a server that is started here, for trying it out
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder: Any = SparkSession.builder.appName(name)  # typed by a class property that mypy cannot see through
     for key, value in conf.items():
         builder = builder.config(key, value)

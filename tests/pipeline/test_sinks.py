@@ -198,3 +198,13 @@ def test_a_process_killed_at_any_step_leaves_the_old_or_the_new(
             assert each["then"] == NEW, told
             rest = ["quarantine/run_id=r/part", "scored/run_id=r/part", "summary.json"]
             assert each["left"] == rest, told
+
+
+def test_rows_that_were_written_to_another_machines_disk_have_not_arrived(tmp_path: Path) -> None:
+    sink = Sink(str(tmp_path / "scored"), "r", "scored", "new")
+    staging = Path(sink.staging)
+    fill(str(staging), "rows", attempt="new")
+    assert sink.arrived()
+    (staging / "part").rename(staging / "_temporary")
+    (staging / ".part.crc").touch()
+    assert not sink.arrived()
