@@ -28,12 +28,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def standalone(folder: Path) -> Iterator[str]:
+def standalone(folder: Path, *, python_path: bool = True) -> Iterator[str]:
     """The URL of a cluster whose workers have a core each and work in a folder."""
     import pyspark
 
     home = Path(pyspark.__file__).parent
-    env = environment() | {"SPARK_HOME": str(home), "SPARK_NO_DAEMONIZE": "1"}
+    env = environment(python_path=python_path) | {"SPARK_HOME": str(home), "SPARK_NO_DAEMONIZE": "1"}
     port = free_port()
     url = f"spark://127.0.0.1:{port}"
     run = [str(home / "bin" / "spark-class")]

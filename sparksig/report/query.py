@@ -39,6 +39,8 @@ def quarantine_python(sink: Mapping[str, Any], path: str) -> str:
     """
     if "table" in sink:
         source = f"spark.table({sink['table']!r})"
+        if "run_id" in sink:
+            source += f".where(F.col('run_id') == {sink['run_id']!r})"
     else:
         # Spark takes brackets, braces and stars in a path for a pattern
         literal = _GLOB.sub(r"\\\1", sink["path"])
@@ -70,6 +72,8 @@ def quarantine_sql(sink: Mapping[str, Any], path: str) -> str | None:
     """
     if "table" in sink:
         source = sink["table"] if _TABLE.fullmatch(sink["table"]) else None
+        if source and "run_id" in sink:  # letters, digits, '.', '_' and '-'
+            source = f"(SELECT * FROM {source} WHERE run_id = '{sink['run_id']}')"
     else:
         kind = sink.get("format") or "parquet"
         source = f"{kind}.`{sink['path']}`" if _TABLE.fullmatch(kind) and _PLAIN.fullmatch(sink["path"]) else None

@@ -86,7 +86,7 @@ def test_the_run_id_is_made_of_the_day_that_the_run_is_for() -> None:
 
 
 def test_a_table_by_name_takes_the_place_of_a_path_and_not_both() -> None:
-    named = {"input_table": "a.b", "output_table": "c", "quarantine_table": "d"}
+    named = {"input_table": "a.b", "output_table": "c", "quarantine_table": "d", "staging": "staging"}
     paths = dict.fromkeys(("input", "output", "quarantine"), "")
     assert JobConfig(**{**PLACES, **paths}, **named).source == {"table": "a.b"}
     assert list(faults(**named)) == ["--input-table", "--output-table", "--quarantine-table"]

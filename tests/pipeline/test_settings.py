@@ -118,16 +118,17 @@ def test_every_key_of_the_schema_is_read(tmp_path: Path) -> None:
         "report": "r.html",
         "logical_date": "2026-01-31",
     }
-    tables = {"input_table": "a.b", "output_table": "c.d", "quarantine_table": "e.f"}
-    assert given.keys() | tables.keys() == set(config_schema()["properties"]) == {one.name for one in fields(JobConfig)}
+    tables = {"input_table": "a.b", "output_table": "c.d", "quarantine_table": "e.f", "staging": "w"}
+    stream = {"trigger": "available-now", "checkpoint": "k"}
+    assert given.keys() | tables.keys() | stream.keys() == set(config_schema()["properties"]) == {one.name for one in fields(JobConfig)}
     (tmp_path / "job.json").write_text(json.dumps(given))  # JSON is YAML
     found = read_config({}, str(tmp_path / "job.json"), {}, JobConfig)
     options = {"header": "true", "maxColumns": "20", "sep": ";", "samplingRatio": "0.5"}
     lists = {name: tuple(given[name]) for name in ("allow_rounding", "columns", "partition_by")}
     expected = {**given, **lists, "input_options": options, "trust": "true"}
     assert {name: getattr(found, name) for name in given} == expected
-    kept = {"model": "m", "summary": "s", **tables}
-    assert read_config(kept, None, {}, JobConfig).input_table == "a.b"
+    kept = read_config({"model": "m", "summary": "s", **tables, **stream}, None, {}, JobConfig)
+    assert {name: getattr(kept, name) for name in {**tables, **stream}} == {**tables, **stream}
 
 
 @pytest.mark.parametrize(

@@ -120,9 +120,19 @@ class JobConfig:
         metavar="K=V",
         form=dict[str, _Scalar],
     )
-    output_table: str | None = _sinks("A table by name for scored rows, instead of `output`.", None, metavar="NAME")
+    output_table: str | None = _sinks(
+        "A table by name for scored rows, instead of `output`; a column `run_id` says of which run a row is. Wants"
+        " `quarantine_table` and `staging`.",
+        None,
+        metavar="NAME",
+    )
     quarantine_table: str | None = _sinks(
         "A table by name for dirty rows, instead of `quarantine`.", None, metavar="NAME"
+    )
+    staging: str | None = _sinks(
+        "A folder for rows on their way to tables: they are counted there before they are appended.",
+        None,
+        metavar="DIR",
     )
     partition_by: tuple[str, ...] = _sinks("Columns by which both outputs are partitioned.", (), metavar="NAME")
     max_bad_rows: int | None = _bad("So many bad rows are not too many.", None, metavar="N", least=0)
@@ -205,6 +215,13 @@ class JobConfig:
         return {"path": self.input, "format": self.format, **again}
 
     @property
+    def folders(self) -> dict[str, str]:
+        """Where the rows of each kind are written first: the outputs, or folders in `staging` on the way to tables."""
+        if self.staging:
+            return {kind: f"{self.staging.rstrip('/')}/{kind}" for kind in ("scored", "quarantine")}
+        return {"scored": self.output, "quarantine": self.quarantine}
+
+    @property
     def requeues(self) -> str | None:
         """The run whose quarantine is the table: it is read without the column of violations. None for other tables."""
         folder, _, name = self.input.rstrip("/").rpartition("/run_id=")
@@ -258,6 +275,7 @@ class JobConfig:
 
     def _faults(self) -> Iterator[Problem]:
         yield from self._missing()
+        yield from self._half_tables()
         for name in ("input", "output", "quarantine"):
             if getattr(self, name) and getattr(self, f"{name}_table"):
                 yield Problem(f"--{name}-table", f"given beside --{name}", hint="one of them says where the rows are")
@@ -281,9 +299,25 @@ class JobConfig:
                 hint = "nothing is put in its place here; in a text write concat('$', '{')" if name == "where" else None
                 yield Problem(f"--{name.replace('_', '-')}", "holds '${'", hint=hint)
 
+    def _half_tables(self) -> Iterator[Problem]:
+        """Tables want each other, a place for what is on its way, and nothing that is said of folders."""
+        tables = bool(self.output_table) + bool(self.quarantine_table)
+        if tables == 1 and (self.output or self.quarantine):
+            flag = "--quarantine-table" if self.output_table else "--output-table"
+            yield Problem(flag, "not given beside the other", hint="both outputs are folders, or both are tables")
+        if tables and (self.output_table or "").lower() == (self.quarantine_table or "").lower():
+            yield Problem("--quarantine-table", "the same as --output-table", hint="name two tables")
+        if bool(tables) != bool(self.staging):
+            fact = "given without tables" if self.staging else "not given beside tables"
+            yield Problem("--staging", fact, hint="rows are counted there before they are appended to tables")
+        if tables:
+            for flag, given in (("--partition-by", self.partition_by), ("--output-option", self.output_options)):
+                if given:
+                    yield Problem(flag, "given beside tables", hint="a table has its own; make it before the first run")
+
     def _overlaps(self) -> Iterator[Problem]:
         """Places that are one another or lie in one another: one would be read, or replaced, as part of the other."""
-        sinks = {"--output": self.output, "--quarantine": self.quarantine}
+        sinks = {"--output": self.output, "--quarantine": self.quarantine, "--staging": self.staging or ""}
         files = {"--summary": self.summary, "--report": self.report or "", "--checkpoint": self.checkpoint or ""}
         others = {"--input": self.input, "--model": self.model, "--signature": self.signature or ""}
         if self.output and self.quarantine:

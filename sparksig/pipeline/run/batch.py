@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -20,13 +20,14 @@ from sparksig._version import __version__
 from sparksig.enforcement.frames import count_violations, plan, split
 from sparksig.enforcement.policy import Policy
 from sparksig.enforcement.steps import Plan
-from sparksig.errors import AccountingError, ConfigError, NotSupportedError, Problem, SinkError, SparksigError
+from sparksig.errors import AccountingError, ConfigError, Problem, SinkError, SparksigError
 from sparksig.pipeline.accounting import Thresholds, digest, together
 from sparksig.pipeline.config import JobConfig, typed_params
 from sparksig.pipeline.faults import OverThreshold, RunError, told, verdict_of
 from sparksig.pipeline.io import has_file_system, missing, parquet_table, read_table, unwritable, write_text
 from sparksig.pipeline.progress import timed, watched
 from sparksig.pipeline.sinks import Commit, Sink, recover
+from sparksig.pipeline.tables import TableSink
 from sparksig.report.html import page_template, report_html
 from sparksig.report.live import Progress, Silent
 from sparksig.report.summary import Summary
@@ -67,6 +68,7 @@ class Attempt:
     config: JobConfig
     policy: Policy
     sinks: dict[str, Sink]
+    tables: dict[str, TableSink]  # what the sinks are on their way to, if they are
     progress: Progress
     summary: Summary
     batch: Batch | None = None
@@ -77,9 +79,16 @@ class Attempt:
     def of(cls, config: JobConfig, progress: Progress | None = None, batch: Batch | None = None) -> Attempt:
         """An attempt that has found nothing yet."""
         name, stream = uuid4().hex[:12], batch.stream if batch else ""
-        form = (config.output_format, config.output_options, config.partition_by)
-        places = {"scored": config.output, "quarantine": config.quarantine}
-        sinks = {kind: Sink(folder, config.run_id, kind, name, *form, stream=stream) for kind, folder in places.items()}
+        tables = {
+            "quarantine": ("--quarantine-table", config.quarantine_table),
+            "scored": ("--output-table", config.output_table),
+        }
+        kind_of = "parquet" if config.output_table else config.output_format
+        form = (kind_of, config.output_options, config.partition_by)
+        sinks = {
+            kind: Sink(folder, config.run_id, kind, name, *form, stream=stream)
+            for kind, folder in config.folders.items()
+        }
         summary = Summary(
             config.run_id,
             "failed",
@@ -87,7 +96,12 @@ class Attempt:
             thresholds=Thresholds.of(config).to_dict(),
             source={**config.source, "read": _READ[config.pin], "digest": None},
         )
-        return cls(config, config.policy, sinks, progress or Silent(), summary, batch)
+        named = {
+            kind: TableSink(flag, table, config.run_id, config.output_format)
+            for kind, (flag, table) in tables.items()
+            if table
+        }
+        return cls(config, config.policy, sinks, named, progress or Silent(), summary, batch)
 
     def phase(self, name: str) -> AbstractContextManager[None]:
         """Time a phase and tell of it."""
@@ -143,11 +157,6 @@ def run(
 def check(work: Attempt) -> tuple[ModelCall, dict[str, Any]]:
     """Everything that can be wrong without a Spark session: the call of the model, and the params that were given."""
     config = work.config
-    tables = {"--output-table": config.output_table, "--quarantine-table": config.quarantine_table}
-    if wanted := [
-        Problem(flag, "a table cannot be replaced whole with its quarantine") for flag in tables if tables[flag]
-    ]:
-        raise NotSupportedError("sinks are folders as yet", wanted)
     if config.report:
         page_template()  # raises where what makes the page is not installed
     problems = [*(missing("--input", config.input) if config.input else ()), *missing("--model", config.model)]
@@ -162,7 +171,7 @@ def check(work: Attempt) -> tuple[ModelCall, dict[str, Any]]:
     ]
     if faults:
         raise SinkError("the job must not or cannot write where it was told to", faults)
-    if recover(config.output, config.run_id):
+    if not work.tables and recover(config.output, config.run_id):
         work.summary = replace(work.summary, warnings=(_FINISHED,))
     signature = load_signature(config.signature or config.model)
     Thresholds.of(config).require_columns_of(signature)
@@ -195,6 +204,9 @@ def _work(work: Attempt, call: ModelCall, params: dict[str, Any], session: Calla
         scored = score(table, config.model, signature, params, on_violation="drop", **options)
         dirty = split(table, signature, work.policy).quarantined
         work.summary = replace(work.summary, facts=facts_of(work, call, made, spark))
+        rows = {"scored": scored, "quarantine": dirty}
+        if faults := [f for kind, sink in work.tables.items() for f in sink.faults(spark, rows[kind])]:
+            raise SinkError("the rows do not fit the tables", faults)
     try:
         with work.spark_phase("score", spark):
             sinks["scored"].write(scored)
@@ -206,6 +218,10 @@ def _work(work: Attempt, call: ModelCall, params: dict[str, Any], session: Calla
         if config.pin == "disk":
             with suppress(Exception):  # the session may be gone
                 table.unpersist()
+    if work.tables:
+        with work.spark_phase("commit", spark):
+            _publish(work, spark, rows)
+        return
     with work.phase("commit"), undisturbed():
         _commit(work)
 
@@ -232,7 +248,7 @@ def _reconcile(work: Attempt, spark: SparkSession, table: DataFrame, written: tu
         violations=report.violations,
         verdict="quarantined" if set_apart.rows else "clean",
         source={**work.summary.source, "digest": str(source)},
-        sinks={kind: {**work.sinks[kind].facts(), "rows": rows} for kind, rows in counts.items()},
+        sinks={kind: {**(work.tables or work.sinks)[kind].facts(), "rows": rows} for kind, rows in counts.items()},
     )
     if lost := [sink for kind, sink in work.sinks.items() if counts[kind] and not sink.arrived()]:
         hint = "a folder that Spark's machines and this one share"
@@ -276,6 +292,21 @@ def _commit(work: Attempt) -> None:
     work.commit = Commit.of(sinks, work.config.summary, _text(work.summary))
     work.commit.decide()
     work.commit.finish()
+
+
+def _publish(work: Attempt, spark: SparkSession, rows: Mapping[str, DataFrame]) -> None:
+    """Append what is staged to its tables, the quarantine first, then write the summary."""
+    outputs = {kind: sink.name for kind, sink in work.tables.items()}
+    if work.config.report:
+        outputs["report"] = work.config.report
+    work.summary = replace(work.summary, outputs={**outputs, **work.summary.outputs})
+    for kind, table in work.tables.items():
+        table.publish(spark, work.sinks[kind].read_back(spark, rows[kind]))
+    with undisturbed():
+        write_summary(work)
+        for sink in work.sinks.values():
+            with suppress(OSError, SparksigError):  # the next attempt removes what is left
+                sink.undo()
 
 
 @contextmanager

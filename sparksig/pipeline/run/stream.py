@@ -153,7 +153,8 @@ class _Stream:
         counts: Counter[tuple[str, str, str, str]] = Counter()
         for count in (count for summary in done for count in summary.violations):
             counts[(count.path, count.code, count.expected, count.observed)] += count.rows
-        places = {} if not done else {"scored": self.work.config.output, "quarantine": self.work.config.quarantine}
+        tables = {kind: table.name for kind, table in self.work.tables.items()}
+        places = (tables or self.work.config.folders) if done else {}
         quarantined = sum(summary.rows_quarantined or 0 for summary in done)
         self.work.summary = replace(
             self.work.summary,

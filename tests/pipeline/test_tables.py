@@ -1,0 +1,161 @@
+"""Outputs that are tables by name: appended once a run id, finished by the next attempt, never replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sparksig.errors import ConfigError, SinkError
+from sparksig.pipeline.config import JobConfig
+from sparksig.pipeline.faults import RunError
+from sparksig.pipeline.run import run
+from sparksig.pipeline.tables import TableSink
+from sparksig.report.query import quarantine_python, quarantine_sql
+from sparksig.report.schema import check_summary
+from tests.pipeline.jobs import SECRET, TABLE, Job
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+NAMES = {"output_table": "night.scored", "quarantine_table": "night.bad"}
+
+
+@pytest.fixture
+def job(tmp_path: Path, spark: SparkSession) -> Iterator[Job]:
+    spark.sql("CREATE DATABASE night")
+    yield Job(tmp_path).table(TABLE).model()
+    spark.sql("DROP DATABASE night CASCADE")
+
+
+def config(job: Job, **changed: Any) -> JobConfig:
+    places = {"output": "", "quarantine": "", "staging": job.path("staging")}
+    return job.config(**{**places, **NAMES, **changed})
+
+
+def held(spark: SparkSession, kind: str) -> list[tuple[str, int]]:
+    """Each row of a table as its run and its id."""
+    found = spark.table(NAMES[f"{kind}_table"]).select("run_id", "id").collect()
+    return sorted((row["run_id"], row["id"]) for row in found)
+
+
+def tables(spark: SparkSession) -> list[str]:
+    return sorted(table.name for table in spark.catalog.listTables("night"))
+
+
+def changes(job: Job, values: list[float | None]) -> None:
+    """The source has other rows by now."""
+    rows = pa.table({"id": range(1, 1 + len(values)), "x": pa.array(values, pa.float64())})
+    pq.write_table(rows, job.root / "source" / "part-0.parquet")
+
+
+@pytest.mark.spark
+def test_each_run_is_appended_once(job: Job, spark: SparkSession) -> None:
+    summary = run(config(job), lambda: spark)
+    assert (summary.rows_scored, summary.rows_quarantined) == (3, 1)
+    run(config(job, run_id="s"), lambda: spark)
+    run(config(job), lambda: spark)  # the first again
+    both = ("r", "s")
+    assert held(spark, "output") == [(run_id, key) for run_id in both for key in (1, 2, 4)]
+    assert held(spark, "quarantine") == [(run_id, 3) for run_id in both]
+    assert {row["prediction"] for row in spark.table("night.scored").collect()} == {2.0, SECRET * 2, 8.0}
+    found = job.summary()
+    check_summary(found)
+    assert found["outputs"]["scored"] == "night.scored"
+    assert found["sinks"]["quarantine"]["table"] == "night.bad"
+    assert job.left() == ["staging", "summary.json"]
+    # the report's queries are of this run's rows
+    assert spark.sql(quarantine_sql(found["sinks"]["quarantine"], "x").partition(";")[0]).collect()[0]["rows"] == 1
+    assert ".where(F.col('run_id') == 'r')" in quarantine_python(found["sinks"]["quarantine"], "x")
+
+
+@pytest.mark.spark
+def test_rows_of_a_run_are_not_replaced_by_others(job: Job, spark: SparkSession) -> None:
+    run(config(job), lambda: spark)
+    changes(job, [5.0, None])
+    with pytest.raises(RunError, match="a table's rows cannot be replaced") as caught:
+        run(config(job), lambda: spark)
+    assert caught.value.code == 5
+    assert "where run_id = 'r'" in str(caught.value)
+    assert (held(spark, "output"), held(spark, "quarantine")) == ([("r", 1), ("r", 2), ("r", 4)], [("r", 3)])
+    assert job.summary()["verdict"] == "failed"
+    assert job.left() == ["staging", "summary.json"]
+
+
+@pytest.mark.spark
+def test_an_attempt_that_was_cut_off_between_the_tables_is_finished(
+    job: Job, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = TableSink._append
+
+    def breaks(sink: TableSink, *given: Any) -> None:
+        if sink.name == "night.scored":
+            raise SinkError("the cluster is gone")
+        whole(sink, *given)
+
+    monkeypatch.setattr(TableSink, "_append", breaks)
+    with pytest.raises(RunError, match="the cluster is gone"):
+        run(config(job), lambda: spark)
+    assert tables(spark) == ["bad"]
+    monkeypatch.undo()
+    run(config(job), lambda: spark)
+    assert (held(spark, "output"), held(spark, "quarantine")) == ([("r", 1), ("r", 2), ("r", 4)], [("r", 3)])
+
+
+@pytest.mark.spark
+def test_nothing_is_appended_by_a_run_that_fails(job: Job, spark: SparkSession) -> None:
+    with pytest.raises(RunError) as caught:
+        run(config(job, max_bad_rows=0), lambda: spark)
+    assert (caught.value.verdict, tables(spark)) == ("over_threshold", [])
+    assert job.left() == ["staging", "summary.json"]
+
+
+@pytest.mark.spark
+def test_a_table_has_the_columns_and_types_of_the_rows(job: Job, spark: SparkSession) -> None:
+    spark.sql("CREATE TABLE night.scored (run_id STRING, prediction DOUBLE, x DOUBLE, id BIGINT)")  # another order
+    run(config(job), lambda: spark)
+    assert held(spark, "output") == [("r", 1), ("r", 2), ("r", 4)]
+    spark.sql("DROP TABLE night.scored")
+    spark.sql("CREATE TABLE night.scored (id BIGINT, x FLOAT, more INT, run_id STRING)")
+    with pytest.raises(RunError, match="the rows do not fit the tables") as caught:
+        run(config(job, run_id="s"), lambda: spark)
+    assert caught.value.code == 2
+    assert [problem.fact for problem in caught.value.problems] == [
+        "more is int in night.scored, and no column here",
+        "prediction is missing in night.scored, and double here",
+        "x is float in night.scored, and double here",
+    ]
+    assert held(spark, "quarantine") == [("r", 3)]
+
+
+@pytest.mark.spark
+def test_rows_with_a_run_id_of_their_own_are_refused(job: Job, spark: SparkSession) -> None:
+    table = TABLE.append_column("Run_Id", pa.array(["a", "b", "c", "d"]))
+    pq.write_table(table, job.root / "source" / "part-0.parquet")
+    with pytest.raises(RunError, match="the rows have a column run_id of their own") as caught:
+        run(config(job), lambda: spark)
+    assert (caught.value.code, tables(spark)) == (2, [])
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"staging": None}, "--staging: not given beside tables"),
+        ({"quarantine_table": None, "quarantine": "q"}, "--quarantine-table: not given beside the other"),
+        ({"quarantine_table": "NIGHT.scored"}, "--quarantine-table: the same as --output-table"),
+        ({"partition_by": ("id",)}, "--partition-by: given beside tables"),
+        (
+            {"output_table": None, "quarantine_table": None, "output": "o", "quarantine": "q"},
+            "--staging: given without",
+        ),
+    ],
+)
+def test_both_outputs_are_tables_and_rows_are_staged_for_them(changed: dict[str, Any], words: str) -> None:
+    given: dict[str, Any] = {"input": "t", "model": "m", "summary": "s.json", "staging": "staging", **NAMES}
+    with pytest.raises(ConfigError) as caught:
+        JobConfig(**{"output": "", "quarantine": "", **given, **changed})
+    assert words in str(caught.value)
