@@ -120,7 +120,11 @@ def test_every_key_of_the_schema_is_read(tmp_path: Path) -> None:
     }
     tables = {"input_table": "a.b", "output_table": "c.d", "quarantine_table": "e.f", "staging": "w"}
     stream = {"trigger": "available-now", "checkpoint": "k"}
-    assert given.keys() | tables.keys() | stream.keys() == set(config_schema()["properties"]) == {one.name for one in fields(JobConfig)}
+    assert (
+        given.keys() | tables.keys() | stream.keys()
+        == set(config_schema()["properties"])
+        == {one.name for one in fields(JobConfig)}
+    )
     (tmp_path / "job.json").write_text(json.dumps(given))  # JSON is YAML
     found = read_config({}, str(tmp_path / "job.json"), {}, JobConfig)
     options = {"header": "true", "maxColumns": "20", "sep": ";", "samplingRatio": "0.5"}

@@ -1,0 +1,95 @@
+"""What a command says, and how it is stopped: stdout for results, stderr for errors, warnings and progress."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sparksig import runtime, tables
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from sparksig.report.live import Progress
+
+_PACKAGE = Path(__file__).parents[1]
+
+
+def say(text: str) -> None:
+    """Print a result. Who closed the pipe does not want it, and that changes no exit code."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        _close_stdout()
+
+
+def flush() -> None:
+    """Bring out what was said."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _close_stdout()
+
+
+def _close_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def warnings_as_lines(mute: bool) -> Iterator[None]:
+    """Our own warnings as a line each on stderr; those of libraries are not for who scores a table."""
+
+    def show_warning(message: Warning | str, category: type[Warning], filename: str, *_: Any, **__: Any) -> None:
+        if not mute and Path(filename).is_relative_to(_PACKAGE):
+            click.echo(f"warning: {tables.printable(message)}", err=True)
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("default", category=UserWarning, module="sparksig")
+        warnings.showwarning = show_warning
+        yield
+
+
+@contextmanager
+def on_spark(name: str, as_json: bool, verbose: bool) -> Iterator[tuple[Callable[[], SparkSession], Progress]]:
+    """How a command gets its session, and who listens to its progress; a signal stops it cleanly."""
+    from sparksig.report.live import Silent, live
+
+    if not verbose:
+        _hush_py4j()
+    with _terminable(), nullcontext(Silent()) if as_json or verbose else live() as progress:
+        yield lambda: runtime.session(name, verbose=verbose), progress
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Take a request to terminate, or a closed terminal, like an interrupt from the keyboard."""
+    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in numbers}
+    ours = [number for number, handler in before.items() if handler is signal.SIG_DFL]  # nohup ignores one of them
+    for number in ours:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _hush_py4j() -> None:
+    """Silence what the connection to the JVM prints, a traceback each time, when a signal cuts it."""
+    logging.getLogger("py4j").setLevel(logging.CRITICAL + 1)
+    # some of it goes to the root logger
+    logging.getLogger().addFilter(lambda record: "py4j" not in Path(record.pathname).parts)
