@@ -1,8 +1,8 @@
 """Every night: hold the day's table against the model's signature, score it, and tell if rows were set apart.
 
-Airflow needs the connection `spark_default` and two variables: `sparksig_home`, a folder with `landing/<day>/`, one table
-a day, which gets the outputs; and `sparksig_model`, the model in use, as promote_model.py writes it. nightly.yaml is the
-job's configuration.
+Airflow needs the connection `spark_default` and two variables: `sparksig_home`, a folder with a table a day in
+`landing/<day>/`, which gets the outputs; and `sparksig_model`, the model in use, as promote_model.py writes it.
+nightly.yaml is the job's configuration.
 """
 
 from __future__ import annotations

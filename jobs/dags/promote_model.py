@@ -1,8 +1,8 @@
 """Put a new model in the place of the one in use, if that breaks nothing: triggered with its path and digest.
 
 First the signatures are compared: what a caller sends today, the new model must take, and what is read of its output
-today, it must return. Then it scores a table on trial, beside the real outputs. Then the variable `sparksig_model` names
-it, from which nightly_scoring.py has the model; one write, so that path and digest always belong together.
+today, it must return. Then it scores a table on trial, beside the real outputs. Then the variable `sparksig_model`
+names it, from which nightly_scoring.py has the model; one write, so that path and digest always belong together.
 """
 
 from __future__ import annotations

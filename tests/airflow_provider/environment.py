@@ -7,12 +7,19 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+from tests.cluster import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PINS = Path(__file__).parent / "constraints.txt"
@@ -57,6 +64,7 @@ class Home:
     """Airflow's home: its database, its DAGs, its logs."""
 
     root: Path
+    url: str = ""
 
     @classmethod
     def made(cls, root: Path) -> Home:
@@ -64,7 +72,7 @@ class Home:
         python = python_with_airflow()
         (root / "dags").mkdir(parents=True)
         shutil.copy(python.parent.parent / "home" / "airflow.db", root / "airflow.db")
-        return cls(root)
+        return cls(root, f"http://127.0.0.1:{free_port()}")
 
     @property
     def dags(self) -> Path:
@@ -85,7 +93,16 @@ class Home:
             "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.root / 'airflow.db'}",
             "AIRFLOW_CONN_SPARK_DEFAULT": json.dumps(spark),
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__API_AUTH__JWT_SECRET": "a secret of the tests, as long as it has to be",
+            "AIRFLOW__API__SECRET_KEY": "another secret of the tests",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__CORE__PARALLELISM": "2",
+            "AIRFLOW__API__WORKERS": "1",
             "NO_PROXY": "*",
+            "SPARK_ENV_PYTHON": SPARK_PYTHON,
+            "CHECKOUT": str(ROOT),
             "PYTHONDONTWRITEBYTECODE": "1",
             **more,
         }
@@ -108,25 +125,55 @@ class Home:
         with sqlite3.connect(self.root / "airflow.db") as database:
             return database.execute(sql, values).fetchall()
 
-    def states(self, dag_id: str) -> dict[str, str]:
-        """The state of each task in the last run of a DAG; mapped ones with their place."""
-        sql = "select task_id, map_index, state from task_instance where dag_id = ? order by start_date"
-        return {f"{task}[{at}]" if at >= 0 else task: str(state) for task, at, state in self.query(sql, dag_id)}
+    def states(self, dag_id: str) -> dict[str, tuple[str, int]]:
+        """The state of each task in the last run of a DAG and the number of its tries; mapped ones with their place."""
+        sql = """select task_id, map_index, state, try_number from task_instance where dag_id = ?1
+                 and run_id = (select run_id from dag_run where dag_id = ?1 order by id desc limit 1)"""
+        found = self.query(sql, dag_id)
+        return {f"{task}[{at}]" if at >= 0 else task: (str(state), tries) for task, at, state, tries in found}
 
     def xcom(self, dag_id: str, task_id: str, key: str = "return_value") -> Any:
-        """What a task has left for others."""
-        sql = "select value from xcom where dag_id = ? and task_id = ? and key = ?"
+        """What a task has left for others, in its last run."""
+        sql = "select value from xcom where dag_id = ? and task_id = ? and key = ? order by dag_run_id, map_index"
         found = self.query(sql, dag_id, task_id, key)
-        return _plain(json.loads(json.loads(found[-1][0]))) if found else None
+        return json.loads(found[-1][0]) if found else None
 
     def events(self) -> list[tuple[str, dict[str, Any]]]:
         """Events of assets: of which, and what they tell."""
         sql = "select a.name, e.extra from asset_event e join asset a on a.id = e.asset_id order by e.id"
         return [(name, json.loads(extra)) for name, extra in self.query(sql)]
 
+    @contextmanager
+    def alive(self) -> Iterator[None]:
+        """Airflow as it runs for its users: its API, its scheduler with workers, its reader of DAG files."""
+        log = self.root / "alive.log"
+        started = []
+        url = urlsplit(self.url)
+        try:
+            with open(log, "w") as out:
+                for words in (
+                    ["api-server", "--host", str(url.hostname), "--port", str(url.port)],
+                    ["scheduler"],
+                    ["dag-processor"],
+                ):
+                    command = [str(python_with_airflow().parent / "airflow"), *words]
+                    streams: dict[str, Any] = {"stdout": out, "stderr": out, "start_new_session": True}
+                    started.append(subprocess.Popen(command, cwd=self.root, env=self.env(), **streams))
+            yield
+        finally:
+            for process in started:
+                os.killpg(process.pid, signal.SIGTERM)
+            for process in started:
+                try:
+                    process.wait(60)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait(60)
 
-def _plain(found: Any) -> Any:
-    return found
+    def get(self, path: str) -> Any:
+        """What the API that the UI asks says."""
+        with urlopen(f"{self.url}/api/v2/{path}", timeout=60) as answer:
+            return json.load(answer)
 
 
 def _called(command: list[str], cwd: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -39,20 +39,29 @@ class Scene:
         (root / "trust").write_text(save_model(root / "model", model, SIGNATURE).digest)
         return scene
 
-    def table(self, table: pa.Table) -> None:
+    def table(self, table: pa.Table, place: str = "source") -> None:
         """Put a table in the place of the one that is there."""
-        (self.root / "source").mkdir(exist_ok=True)
-        pq.write_table(table, self.root / "source" / "part-0.parquet")
+        (self.root / place).mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, self.root / place / "part-0.parquet")
+
+    @property
+    def trust(self) -> str:
+        return (self.root / "trust").read_text()
 
     def job(self, **more: Any) -> dict[str, Any]:
         """The configuration, as it stands in a file."""
         places = {"input": "source", "output": "scored", "quarantine": "quarantine", "summary": "summary.json"}
         given = {name: str(self.root / place) for name, place in {**places, "model": "model"}.items()}
-        return {**given, "trust": (self.root / "trust").read_text(), **more}
+        return {**given, "trust": self.trust, **more}
 
     def configured(self, dags: Path, **more: Any) -> None:
         """Write the configuration beside the DAGs, as YAML."""
         (dags / "job.yaml").write_text(json.dumps(self.job(**more), indent=1))
+
+    def model(self, name: str, signature: ModelSignature = SIGNATURE) -> tuple[str, str]:
+        """Another model: its directory and its digest."""
+        estimator = LinearRegression().fit(np.array([[0.0] * len(signature.inputs)] * 2), np.array([1.0, 1.0]))
+        return str(self.root / name), save_model(self.root / name, estimator, signature).digest
 
     def runs(self, kind: str) -> list[str]:
         """The runs whose rows lie there."""

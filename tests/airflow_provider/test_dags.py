@@ -1,0 +1,95 @@
+"""The DAGs of jobs/dags, in the real Airflow on real data: green where all is well, red where it is not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import Any
+
+import pytest
+
+from sparksig.signature.model_signature import ModelSignature
+from sparksig.signature.schema import ColSpec, Schema
+from tests.airflow_provider.environment import ROOT, Home
+from tests.airflow_provider.scene import CLEAN, DIRTY, OTHER, SECRET, Scene
+
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
+
+WIDER = ModelSignature(Schema([ColSpec("double", "x"), ColSpec("double", "z")]), Schema([ColSpec("double", "y")]))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    made = Home.made(tmp_path_factory.mktemp("dags") / "airflow")
+    shutil.copytree(ROOT / "jobs" / "dags", made.dags, dirs_exist_ok=True)
+    return made
+
+
+@pytest.fixture(scope="module")
+def scene(home: Home) -> Scene:
+    made = Scene.made(home.root / "scene")
+    for day, table in {"2026-01-29": CLEAN, "2026-01-30": DIRTY, "2026-01-31": OTHER}.items():
+        made.table(table, f"landing/{day}")
+    for name, value in {"sparksig_home": str(made.root), "sparksig_model": in_use(made)}.items():
+        assert home.airflow("variables", "set", name, value).returncode == 0
+    return made
+
+
+def in_use(scene: Scene) -> str:
+    return json.dumps({"path": str(scene.root / "model"), "trust": scene.trust})
+
+
+@pytest.mark.parametrize(
+    ("day", "code", "states"),
+    [
+        ("2026-01-29", 0, ["success", "success", "success", "skipped"]),
+        ("2026-01-30", 0, ["success", "success", "success", "success"]),
+        ("2026-01-31", 1, ["failed", "upstream_failed", "upstream_failed", "upstream_failed"]),
+    ],
+    ids=["clean", "dirty", "foreign"],
+)
+def test_the_nightly_scoring(home: Home, scene: Scene, day: str, code: int, states: list[str]) -> None:
+    done = home.dag_test("sparksig_nightly", day)
+    assert done.returncode == code, done.stdout[-8000:] + done.stderr[-4000:]
+    assert str(SECRET) not in done.stdout + done.stderr
+    found = home.states("sparksig_nightly")
+    assert [found[name][0] for name in ("check_schema", "score", "some_set_apart", "tell")] == states
+    assert (scene.root / "summaries" / f"{day}.json").exists() == (code == 0)
+    assert ("1 rows set apart: x NULL 1" in done.stdout) == (states[-1] == "success")
+    assert {tries for _, tries in found.values()} <= {0, 1}
+
+
+def promotion(home: Home, model: str, trust: str, table: str) -> tuple[int, dict[str, str], Any, str]:
+    conf = json.dumps({"model": model, "trust": trust, "table": table})
+    done = home.airflow("dags", "test", "sparksig_promote", "2026-01-31", "--conf", conf)
+    states = {name: state for name, (state, _) in home.states("sparksig_promote").items()}
+    used = home.airflow("variables", "get", "sparksig_model", "--json").stdout
+    return done.returncode, states, used, done.stdout + done.stderr
+
+
+def test_a_model_that_keeps_the_promise_is_promoted(home: Home, scene: Scene) -> None:
+    model, trust = scene.model("second")
+    code, states, used, text = promotion(home, model, trust, str(scene.root / "landing" / "2026-01-30"))
+    assert code == 0, text[-8000:]
+    assert states == dict.fromkeys(("compare", "trial", "promote"), "success")
+    assert json.dumps(model) in used
+    assert json.dumps(trust) in used
+
+
+def test_a_model_that_breaks_the_promise_is_not(home: Home, scene: Scene) -> None:
+    before = home.airflow("variables", "get", "sparksig_model", "--json").stdout
+    model, trust = scene.model("wider", WIDER)
+    code, states, used, text = promotion(home, model, trust, str(scene.root / "landing" / "2026-01-30"))
+    assert (code, states["compare"], states["trial"]) == (1, "failed", "upstream_failed")
+    assert "breaks what the one in use has promised" in text
+    assert used == before
+
+
+def test_a_model_for_which_nobody_vouches_is_not(home: Home, scene: Scene) -> None:
+    before = home.airflow("variables", "get", "sparksig_model", "--json").stdout
+    model, _ = scene.model("unknown")
+    code, states, used, text = promotion(home, model, "sha256:" + "0" * 64, str(scene.root / "landing" / "2026-01-30"))
+    assert (code, states["compare"], states["trial"], states["promote"]) == (1, "success", "failed", "upstream_failed")
+    assert home.states("sparksig_promote")["trial"] == ("failed", 1)
+    assert "usage: nothing was tried (exit code 2)" in text
+    assert used == before
