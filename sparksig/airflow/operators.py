@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
+import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,6 +34,9 @@ from sparksig.airflow.settings import Settings, as_yaml, job_settings, local_pat
 from sparksig.airflow.verdicts import Ended, Outcome, Stamp, ended, lines, outcomes, small
 from sparksig.errors import ConfigError
 from sparksig.report.summary import Summary
+
+_PATIENCE = 60
+"""Seconds in which a job that was asked to end has to end."""
 
 
 class SparksigOperator(SparkSubmitOperator):
@@ -71,7 +76,11 @@ class SparksigOperator(SparkSubmitOperator):
         "entry_point",
     )
     template_ext: Sequence[str] = (".yaml", ".yml")
-    template_fields_renderers: ClassVar[dict[str, str]] = {"config": "yaml", "settings": "json"}
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        **SparkSubmitOperator.template_fields_renderers,
+        "config": "yaml",
+        "settings": "json",
+    }
     operator_extra_links = (ReportLink(),)
 
     command: ClassVar[str]
@@ -128,9 +137,9 @@ class SparksigOperator(SparkSubmitOperator):
         return self._settle(end, asked, summary, context)
 
     def on_kill(self) -> None:
-        """Stop the job: it takes a request to terminate as the end of the run, and commits nothing."""
+        """Stop the job, which takes a request to terminate as the end of the run and commits nothing."""
         if self._process is not None:
-            self._process.send_sigterm()
+            self._stop(self._process)
         elif self._hook is not None:
             super().on_kill()
 
@@ -167,10 +176,12 @@ class SparksigOperator(SparkSubmitOperator):
         self.application, self.application_args = program, words
         try:
             super().execute(context)
-        except AirflowException as error:
-            # what it says is the command line and the end of Spark's log, which is above: its words decide nothing
-            self.log.info("spark-submit ended with %s", type(error).__name__)
-            return getattr(getattr(self._hook, "_submit_sp", None), "returncode", None) or None
+        except AirflowException:
+            process = getattr(self._hook, "_submit_sp", None)
+            if process is None:  # spark-submit was not started, and why is in these words only
+                raise
+            # else they are the command line and the end of the log that stands above: they decide nothing
+            return process.returncode or None
         return 0
 
     def _run_here(self, command: list[str]) -> int:
@@ -179,8 +190,23 @@ class SparksigOperator(SparkSubmitOperator):
             words = [word for key, value in self.conf.items() for word in ("--conf", f"{key}={value}")]
             env["PYSPARK_SUBMIT_ARGS"] = shlex.join([*words, "pyspark-shell"])
         self._process = SubprocessHook()
-        # the folder of this process: a relative path means the same as with spark-submit
-        return int(self._process.run_command(command, env=env, cwd=os.getcwd()).exit_code)
+        try:
+            # the folder of this process: a relative path means the same as with spark-submit
+            return int(self._process.run_command(command, env=env, cwd=os.getcwd()).exit_code)
+        except BaseException:  # a time that is up, above all: no job goes on beside the next try
+            self._stop(self._process)
+            raise
+
+    @staticmethod
+    def _stop(process: SubprocessHook) -> None:
+        child = process.sub_process
+        if child is None or child.poll() is not None:
+            return
+        process.send_sigterm()
+        try:
+            child.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)  # the hook has made it the leader of a group
 
     # ---- what follows
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 from tests.cluster import free_port
 
@@ -172,7 +172,7 @@ class Home:
 
     def get(self, path: str) -> Any:
         """What the API that the UI asks says."""
-        with urlopen(f"{self.url}/api/v2/{path}", timeout=60) as answer:
+        with build_opener(ProxyHandler({})).open(f"{self.url}/api/v2/{path}", timeout=60) as answer:
             return json.load(answer)
 
 

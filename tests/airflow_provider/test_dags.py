@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 from typing import Any
@@ -63,33 +64,36 @@ def promotion(home: Home, model: str, trust: str, table: str) -> tuple[int, dict
     conf = json.dumps({"model": model, "trust": trust, "table": table})
     done = home.airflow("dags", "test", "sparksig_promote", "2026-01-31", "--conf", conf)
     states = {name: state for name, (state, _) in home.states("sparksig_promote").items()}
-    used = home.airflow("variables", "get", "sparksig_model", "--json").stdout
-    return done.returncode, states, used, done.stdout + done.stderr
+    return done.returncode, states, used(home), done.stdout + done.stderr
+
+
+def used(home: Home) -> Any:
+    """The model that is in use."""
+    return ast.literal_eval(home.airflow("variables", "get", "sparksig_model", "--json").stdout)
 
 
 def test_a_model_that_keeps_the_promise_is_promoted(home: Home, scene: Scene) -> None:
     model, trust = scene.model("second")
-    code, states, used, text = promotion(home, model, trust, str(scene.root / "landing" / "2026-01-30"))
+    code, states, now, text = promotion(home, model, trust, str(scene.root / "landing" / "2026-01-30"))
     assert code == 0, text[-8000:]
     assert states == dict.fromkeys(("compare", "trial", "promote"), "success")
-    assert json.dumps(model) in used
-    assert json.dumps(trust) in used
+    assert now == {"path": model, "trust": trust}
 
 
 def test_a_model_that_breaks_the_promise_is_not(home: Home, scene: Scene) -> None:
-    before = home.airflow("variables", "get", "sparksig_model", "--json").stdout
+    before = used(home)
     model, trust = scene.model("wider", WIDER)
-    code, states, used, text = promotion(home, model, trust, str(scene.root / "landing" / "2026-01-30"))
+    code, states, now, text = promotion(home, model, trust, str(scene.root / "landing" / "2026-01-30"))
     assert (code, states["compare"], states["trial"]) == (1, "failed", "upstream_failed")
     assert "breaks what the one in use has promised" in text
-    assert used == before
+    assert now == before
 
 
 def test_a_model_for_which_nobody_vouches_is_not(home: Home, scene: Scene) -> None:
-    before = home.airflow("variables", "get", "sparksig_model", "--json").stdout
+    before = used(home)
     model, _ = scene.model("unknown")
-    code, states, used, text = promotion(home, model, "sha256:" + "0" * 64, str(scene.root / "landing" / "2026-01-30"))
+    code, states, now, text = promotion(home, model, "sha256:" + "0" * 64, str(scene.root / "landing" / "2026-01-30"))
     assert (code, states["compare"], states["trial"], states["promote"]) == (1, "success", "failed", "upstream_failed")
     assert home.states("sparksig_promote")["trial"] == ("failed", 1)
     assert "usage: nothing was tried (exit code 2)" in text
-    assert used == before
+    assert now == before

@@ -15,7 +15,7 @@ from sparksig.models.saving import save_model
 from sparksig.report.summary import Summary
 from tests.airflow_provider.environment import Home
 from tests.airflow_provider.scene import CLEAN, OTHER, SECRET, Scene
-from tests.pipeline.estimators import Raising
+from tests.pipeline.estimators import Raising, Sleeping
 from tests.pipeline.jobs import SIGNATURE as WITH_PARAMS
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
@@ -91,6 +91,7 @@ def test_how_scorings_end_and_what_they_leave(home: Home, scene: Scene) -> None:
         "skips": ("skipped", 1),
         "too_many": ("failed", 1),
         "raises": ("failed", 2),  # what the model or a machine did may go well the next time
+        "raises_submitted": ("failed", 1),
         "mapped[0]": ("success", 1),
         "mapped[1]": ("success", 1),
         "rows": ("failed", 1),
@@ -108,8 +109,21 @@ def test_how_scorings_end_and_what_they_leave(home: Home, scene: Scene) -> None:
         part = Scene(scene.root / f"mapped_{at}")
         assert [row["id"] for row in part.rows("scored", *part.runs("scored"))] == [at + 1]
     assert home.xcom("scores", "rows")["rows_violating"] == 1
-    for name in ("too_many", "raises"):
+    assert home.xcom("scores", "raises_submitted")["verdict"] == "failed"
+    for name in ("too_many", "raises", "raises_submitted"):
         assert not (scene.root / name / "scored").exists() or Scene(scene.root / name).runs("scored") == []
+
+
+def test_a_task_that_runs_out_of_time_stops_its_job_and_commits_nothing(home: Home, scene: Scene) -> None:
+    sign = scene.root / "sign"
+    digest = save_model(scene.root / "sleeping", Sleeping(str(sign)), WITH_PARAMS).digest
+    said(home.dag_test("stopped", AIRFLOW_VAR_SLEEPING=digest))
+    assert sign.exists()  # the model was at work
+    assert home.states("stopped") == {"sleeps": ("failed", 1)}
+    assert (
+        json.loads((scene.root / "summary.json").read_text())["error"] == "stopped by a signal; nothing was committed"
+    )
+    assert scene.runs("scored") == scene.runs("quarantine") == []
 
 
 def test_a_cleared_task_replaces_what_it_wrote_and_its_report_is_a_link_away(home: Home, scene: Scene) -> None:

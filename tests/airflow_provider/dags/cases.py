@@ -94,7 +94,21 @@ with DAG("scores", **COMMON, default_args={**ARGS, "config": "job.yaml"}):
             "params": {"factor": "{{ var.value.factor }}"},
         },
     )
+    SparksigScoreOperator(
+        task_id="raises_submitted",
+        python=None,
+        conn_id="spark_default",
+        retries=0,
+        settings={**other("raises_submitted"), "model": f"{SCENE}/raising", "trust": "{{ var.value.raising }}"},
+    )
     SparksigScoreOperator.partial(task_id="mapped").expand(
         settings=[{**other("mapped_{{ ti.map_index }}"), "where": f"id = {at}"} for at in (1, 2)]
     )
     SparksigValidateOperator(task_id="rows", settings={"max_bad_rows": 0})
+
+with DAG("stopped", **COMMON, default_args={**ARGS, "config": "job.yaml", "retries": 0}):
+    SparksigScoreOperator(
+        task_id="sleeps",
+        settings={"model": f"{SCENE}/sleeping", "trust": "{{ var.value.sleeping }}"},
+        execution_timeout=timedelta(seconds=int(os.environ.get("STOP_AFTER", "60"))),
+    )
