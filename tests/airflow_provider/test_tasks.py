@@ -24,6 +24,19 @@ DAGS = Path(__file__).parent / "dags"
 
 KILLED = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n"
 SILENT = "print('all is well')\n"
+LATE = """
+import os, signal, sys
+from pathlib import Path
+from sparksig.cli import main
+
+sign = Path(__file__).with_name("late.sign")
+try:
+    main(["score", *sys.argv[1:]])
+finally:
+    if not sign.exists():
+        sign.write_text(str(os.listdir(Path(__file__).with_name("scene") / "scored")))
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 @pytest.fixture
@@ -32,6 +45,7 @@ def home(tmp_path: Path) -> Home:
     shutil.copy(DAGS / "cases.py", made.dags)
     (made.root / "killed.py").write_text(KILLED)
     (made.root / "silent.py").write_text(SILENT)
+    (made.root / "late.py").write_text(LATE)
     return made
 
 
@@ -112,6 +126,17 @@ def test_how_scorings_end_and_what_they_leave(home: Home, scene: Scene) -> None:
     assert home.xcom("scores", "raises_submitted")["verdict"] == "failed"
     for name in ("too_many", "raises", "raises_submitted"):
         assert not (scene.root / name / "scored").exists() or Scene(scene.root / name).runs("scored") == []
+
+
+def test_a_retry_replaces_what_a_try_has_committed_that_was_killed_before_it_could_tell(
+    home: Home, scene: Scene
+) -> None:
+    said(home.dag_test("late"))
+    assert home.states("late") == {"score": ("success", 2)}
+    (run,) = scene.runs("scored")
+    assert f"run_id={run}" in (home.root / "late.sign").read_text()  # the first try had committed
+    assert [row["id"] for row in scene.rows("scored", run)] == [1, 2]
+    assert scene.runs("quarantine") == [run]
 
 
 def test_a_task_that_runs_out_of_time_stops_its_job_and_commits_nothing(home: Home, scene: Scene) -> None:

@@ -106,9 +106,12 @@ with DAG("scores", **COMMON, default_args={**ARGS, "config": "job.yaml"}):
     )
     SparksigValidateOperator(task_id="rows", settings={"max_bad_rows": 0})
 
+with DAG("late", **COMMON, default_args={**ARGS, "config": "job.yaml"}):
+    SparksigScoreOperator(task_id="score", entry_point=f"{HERE}/late.py")
+
 with DAG("stopped", **COMMON, default_args={**ARGS, "config": "job.yaml", "retries": 0}):
     SparksigScoreOperator(
         task_id="sleeps",
         settings={"model": f"{SCENE}/sleeping", "trust": "{{ var.value.sleeping }}"},
-        execution_timeout=timedelta(seconds=int(os.environ.get("STOP_AFTER", "60"))),
+        execution_timeout=timedelta(seconds=90),
     )
