@@ -150,6 +150,8 @@ class SparksigOperator(SparkSubmitOperator):
             asked = job_settings(self.config, self.settings, folder)
         except ConfigError as error:
             raise AirflowFailException(str(error)) from None
+        if asked.get("trigger"):
+            raise AirflowFailException("trigger: a stream names its runs itself, and a task has one run")
         return {**asked, "run_id": str(asked.get("run_id") or self._run_id(context))}
 
     def _run_id(self, context: Context) -> str:

@@ -14,7 +14,7 @@ Level = Literal["strict", "safe", "checked", "parse"]
 
 
 class Settings(TypedDict, total=False):
-    """The job's settings: the keys of its file. `docs/config.md` explains each."""
+    """The job's settings: the keys of its file but for those of a stream. `docs/config.md` explains each."""
 
     input: str
     format: str
@@ -33,6 +33,7 @@ class Settings(TypedDict, total=False):
     output_options: Mapping[str, str | bool | int | float]
     output_table: str
     quarantine_table: str
+    staging: str
     partition_by: list[str]
     report: str
     level: Level | Mapping[str, Level]

@@ -74,6 +74,7 @@ def test_how_validations_end_and_what_follows(home: Home, scene: Scene) -> None:
         "retried": ("failed", 2),
         "no_model": ("failed", 1),
         "no_yaml": ("failed", 1),
+        "no_batch": ("failed", 1),
         "killed": ("failed", 2),
         "silent": ("failed", 2),
         "killed_beside_an_old_summary": ("failed", 2),

@@ -50,6 +50,7 @@ with DAG("plans", **COMMON, default_args={**ARGS, "config": "job.yaml", "plan_on
     SparksigValidateOperator(task_id="retried", settings=foreign, on_verdict={"incompatible": "retry"})
     SparksigValidateOperator(task_id="no_model", settings={"model": f"{SCENE}/nowhere"})
     SparksigValidateOperator(task_id="no_yaml", config="input: [")
+    SparksigValidateOperator(task_id="no_batch", config={"trigger": "available-now"})
     SparksigValidateOperator(task_id="killed", entry_point=f"{HERE}/killed.py")
     SparksigValidateOperator(task_id="silent", entry_point=f"{HERE}/silent.py")
     SparksigValidateOperator(
