@@ -307,7 +307,7 @@ class NodeBuilder:
     Attributes:
         policy: the options.
         problems: where faults are put.
-        feeds: whether a model will take the values, in whose container they must fit.
+        feeds: whether a model will take the values, in whose container they must fit; none holds vectors in columns.
     """
 
     policy: Policy
@@ -340,7 +340,7 @@ class NodeBuilder:
                 return None if inner is None else MapNode(inner, nulls, types)
             case Object(), StructType():
                 return self._struct(declared, kind, path, nulls)
-            case SparkMLVector(), _ if path.inner:
+            case SparkMLVector(), _ if path.inner and self.feeds:
                 self._unsupported(path, "vectors inside other columns are not enforced")
                 return None
             case SparkMLVector(), VectorType() | ArrayType(ScalarType(Element(numpy="float64"))):

@@ -6,10 +6,9 @@ without loss, shapes, nulls and the number of rows.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,14 +18,15 @@ import pyarrow as pa
 from sparksig.enforcement.planning import NodeBuilder
 from sparksig.enforcement.policy import Policy
 from sparksig.enforcement.steps import ColumnsNode, Node, Path, Plan, ScalarNode, TensorNode, words
-from sparksig.enforcement.values import Fault, arrow_type, declared_arrow
+from sparksig.enforcement.values import Fault, arrow_type
 from sparksig.enforcement.values.cells import Reading, depth_of, from_numpy, unmasked
 from sparksig.enforcement.values.containers import read_column
 from sparksig.enforcement.values.nodes import apply, together
 from sparksig.errors import Code, NotSupportedError, OutputError, Problem
+from sparksig.scoring.anything import carrier, has_any, json_text, with_texts
 from sparksig.signature.casts import Level
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
-from sparksig.signature.types import AnyType, Array, ColumnType, DataType, Map, Object, SparkMLVector
+from sparksig.signature.types import AnyType, Array, DataType, Map, Object
 from sparksig.sources.observed import ArrayType, Field, ObservedType
 
 _POLICY = Policy(level=Level.CHECKED)
@@ -47,16 +47,18 @@ class OutputColumn:
     Attributes:
         name: its name; its position, as text, where outputs have none.
         spec: what is declared.
+        variant: whether what leaves as JSON text becomes a variant.
     """
 
     name: str
     spec: ColSpec | TensorSpec
+    variant: bool = False
 
     @property
     def arrow(self) -> pa.DataType:
         """The Arrow type in which it leaves the worker: Any as JSON text, a vector as an array of doubles."""
         if isinstance(self.spec, ColSpec):
-            return pa.string() if isinstance(self.spec.type, AnyType) else declared_arrow(self.spec.type)
+            return carrier(self.spec.type)
         assert self.spec.element is not None
         kind = arrow_type(self.spec.element)
         for _ in self.spec.shape[1:]:
@@ -78,9 +80,11 @@ class OutputColumn:
         if column is None or len(column) != rows:
             count = _words(values) if column is None else len(column)
             return self._wrong(f"the batch has {rows} rows, the model returned {count}")
+        if has_any(self.spec.type) and isinstance(column, pa.Array | pa.ChunkedArray):
+            column = _cells(column.to_pylist())
         reading = Reading()
         array, kind = read_column(column, self.spec, reading, self.name)
-        return self._enforced(array, kind, reading.faults)
+        return self._enforced(array, kind, reading.faults, reading.anything)
 
     def _tensor(self, spec: TensorSpec, values: Any, rows: int) -> pa.Array | Problem:
         shape = tuple(spec.shape[1:])
@@ -112,14 +116,16 @@ class OutputColumn:
         if column is None or len(column) != rows:
             return self._wrong(f"the batch has {rows} rows, the model returned {_words(values)}")
         try:
-            cells = [None if _missing(cell) else _json_text(cell) for cell in column]
+            cells = [None if _missing(cell) else json_text(cell, self.variant) for cell in column]
         except (TypeError, ValueError):
             return self._wrong("declared Any, the model returned values that JSON does not hold")
         if self.spec.required and None in cells:
             return self._wrong(f"declared Any, the model returned {cells.count(None)} null(s)")
         return pa.array(cells, pa.string())
 
-    def _enforced(self, array: pa.Array, kind: ObservedType, opening: Sequence[Fault]) -> pa.Array | Problem:
+    def _enforced(
+        self, array: pa.Array, kind: ObservedType, opening: Sequence[Fault], anything: Sequence[object] = ()
+    ) -> pa.Array | Problem:
         problems: list[Problem] = []
         builder = NodeBuilder(_POLICY, problems, feeds=False)
         node = builder.column(self.spec, [Field(self.name, kind)], Path(self.name))
@@ -134,9 +140,13 @@ class OutputColumn:
                 f"declared {words(self.spec)}, the model returned {kind} with rows that do not fit: {counts}"
             )
         try:
+            if isinstance(self.spec, ColSpec):
+                made = with_texts(made, self.spec.type, anything, self.variant)
             return made.cast(self.arrow)
         except pa.ArrowInvalid:
             return self._wrong(f"declared {words(self.spec)}, the model returned moments that microseconds do not hold")
+        except (TypeError, ValueError):
+            return self._wrong(f"declared {words(self.spec)}, the model returned values that JSON does not hold")
 
     def _wrong(self, fact: str) -> Problem:
         return Problem(self.name, fact, Code.WRONG_OUTPUT)
@@ -166,6 +176,15 @@ class Outputs:
         if problems:
             raise NotSupportedError("the output schema declares types that cannot be columns", problems)
         return cls(tuple(columns), schema.has_input_names())
+
+    def as_variants(self) -> Outputs:
+        """The same, for texts of which `parse_json` makes variants."""
+        return replace(self, columns=tuple(replace(column, variant=True) for column in self.columns))
+
+    @property
+    def specs(self) -> list[ColSpec | TensorSpec]:
+        """What is declared, without names of its own."""
+        return [column.spec for column in self.columns]
 
     def to_arrow(self, prediction: Any, rows: int) -> list[pa.Array]:
         """The prediction as Arrow columns, held to the schema.
@@ -268,25 +287,10 @@ _ABSENT = object()
 def _unfit(spec: ColSpec | TensorSpec) -> str | None:
     """Why a declared output cannot be a column; None where it can."""
     if isinstance(spec, ColSpec):
-        inside = _inside(spec.type)
-        return next((f"{words(spec)} holds {kind!r} inside, which no column can" for kind in inside), None)
+        return None
     if spec.element is None:
         return f"{words(spec)} has no Spark type that carries it"
     return None if spec.shape and spec.shape[0] == -1 else f"{words(spec)} has no open first dimension"
-
-
-def _inside(kind: ColumnType) -> list[ColumnType]:
-    """What lies inside a type and can be a column only by itself."""
-    match kind:
-        case Array(inner) | Map(inner):
-            parts = [inner]
-        case Object(properties):
-            parts = [p.dtype for p in properties]
-        case _:
-            parts = []
-    return [
-        found for part in parts for found in ([part] if isinstance(part, AnyType | SparkMLVector) else _inside(part))
-    ]
 
 
 def _are_dicts(prediction: Any) -> bool:
@@ -352,36 +356,6 @@ def _scalar(declared: Any) -> Any:
 
 def _missing(cell: object) -> bool:
     return cell is None or cell is pd.NA or cell is pd.NaT
-
-
-def _json_text(cell: object) -> str:
-    """A cell as JSON.
-
-    Raises:
-        TypeError: something in it has no form in JSON.
-        ValueError: a float or a text has none.
-    """
-    text = json.dumps(_plain(cell), allow_nan=False, ensure_ascii=False)
-    text.encode()  # half of a surrogate pair
-    return text
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON knows it, at every depth: json would take any key for a text, numpy a moment for an integer."""
-    if isinstance(value, np.generic | np.ndarray):
-        if value.dtype.kind in "mM":
-            raise TypeError
-        return _plain(value.tolist())
-    if isinstance(value, Mapping):
-        if not all(isinstance(key, str) for key in value):
-            raise TypeError
-        return {key: _plain(inside) for key, inside in value.items()}
-    if isinstance(value, int) and abs(value) >= 10**_DIGITS:
-        raise ValueError
-    return [_plain(inside) for inside in value] if isinstance(value, list | tuple) else value
-
-
-_DIGITS = 38  # of the widest integer that a variant holds; it makes a double of others
 
 
 def _words(value: Any) -> str:

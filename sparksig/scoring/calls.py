@@ -165,6 +165,10 @@ class ModelCall:
         """The same call for a table."""
         return replace(self, feed=feed)
 
+    def as_variants(self) -> ModelCall:
+        """The same call, for a frame in which outputs of Any become variants."""
+        return replace(self, outputs=self.outputs.as_variants())
+
     def shipped_by(self, session: SparkSession) -> ModelCall:
         """The same call, ready to be shipped by a session."""
         return replace(self, model=self.model.broadcast(session)) if isinstance(self.model, Shipped) else self

@@ -15,13 +15,12 @@ from sparksig.enforcement.policy import Policy
 from sparksig.enforcement.steps import Plan
 from sparksig.enforcement.values import Feed
 from sparksig.errors import Code, NotSupportedError, PolicyError, Problem, SchemaError
-from sparksig.scoring.batches import BATCH_BYTES, Outputs, rows_of_batch
+from sparksig.scoring.anything import carriers, is_special, whole
+from sparksig.scoring.batches import BATCH_BYTES, rows_of_batch
 from sparksig.scoring.calls import ModelCall, Returns
 from sparksig.scoring.workers import ERROR, BatchScorer, CleanRows, ColumnScorer
 from sparksig.signature.model_signature import ModelSignature
-from sparksig.signature.schema import ColSpec, Schema, TensorSpec
-from sparksig.signature.types import AnyType, SparkMLVector
-from sparksig.sources.spark_schema import struct_type
+from sparksig.signature.schema import ColSpec, TensorSpec
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -84,6 +83,8 @@ def score(
         SignatureError: the signature is missing, or neither it nor `returns=` declares outputs.
         NotSupportedError: what is not built yet, by name.
     """
+    from pyspark.sql import functions as F
+
     if on_violation not in ("tag", "fail", "drop"):
         raise PolicyError(f"on_violation={on_violation!r} is no choice: use 'tag', 'fail' or 'drop'")
     if on_model_error not in ("fail", "quarantine"):
@@ -93,6 +94,8 @@ def score(
     call = ModelCall.of(model, signature, params, trust, param_from_env, returns)
     made = plan(df, call.signature, policy, **options).require_ok()
     call = call.on(Feed.of(made)).shipped_by(df.sparkSession)
+    if hasattr(F, "parse_json"):
+        call = call.as_variants()
     if isinstance(output, str) and "*" in output:
         output = [output.replace("*", column.name) for column in call.outputs.columns]
     kept = _kept(made, keep)
@@ -170,7 +173,7 @@ def _result_names(
 def _result_schema(fields: Sequence[StructField], call: ModelCall, one: bool, tagged: bool) -> StructType:
     from pyspark.sql import types as T
 
-    outputs = [T.StructField(f"f{i}", kind, True) for i, kind in enumerate(carriers(call.outputs))]
+    outputs = [T.StructField(f"f{i}", kind, True) for i, kind in enumerate(carriers(call.outputs.specs))]
     if one:
         outputs = [T.StructField("prediction", T.StructType(outputs), True)]
     found = [*fields, *outputs]
@@ -180,42 +183,12 @@ def _result_schema(fields: Sequence[StructField], call: ModelCall, one: bool, ta
     return T.StructType([T.StructField(f"c{i}", f.dataType, f.nullable, f.metadata) for i, f in enumerate(found)])
 
 
-def carriers(outputs: Outputs) -> list[DataType]:
-    """The Spark types in which outputs leave a worker: Any as JSON text, a vector as an array of doubles."""
-    from pyspark.sql import types as T
-
-    found: list[DataType] = []
-    for column in outputs.columns:
-        match column.spec:
-            case ColSpec(type=AnyType()):
-                found.append(T.StringType())
-            case ColSpec(type=SparkMLVector()):
-                found.append(T.ArrayType(T.DoubleType()))
-            case spec:
-                found.append(loosened(struct_type(Schema([spec])).fields[0].dataType))
-    return found
-
-
-def loosened(kind: DataType) -> DataType:
-    """The type with every element and member nullable: what is not in a declared type is judged, not promised."""
-    from pyspark.sql import types as T
-
-    match kind:
-        case T.ArrayType():
-            return T.ArrayType(loosened(kind.elementType), True)
-        case T.MapType():
-            return T.MapType(kind.keyType, loosened(kind.valueType), True)
-        case T.StructType():
-            return T.StructType([T.StructField(f.name, loosened(f.dataType), True) for f in kind.fields])
-    return kind
-
-
 def _finished(scored: DataFrame, call: ModelCall, kept: int, one: bool) -> DataFrame:
     """The scored frame with what no worker can make: variants and vectors; the outputs' names in their struct."""
     from pyspark.sql import functions as F
 
     outputs = call.outputs.columns
-    special = [isinstance(c.spec, ColSpec) and isinstance(c.spec.type, AnyType | SparkMLVector) for c in outputs]
+    special = [isinstance(c.spec, ColSpec) and is_special(c.spec.type) for c in outputs]
     if not one and not any(special):
         return scored
     columns = [F.col(f"c{i}") for i in range(len(scored.columns))]
@@ -229,15 +202,7 @@ def _finished(scored: DataFrame, call: ModelCall, kept: int, one: bool) -> DataF
 
 
 def _made(spec: ColSpec | TensorSpec, column: Column) -> Column:
-    from pyspark.sql import functions as F
-
-    if isinstance(spec, ColSpec) and isinstance(spec.type, AnyType) and hasattr(F, "parse_json"):
-        return F.parse_json(column)  # before Spark 4 there is no variant: it stays JSON text
-    if isinstance(spec, ColSpec) and isinstance(spec.type, SparkMLVector):
-        from pyspark.ml.functions import array_to_vector
-
-        return F.when(column.isNotNull(), array_to_vector(column))
-    return column
+    return whole(spec.type, column) if isinstance(spec, ColSpec) else column
 
 
 def _warn_of_batches(df: DataFrame, bound: int) -> None:
@@ -313,7 +278,7 @@ def _beside(
     def predict(batches: Iterator[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
         return scorer(batches)
 
-    kinds = carriers(work.call.outputs)
+    kinds = carriers(work.call.outputs.specs)
     fields = [T.StructField(f"f{i}", kind) for i, kind in enumerate(kinds)]
     if work.bisects:
         fields.append(T.StructField(ERROR, T.StringType()))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,17 +18,19 @@ from sparksig.enforcement.steps import Plan
 from sparksig.enforcement.values import Feed, bits, enforce_arrow
 from sparksig.errors import Code, NotSupportedError, Problem, SchemaError
 from sparksig.models.loading import Model
+from sparksig.scoring.anything import carriers
 from sparksig.scoring.batches import rows_of_batch
 from sparksig.scoring.calls import ModelCall, Returns
-from sparksig.scoring.frames import carriers
+from sparksig.scoring.texts import answered, asked, read, written
 from sparksig.scoring.workers import CleanRows
 from sparksig.signature.dtypes import ELEMENTS
 from sparksig.signature.model_signature import ModelSignature
-from sparksig.signature.schema import Schema, TensorSpec
-from sparksig.signature.types import SparkMLVector
+from sparksig.signature.schema import ColSpec, Schema, TensorSpec
+from sparksig.signature.types import Object, SparkMLVector
 from sparksig.sources.observed import ArrayType, Field, ScalarType, StructType, from_arrow
 
 if TYPE_CHECKING:
+    from pyspark.sql import Column
     from pyspark.sql.types import DataType
 
 
@@ -48,7 +51,8 @@ def predict_udf(
     The struct's fields are matched by name, cast and judged like the columns of a table, batch by batch in the worker.
     `predict()` takes the signature's columns by their names, `predict("a", "b")` the columns of these names,
     `predict(a=col("x"))` names them, in SQL `predict(a => x)`, and where the signature has no names they are taken by
-    position. The model is given no larger batches than by `score`.
+    position; a struct that is the only declared column, a required object, may stand for itself. The model is given no
+    larger batches than by `score`.
 
     Args:
         model: a model directory or an ONNX file; an object with `predict`; a callable `(batch, params)` or `(batch)`;
@@ -67,9 +71,11 @@ def predict_udf(
     Returns:
         A UDF; `spark.udf.register("predict", udf)` makes it a SQL function. Its result is the output's Spark type, a
         struct of several outputs; Any comes as JSON text and a vector as an array of doubles, which no UDF can make.
+        Before Spark 4.1, which has the first UDFs on Arrow arrays, it is a function of columns only, and values cross
+        as JSON text, exactly; a struct with intervals, variants or maps whose keys are no texts fails the query.
 
     Raises:
-        NotSupportedError: Spark is older than 4.1, which has the first UDFs on Arrow arrays; `score` works there.
+        NotSupportedError: `on_violation` is no choice, or the output schema declares what cannot be a column.
         TrustError: the artifact runs code when loaded and is not trusted.
         ParamError: given params do not fit.
         SchemaError: the signature declares no inputs.
@@ -77,13 +83,10 @@ def predict_udf(
     """
     from pyspark.sql import SparkSession
     from pyspark.sql import functions as F
+    from pyspark.sql.pandas.functions import pandas_udf
 
     if on_violation not in ("fail", "null"):
         raise NotSupportedError(f"on_violation={on_violation!r}: a UDF can 'fail' or give 'null'; score() can tag")
-    if not hasattr(F, "arrow_udf"):
-        raise NotSupportedError(
-            "predict_udf needs Spark 4.1 or newer: older UDFs damage integers beside nulls; use score()"
-        )
     call = ModelCall.of(model, signature, params, trust, param_from_env, returns)
     if (session := SparkSession.getActiveSession()) is not None:
         call = call.shipped_by(session)
@@ -95,7 +98,55 @@ def predict_udf(
     if call.signature.inputs is None:
         problem = Problem("", "the signature declares no inputs", Code.NO_INPUTS, "declare inputs=Schema([..])")
         raise SchemaError("there is nothing that the UDF could take", [problem])
-    return _of_columns(F.arrow_udf(predict, _return_type(call)), call.signature.inputs)
+    if hasattr(F, "arrow_udf"):
+        return _of_columns(F.arrow_udf(predict, _return_type(call)), call.signature.inputs)
+    pandas: Any = pandas_udf  # its stubs want what Spark warns of: a function type beside the hints
+    return ColumnsOnly(pandas(_of_texts(work), "string"), _return_type(call), call.signature.inputs)
+
+
+def _of_texts(work: StructScorer) -> Callable[[pd.Series[Any], pd.Series[Any]], pd.Series[Any]]:
+    def predict(given: pd.Series, kinds: pd.Series) -> pd.Series:
+        return written(work([read(given, kinds)], {})) if len(given) else given
+
+    return predict
+
+
+@dataclass(frozen=True)
+class ColumnsOnly:
+    """The UDF of a Spark that has none on Arrow arrays: expressions around one on texts, which keep values as they are.
+
+    Attributes:
+        texts: the UDF on texts.
+        returns: what the prediction becomes.
+        inputs: what the model takes.
+    """
+
+    texts: Any
+    returns: DataType
+    inputs: Schema
+
+    def __call__(self, *columns: Any, **named: Any) -> Any:
+        """The prediction, for columns in all the ways that people have of naming them."""
+        return _of_columns(self._of_struct, self.inputs)(*columns, **named)
+
+    def _of_struct(self, column: Column) -> Column:
+        return answered(self.texts(*asked(column)), self.returns).alias("predict")
+
+    def asNondeterministic(self) -> ColumnsOnly:
+        """The same, not deterministic."""
+        return ColumnsOnly(self.texts.asNondeterministic(), self.returns, self.inputs)
+
+    @property
+    def evalType(self) -> int:  # Spark asks for it when a UDF is registered
+        """Nothing that Spark could register.
+
+        Raises:
+            NotSupportedError: always, and says what works.
+        """
+        raise NotSupportedError(
+            "predict_udf cannot be registered for SQL before Spark 4.1, whose UDFs damage integers beside nulls: "
+            "use df.select(predict(struct('*'))), or score()"
+        )
 
 
 def _of_columns(udf: Any, schema: Schema) -> Any:
@@ -133,6 +184,7 @@ class StructScorer:
     call: ModelCall
     policy: Policy
     null: bool
+    plans: dict[StructType, Plan] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __call__(self, columns: Sequence[pa.Array], named: Mapping[str, pa.Array]) -> pa.Array:
         """Score one batch, in as many parts as its bytes ask for.
@@ -143,7 +195,9 @@ class StructScorer:
         """
         batch = self._struct(columns, named)
         call, model = self.call.here(), self.call.load()
-        plan = plan_table(self._table(batch.type), call.signature, self.policy).require_ok()
+        table = self._table(batch.type)
+        if (plan := self.plans.get(table)) is None:  # the same in each batch of a query
+            plan = self.plans[table] = plan_table(table, call.signature, self.policy).require_ok()
         work = CleanRows(call.on(Feed.of(plan)), bisects=False, rows=rows_of_batch(plan, call.outputs))
         parts = [batch.slice(start, length) for start, length in work.cut(len(batch))]
         return pa.concat_arrays([self._score(work, model, plan, part) for part in parts])
@@ -163,7 +217,23 @@ class StructScorer:
             raise SchemaError("the UDF takes one struct, or columns by name: predict(struct(*))")
         if not pa.types.is_struct(batch.type):
             raise SchemaError(f"the UDF takes one struct, it was given {from_arrow(batch.type)}: predict(struct(*))")
-        return batch
+        return pa.StructArray.from_arrays([batch], [self._only.name or "0"]) if self._is_object(batch.type) else batch
+
+    @property
+    def _only(self) -> ColSpec | TensorSpec:
+        """The first declared column."""
+        assert self.call.signature.inputs is not None
+        return next(iter(self.call.signature.inputs))
+
+    def _is_object(self, kind: pa.DataType) -> bool:
+        """Whether a struct is the only declared column, an object, itself, and not one that holds it."""
+        assert self.call.signature.inputs is not None
+        spec = self._only
+        if len(self.call.signature.inputs) > 1 or not isinstance(spec, ColSpec) or not isinstance(spec.type, Object):
+            return False
+        found = {field.name for field in kind}
+        held = spec.name in found if spec.name is not None else len(kind) == 1 and pa.types.is_struct(kind[0].type)
+        return bool(spec.required) and not held and found <= {p.name for p in spec.type.properties}
 
     def _score(self, work: CleanRows, model: Model, plan: Plan, batch: pa.Array) -> pa.Array:
         columns = [_opened(column) if self._vector(column.type) else column for column in batch.flatten()]
@@ -226,7 +296,7 @@ def _opened(array: pa.Array) -> pa.Array:
 def _return_type(call: ModelCall) -> DataType:
     from pyspark.sql import types as T
 
-    found = carriers(call.outputs)
+    found = carriers(call.outputs.specs)
     names = [column.name for column in call.outputs.columns]
     if len(found) == 1:
         return found[0]

@@ -22,7 +22,7 @@ from sparksig import ColSpec, ModelSignature, ParamSchema, ParamSpec, Schema, pr
 SIGNATURE = ModelSignature(
     Schema([ColSpec("long", "id"), ColSpec("double", "x")]),
     Schema([ColSpec("double", "p")]),
-    ParamSchema([ParamSpec("factor", "double", 2.0)]),
+    ParamSchema([ParamSpec("factor", "double", 2.0), ParamSpec("key", "string", "")]),
 )
 
 
@@ -65,7 +65,44 @@ def answers(spark: SparkSession, folder: Path) -> dict[str, Any]:
     table.createOrReplaceTempView("t")
     found["udf"] = [row[0] for row in spark.sql("select sum(plus(struct(*))) from t").collect()]
     found["udf in select"] = table.select(udf(F.struct("*")).alias("p")).agg(F.sum("p")).collect()[0][0]
+    found["key"] = keyed(table.where("id < 2"))
     found["stream"] = streamed(spark, folder, table)
+    return found
+
+
+LOG = """
+rootLogger.level = info
+rootLogger.appenderRef.err.ref = err
+appender.err.type = Console
+appender.err.name = err
+appender.err.target = SYSTEM_ERR
+appender.err.layout.type = PatternLayout
+appender.err.layout.pattern = %p %c %m%n%ex
+logger.spark.name = org.apache.spark
+logger.spark.level = debug
+"""
+
+
+def keyed(table: Any) -> list[float]:
+    """How long the key in the environment is, as a model sees it; another raises with it, and plans are printed."""
+
+    def length(batch: pd.DataFrame, params: dict[str, Any]) -> Any:
+        return [float(len(params["key"]))] * len(batch)
+
+    def raises(batch: pd.DataFrame, params: dict[str, Any]) -> Any:
+        raise ValueError(params["key"])
+
+    found = []
+    for model in (length, raises):
+        scored = score(table, model, SIGNATURE, param_from_env={"key": "MODEL_KEY"}).select("prediction")
+        asked = table.select(predict_udf(model, SIGNATURE, param_from_env={"key": "MODEL_KEY"})(F.struct("*")))
+        for frame in (scored, asked):
+            frame.explain(True)
+            try:
+                found += [row[0] for row in frame.collect()]
+            except Exception as error:
+                found.append(-1.0)
+                print(error, file=sys.stderr)
     return found
 
 
@@ -94,6 +131,7 @@ EXPECTED = {
     "aside": 2.0 * (sum(range(200)) - 7) / 2,
     "udf": [(sum(range(200)) - 7) / 2 + 199],
     "udf in select": (sum(range(200)) - 7) / 2 + 199,
+    "key": [30.0] * 4 + [-1.0] * 2,
     "stream": [400, 2, sum(range(200)) - 7 + 2 * 199],
 }
 
@@ -104,6 +142,9 @@ def main() -> None:
     builder = SparkSession.builder.config("spark.ui.enabled", "false") if how == "--master" else SparkSession.builder
     if how == "--master":
         builder = builder.master(url).config("spark.driver.host", "127.0.0.1").config("spark.executor.memory", "600m")
+        log = Path(folder) / "log4j2.properties"
+        log.write_text(LOG)
+        builder = builder.config("spark.executor.extraJavaOptions", f"-Dlog4j2.configurationFile=file:{log}")
     else:
         builder = builder.remote(url)
     spark = builder.config("spark.sql.shuffle.partitions", "4").getOrCreate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from sparksig import (
     Map,
     ModelSignature,
     Object,
+    OutputError,
     ParamError,
     ParamSchema,
     ParamSpec,
@@ -29,6 +31,8 @@ from sparksig import (
     predict_udf,
     score,
 )
+from sparksig.models.loading import CACHED
+from sparksig.scoring.batches import Outputs
 from sparksig.scoring.calls import ModelCall
 
 if TYPE_CHECKING:
@@ -142,7 +146,7 @@ def test_tensors_in_every_layout_reach_the_model_in_their_shape(spark: SparkSess
     assert {(v.path, v.code) for v in found[3]["_violations"]} == {("image[]", "OUT_OF_RANGE"), ("raw", "WRONG_LENGTH")}
 
 
-def test_a_lone_vector_column_is_a_matrix(spark: SparkSession) -> None:
+def test_a_lone_vector_column_is_a_matrix(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     from pyspark.ml.linalg import Vectors
 
     def norms(x: Any) -> Any:
@@ -155,8 +159,10 @@ def test_a_lone_vector_column_is_a_matrix(spark: SparkSession) -> None:
     from pyspark.sql import functions as F
 
     unnamed = ModelSignature(Schema([ColSpec(SparkMLVector())]), signature.outputs)
-    udfs = predict_udf(norms, signature)(F.struct("v")), predict_udf(norms, unnamed)(F.col("v"))
-    assert sorted(map(tuple, df.select(*udfs).collect())) == [(3.0, 3.0), (5.0, 5.0)]
+    for _ in range(2):
+        udfs = predict_udf(norms, signature)(F.struct("v")), predict_udf(norms, unnamed)(F.col("v"))
+        assert sorted(map(tuple, df.select(*udfs).collect())) == [(3.0, 3.0), (5.0, 5.0)]
+        monkeypatch.delattr(F, "arrow_udf", raising=False)
 
 
 def test_a_variant_reaches_the_model_as_what_it_holds(spark: SparkSession) -> None:
@@ -173,6 +179,117 @@ def test_a_variant_reaches_the_model_as_what_it_holds(spark: SparkSession) -> No
     expected = ["({'a': [1, None]}, 7)", "(True, None)"]
     assert [row.prediction for row in score(df.coalesce(1), tell, signature).collect()] == expected
     assert [row[0] for row in df.coalesce(1).select(predict_udf(tell, signature)(F.struct("*"))).collect()] == expected
+
+
+HOLDS = Object(
+    [
+        *(Property("a", AnyType()), Property("A", SparkMLVector(), required=False)),
+        Property("more", Array(AnyType()), required=False),
+    ]
+)
+HOLDERS = Schema(
+    [
+        *(ColSpec(Array(AnyType()), "list", required=False), ColSpec(Map(AnyType()), "map")),
+        *(ColSpec(HOLDS, "o`.x"), ColSpec(Array(Array(SparkMLVector())), "vectors", required=False)),
+    ]
+)
+HELD: list[dict[str, Any]] = [
+    {
+        "list": [1, None, {"x": [2**53 + 1]}, "a", True],
+        "map": {"": [0.1, -0.0], "k": "\u2028"},
+        "o`.x": {"a": {"b": None}, "A": np.array([1.0, -0.0]), "more": [[], {}]},
+        "vectors": [[[1.5], []], []],
+    },
+    {"list": None, "map": {}, "o`.x": {"a": np.int64(7)}, "vectors": None},
+]
+
+
+def held(batch: pd.DataFrame) -> list[dict[str, Any]]:
+    return [HELD[i] for i in batch.i]
+
+
+def variants(spark: SparkSession, **options: Any) -> Any:
+    """What `held` returns, scored, and the types that it has in the frame."""
+    table = spark.range(2).selectExpr("int(id) as i").coalesce(1)
+    signature = ModelSignature(Schema([ColSpec("integer", "i")]), HOLDERS)
+    found = score(table, held, signature, output="*", keep=[], on_violation="drop", **options)
+    return dict(found.dtypes), [[opened(cell) for cell in row] for row in found.collect()]
+
+
+def opened(cell: Any) -> Any:
+    """Plain Python values of what Spark gives back."""
+    from pyspark.sql import Row
+
+    if hasattr(cell, "toPython"):
+        return cell.toPython()
+    if hasattr(cell, "toArray"):
+        return cell.toArray().tolist()
+    if isinstance(cell, Row):
+        return [opened(value) for value in cell]
+    if isinstance(cell, dict):
+        return {key: opened(value) for key, value in cell.items()}
+    return [opened(value) for value in cell] if isinstance(cell, list) else cell
+
+
+def test_any_and_vectors_come_out_inside_other_types(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = {
+        "list": "array<variant>",
+        "map": "map<string,variant>",
+        "o`.x": "struct<A:vector,a:variant,more:array<variant>>",
+        "vectors": "array<array<vector>>",
+    }
+    rows = [
+        [
+            [1, None, {"x": [2**53 + 1]}, "a", True],
+            {"": [0.1, -0.0], "k": "\u2028"},
+            [[1.0, -0.0], {"b": None}, [[], {}]],
+            [[[1.5], []], []],
+        ],
+        [None, {}, [None, 7, None], None],
+    ]
+    new = variants(spark)
+    assert new == (kinds, rows) and repr(new[1]) == repr(rows)  # -0.0 and 0 are equal
+    from pyspark.sql import functions as F
+
+    monkeypatch.delattr(F, "arrow_udf")
+    assert variants(spark) == (kinds, rows)
+    monkeypatch.delattr(F, "parse_json")  # before Spark 4
+    texts, [first, _] = variants(spark)
+    assert texts["o`.x"] == "struct<A:vector,a:string,more:array<string>>"
+    assert first[0] == ["1", None, '{"x": [9007199254740993]}', '"a"', "true"]
+
+
+def test_the_udf_gives_any_inside_as_text_and_vectors_as_arrays(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pyspark.sql import functions as F
+
+    signature = ModelSignature(Schema([ColSpec("integer", "i")]), HOLDERS)
+    table = spark.range(2).selectExpr("int(id) as i").coalesce(1)
+    new = table.select(predict_udf(held, signature)().alias("p"))
+    monkeypatch.delattr(F, "arrow_udf")
+    old = table.select(predict_udf(held, signature)().alias("p"))
+    assert new.dtypes == old.dtypes and new.collect() == old.collect()
+    first = new.first()
+    assert first is not None and first.p["o`.x"] == ([1.0, -0.0], '{"b": null}', ["[]", "{}"])
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "fact"),
+    [
+        ("map", {"canary": None}, "1 x NULL{}"),
+        ("map", {"canary": float("nan")}, "values that JSON does not hold"),
+        ("list", [{1: "canary"}], "values that JSON does not hold"),
+        ("o`.x", {"a": None}, r"1 x NULL\.a"),
+        ("o`.x", {"a": 1, "A": [1.0, None]}, r"1 x NULL\.A\[\]"),
+        ("vectors", [[["canary"]]], "the model returned array<array<array<string>>>|array<string>"),
+    ],
+)
+def test_what_is_wrong_inside_an_output_is_told_by_its_path(name: str, cell: Any, fact: str) -> None:
+    outputs = Outputs.of(HOLDERS)
+    with pytest.raises(OutputError, match=fact) as raised:
+        outputs.to_arrow([HELD[1] | {name: cell}], 1)
+    assert "canary" not in str(raised.value)
 
 
 NUMBER = ModelSignature(
@@ -244,6 +361,41 @@ def test_a_model_object_is_loaded_once_a_worker_process(spark: SparkSession) -> 
     assert 1 <= loads.value <= workers, "once a process, over twenty tasks and two jobs"
 
 
+@pytest.mark.parametrize("models", [CACHED, CACHED + 1])
+def test_a_worker_keeps_so_many_models_and_loads_a_dropped_one_again(
+    spark: SparkSession, tmp_path: Path, models: int
+) -> None:
+    class Noted:
+        """Notes each time it is unpickled, and by whom."""
+
+        def __init__(self, number: int, seen: str) -> None:
+            self.number, self.seen = number, seen
+
+        def __setstate__(self, state: dict[str, Any]) -> None:
+            self.__dict__.update(state)
+            with open(self.seen, "a") as file:
+                file.write(f"{self.number} {os.getpid()}\n")
+
+        def predict(self, batch: pd.DataFrame) -> Any:
+            return batch.n + self.number
+
+    from pyspark.sql import functions as F
+
+    key, seen = "spark.sql.execution.arrow.maxRecordsPerBatch", tmp_path / "seen"
+    asked = [predict_udf(Noted(i, str(seen)), NUMBER)(F.struct("n")) for i in range(models)]
+    df = spark.range(3).selectExpr("id as n").coalesce(1)
+    before = spark.conf.get(key)
+    spark.conf.set(key, "1")  # each of three batches asks all models, one after the other
+    try:
+        assert [list(row) for row in df.select(*asked).collect()] == [[n + i for i in range(models)] for n in range(3)]
+    finally:
+        spark.conf.set(key, str(before))
+    numbers, processes = zip(*(line.split() for line in seen.read_text().splitlines()), strict=True)
+    assert len(set(processes)) == 1
+    times = 1 if models == CACHED else 3  # the one asked for longest ago makes room: here always the next
+    assert list(map(int, numbers)) == list(range(models)) * times
+
+
 def test_a_large_model_is_broadcast_and_not_read_again_by_each_task(spark: SparkSession) -> None:
     class Large:
         def __init__(self, loads: Any) -> None:
@@ -303,6 +455,36 @@ def test_the_udf_builds_the_struct_from_names(spark: SparkSession) -> None:
     for given, names in [(["d"], {}), (["d", "c", "a b"], {}), (["d", "c"], {"c": F.col("c")})]:
         with pytest.raises(SchemaError, match="declares 2 unnamed"):
             unnamed(*given, **names)
+
+
+def test_the_udf_takes_a_single_object_as_it_is(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pyspark.sql import functions as F
+
+    kind = Object([Property("x", "long"), Property("o", "long", required=False)])
+    named = ModelSignature(Schema([ColSpec(kind, "o2")]), Schema([ColSpec("long")]))
+    unnamed = ModelSignature(Schema([ColSpec(kind)]), named.outputs)
+    same = ModelSignature(Schema([ColSpec(kind, "o")]), named.outputs)
+    deep = ModelSignature(Schema([ColSpec(Object([Property("x", kind)]))]), named.outputs)
+    df = spark.sql("select named_struct('x', 7) as o2, named_struct('o', 1L, 'x', 8L) as o, struct(o2 as x) as d")
+
+    def member(batch: pd.DataFrame) -> Any:
+        cell = batch.iloc[0, 0]
+        return [cell["x"]["x"] if isinstance(cell["x"], dict) else cell["x"]]
+
+    def ask() -> list[Any]:
+        one, none, o = (predict_udf(member, signature) for signature in (named, unnamed, same))
+        inner = predict_udf(member, deep)
+        asked = [one(F.col("o2")), one(F.struct("*")), one("o2"), none(F.col("o")), none(F.struct("o2")), o("o")]
+        found = list(df.select(*asked, inner(F.struct("d"))).first() or ())
+        with pytest.raises(Exception, match="o: declared"):
+            df.select(o(F.col("o"))).collect()  # it has a member of the column's name, which it could be as well
+        with pytest.raises(Exception, match="o2: required, but the table has no such column"):
+            df.select(one(F.struct("d"))).collect()
+        return found
+
+    assert ask() == [7, 7, 7, 8, 7, 8, 7]
+    monkeypatch.delattr(F, "arrow_udf")
+    assert ask() == [7, 7, 7, 8, 7, 8, 7]
 
 
 def test_the_udf_hands_on_no_larger_batches_than_fit_and_no_row_that_is_not_there(spark: SparkSession) -> None:

@@ -17,14 +17,17 @@ from tests.scoring.run_score import EXPECTED
 SCRIPT = Path(__file__).parent / "run_score.py"
 
 
-def scored(folder: Path, *how: str) -> dict[str, Any]:
+KEY = "canary-of-thirty-letters-in-it"
+
+
+def scored(folder: Path, *how: str, key: bool) -> tuple[dict[str, Any], str]:
+    """What the script found, and everything that it said; `key` says whether its environment holds the model's key."""
+    env = environment() | ({"MODEL_KEY": KEY} if key else {})
     command = [sys.executable, str(SCRIPT), *how, str(folder)]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=900, check=False
-    )
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr[-8000:]
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return found, done.stdout + done.stderr
 
 
 def the_same(found: dict[str, Any]) -> None:
@@ -36,14 +39,17 @@ def the_same(found: dict[str, Any]) -> None:
 @pytest.mark.slow
 @pytest.mark.spark
 def test_spark_connect_scores_the_same(tmp_path: Path) -> None:
-    found = scored(tmp_path, "--remote", "local[2]")
+    found, said = scored(tmp_path, "--remote", "local[2]", key=True)
     assert found["kind"].startswith("pyspark.sql.connect")
     the_same(found)
+    assert "the model raised ValueError" in said and KEY not in said
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[str]:
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("MODEL_KEY", KEY)  # of the workers, which hand it on to executors
     with standalone(tmp_path) as url:
+        monkeypatch.delenv("MODEL_KEY")
         yield url
 
 
@@ -51,6 +57,11 @@ def cluster(tmp_path: Path) -> Iterator[str]:
 @pytest.mark.spark
 def test_a_standalone_cluster_scores_the_same(cluster: str, tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
-    found = scored(tmp_path / "shared", "--master", cluster)
+    found, said = scored(tmp_path / "shared", "--master", cluster, key=False)
     the_same(found)
     assert found["loads"][1] >= 2  # both executors had work
+    logs = [file.read_text(errors="replace") for file in tmp_path.glob("w*/app-*/*/std*")]
+    assert sum(text.startswith("DEBUG ") or "\nDEBUG org.apache.spark" in text for text in logs) >= 2
+    assert any("the model raised ValueError" in text for text in logs)
+    logs += [said, (tmp_path / "cluster.log").read_text()]
+    assert [text for text in logs if KEY in text] == []

@@ -14,6 +14,7 @@ from sparksig.enforcement.planning import plan_table
 from sparksig.enforcement.policy import Policy
 from sparksig.enforcement.values import Feed
 from sparksig.scoring.calls import ModelCall
+from sparksig.scoring.udf import StructScorer
 from sparksig.scoring.workers import CleanRows
 from sparksig.sources.observed import table_from_arrow
 
@@ -59,3 +60,14 @@ def test_poison_rows_are_found_by_few_calls_and_the_rest_is_scored(
     assert raised == dict.fromkeys(poison, "KeyError")
     assert found.to_pylist() == [None if i == 3 or i in poison else i * 2.0 for i in range(ROWS)]
     assert shapes <= len(CALLS) <= shapes + 2 * len(poison) * ceil(log2(ROWS / shapes))
+
+
+def test_the_udf_plans_once_a_schema() -> None:
+    call = ModelCall.of(model, ModelSignature(Schema([ColSpec("double", "x")]), OUTPUT), None, False)
+    scorer = StructScorer(call, Policy(), null=False)
+    plans = set()
+    for kind in (pa.float64(), pa.float64(), pa.float32(), pa.float64()):
+        batch = pa.StructArray.from_arrays([pa.array([1.5, 2.0], kind)], ["x"])
+        assert scorer([batch], {}).to_pylist() == [3.0, 4.0]
+        plans |= {id(plan) for plan in scorer.plans.values()}
+    assert len(scorer.plans) == len(plans) == 2

@@ -11,9 +11,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.verdict import cases, places
+from tests.verdict import cases, crossing, places
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+PREDICTED = Path(__file__).parent / "predicted.json"
+"""What `crossing.predicted` tells, everywhere."""
 SCRIPT = Path(__file__).parent / "run_cases.py"
 
 # 3.5 was built for numpy 1, and newer pyarrow wants numpy 2
@@ -67,4 +69,7 @@ def wrong(found: dict[str, Any]) -> list[str]:
     """Where the answers are not the ones that they must be everywhere."""
     wanted = json.loads(json.dumps(cases.expected_answers()))
     ends = cases.differences(found["ends"], places.expected_ends())
-    return cases.differences(found["answers"], wanted) + ends
+    lost = [f"{found['lost bits']} rows of other numbers"] if found["lost bits"] else []
+    crossed = cases.differences(found["predicted"], json.loads(PREDICTED.read_text()))
+    crossed += cases.differences(found["used"], crossing.USED)
+    return cases.differences(found["answers"], wanted) + ends + crossed + lost

@@ -40,14 +40,16 @@ def main() -> None:
     given = parser.parse_args()
     os.environ["PYSPARK_PYTHON"] = sys.executable  # a worker would run the `python3` of PATH
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    from tests.verdict import cases, places
+    from tests.verdict import cases, crossing, places
 
     spark = session(given.remote)
     if not given.remote:
         spark.sparkContext.setLogLevel("OFF")
     found = cases.answers(cases.frame(spark).repartition(3))
     kind = type(spark).__module__
-    print(json.dumps({"version": spark.version, "kind": kind, "answers": found, "ends": places.placed(spark)}))
+    told = {"version": spark.version, "kind": kind, "answers": found, "ends": places.placed(spark)}
+    udf = {"predicted": crossing.predicted(spark), "lost bits": crossing.lost_bits(spark), "used": crossing.used(spark)}
+    print(json.dumps({**told, **udf, "registered": crossing.registered(spark)}))
     spark.stop()
 
 

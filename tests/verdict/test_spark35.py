@@ -13,6 +13,8 @@ def judge(version: str) -> None:
     found = answers_of(python_with(version))
     assert found["version"] == version
     assert wrong(found) == []
+    old = version < "4.1"
+    assert found["registered"].startswith("predict_udf cannot be registered for SQL before Spark 4.1" if old else "reg")
 
 
 @pytest.mark.slow

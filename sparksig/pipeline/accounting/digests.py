@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sparksig.enforcement.frames import positional
 from sparksig.enforcement.sql import column as numbered
-from sparksig.scoring.frames import loosened
+from sparksig.scoring.anything import loosened
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
