@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sparksig.errors import Problem, SinkError
 from sparksig.pipeline.accounting import Digest, digest
 from sparksig.pipeline.faults import from_spark, spark_words
-from sparksig.scoring.frames import loosened
+from sparksig.scoring.anything import loosened
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
