@@ -44,7 +44,7 @@ def held(spark: SparkSession, kind: str) -> list[tuple[str, int]]:
 
 
 def tables(spark: SparkSession) -> list[str]:
-    return sorted(table.name for table in spark.catalog.listTables("night"))
+    return sorted(table.name for table in spark.catalog.listTables("night") if not table.isTemporary)
 
 
 def changes(job: Job, values: list[float | None]) -> None:
