@@ -28,6 +28,7 @@ _VERDICTS = {
     "incompatible": ("bad", "Nothing was committed: the table does not fit the signature."),
     "failed": ("bad", "Nothing was committed: the run failed."),
 }
+_COMMITTED = ("clean", "quarantined")
 _READ = {
     "once": "read once",
     "pinned": "read once and pinned",
@@ -55,16 +56,21 @@ def report_html(summary: Mapping[str, Any]) -> str:
     """
     found = Summary.from_dict(summary)
     tone, sentence = _VERDICTS[found.verdict]
+    batches = list(reversed(found.facts.get("batches", [])))
+    before = sum(batch["verdict"] in _COMMITTED for batch in batches)
+    if before and tone == "bad":
+        sentence = f"The stream was stopped. What was committed before that stands, batches: {before}."
     style = _data("style.css")
     return page_template().render(
         run=found,
         tone=tone,
-        committed=tone != "bad",
+        committed=tone != "bad" or before > 0,
+        batches=batches,
         sentence=sentence,
         violations=sorted_counts(found.violations),
         total=sum(found.seconds.values()),
         policy=_policy(found),
-        queries=_queries(found) if tone != "bad" else [],
+        queries=_queries(found) if tone != "bad" or before else [],
         style=style,
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
     )

@@ -98,6 +98,22 @@ def test_long_lists_open_on_demand() -> None:
     assert all(f"c{number}" in page.text for number in range(50))
 
 
+def test_the_batches_of_a_stream_are_listed_and_those_that_stand_are_not_denied() -> None:
+    def batch(number: int, verdict: str, rows: int) -> dict[str, object]:
+        counts = {"rows_in": rows, "rows_scored": rows, "rows_quarantined": 0}
+        return {"batch": number, "run_id": f"s.batch-{number}", "verdict": verdict, **counts, "summary": "s.json"}
+
+    stood = [batch(number, "clean", 1000 + number) for number in range(24)]
+    facts = {"batches": [*stood, batch(24, "over_threshold", 7)]}
+    html = report_html(Summary("s", "over_threshold", 24276, 24276, 0, facts=facts).to_dict())
+    text = " ".join(" ".join(parsed(html).texts).split())
+    assert "The stream was stopped. What was committed before that stands, batches: 24." in text
+    assert "Nothing was committed" not in text and "Scored 24,276 100%" in text
+    assert "24 over threshold 7 7 0 23 clean 1,023" in text and "5 more" in text
+    first = {"batches": [batch(0, "failed", 7)]}
+    assert "Nothing was committed" in report_html(Summary("s", "failed", 0, 0, 0, facts=first).to_dict())
+
+
 def test_the_quarantine_is_queried_only_where_it_was_committed() -> None:
     assert "spark.read.format" in report_html(hostile())
     assert "spark.read.format" not in report_html(hostile(verdict="over_threshold"))
