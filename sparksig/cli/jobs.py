@@ -65,7 +65,8 @@ def requeue(run_to_requeue: str, config_file: str | None, as_json: bool, verbose
     from sparksig.report.text import summary_text
 
     given = [name for name, value in flags.items() if value is not None and value != ()]
-    config = given_config(flags, config_file, JobConfig).requeued(run_to_requeue, given)
+    own = flags.pop("run_id")  # not the job's: of a stream that has none, it names this run all the same
+    config = given_config(flags, config_file, JobConfig).requeued(run_to_requeue, given, own)
     with on_spark("sparksig requeue", as_json, verbose) as (session, progress):
         summary = run(config, session, progress)
     say(json.dumps(summary.to_dict(), indent=2) if as_json else summary_text(summary))

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from sparksig.errors import ConfigError, Problem, SinkError
-from sparksig.pipeline.config import FILES, JobConfig, plain_path
+from sparksig.pipeline.config import FILES, RUN_COLUMN, JobConfig, plain_path
 from sparksig.pipeline.faults import from_spark, spark_words
 from sparksig.signature.dtypes import SPARK
 from sparksig.sources.observed import Field, ScalarType, StructType, table_from_arrow
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _GLOB = re.compile(r"([\[\]{}*?\\])")
 _MISSING = pafs.FileType.NotFound
+_FOREVER = "36500d"
 
 
 # ---- what a run reads
@@ -127,6 +128,14 @@ def read_examples(flag: str, path: str) -> Any:
         raise ConfigError("the examples cannot be read", [problem]) from None
 
 
+def is_file(path: str) -> bool:
+    """Whether one file lies at a path, as far as that can be seen without Spark."""
+    if not has_file_system(path):
+        return False
+    files, inner = file_system(path)
+    return bool(files.get_file_info(inner).type == pafs.FileType.File)
+
+
 def has_file_system(path: str) -> bool:
     """Whether a path can be looked at without Spark."""
     try:
@@ -147,11 +156,12 @@ def read_table(spark: SparkSession, config: JobConfig) -> DataFrame:
     """
     flag = "--input" if config.input_table is None else "--input-table"
     table = _tried(flag, f"Spark cannot read {_named(config)}", lambda: _read(spark, config))
-    if config.requeues is not None:
-        table = table.drop(config.policy.violations_column)
     if config.where:
         condition = config.where
         table = _tried("--where", "Spark does not take the condition", lambda: table.where(condition))
+    if config.requeues is not None:
+        added = (config.policy.violations_column, *([RUN_COLUMN] if config.input_table else []))
+        table = table.drop(*added)
     if config.columns is not None:
         if problems := list(_absent(config.columns, table.columns)):
             raise ConfigError("the table cannot be read", problems)
@@ -162,7 +172,9 @@ def read_table(spark: SparkSession, config: JobConfig) -> DataFrame:
 
 def _read(spark: SparkSession, config: JobConfig) -> DataFrame:
     stream = config.trigger is not None
-    reader = (spark.readStream if stream else spark.read).options(**config.input_options)
+    # Spark passes over files that are a week older than the newest it has seen, however late they came
+    kept = {"maxFileAge": _FOREVER} if stream and (config.input_table or config.format in FILES) else {}
+    reader = (spark.readStream if stream else spark.read).options(**kept).options(**config.input_options)
     if config.input_table is not None:
         return reader.table(config.input_table)
     reader = reader.format(config.format)
@@ -170,6 +182,9 @@ def _read(spark: SparkSession, config: JobConfig) -> DataFrame:
         return reader.load()
     path = literal_path(config.input)
     if stream and config.format in FILES:  # a stream of files wants to be told its schema
+        if is_file(config.input):
+            hint = "a stream reads the files of a folder"
+            raise ConfigError("the table cannot be read", [Problem("--input", f"{config.input} is a file", hint=hint)])
         files = spark.read.format(config.format).options(**config.input_options).load(path)
         reader = reader.schema(files.schema)
     return reader.load(path)

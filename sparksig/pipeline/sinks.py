@@ -114,10 +114,16 @@ class Sink:
         writer = rows.write.format(self.format).options(**self.options).mode("append")
         (writer.partitionBy(*self.partition_by) if self.partition_by else writer).save(spark_path(self.staging))
 
-    def read_back(self, spark: SparkSession, rows: DataFrame) -> DataFrame:
-        """What was written, read with the schema that was written, its columns in the order in which they were."""
+    def read_back(self, spark: SparkSession, rows: DataFrame, place: str | None = None) -> DataFrame:
+        """What was written, read with the schema that was written, its columns in the order in which they were.
+
+        Args:
+            spark: the session.
+            rows: what was written.
+            place: another of the run's folders than the one of what is staged.
+        """
         back = spark.read.schema(rows.schema).format(self.format).options(**self.options)
-        found = back.load(literal_path(self.staging))
+        found = back.load(literal_path(place or self.staging))
         if not self.partition_by:
             return found
         return found.select(*[f"`{name.replace('`', '``')}`" for name in rows.columns])  # folders come last
@@ -308,10 +314,13 @@ def _decision(place: str) -> Commit | None:
         return None
     except (OSError, ValueError) as error:
         raise SinkError("a commit cannot be read", [Problem(place, type(error).__name__)]) from None
-    if held.pop("version", None) != 1:
+    if not isinstance(held, dict) or held.pop("version", None) != 1:
         hint = "finish it with the sparksig that began it"
         raise SinkError("a commit cannot be read", [Problem(place, "is of another version", hint=hint)])
-    return Commit(**held)
+    try:
+        return Commit(**held)
+    except TypeError:
+        raise SinkError("a commit cannot be read", [Problem(place, "is not of the form")]) from None
 
 
 def _exists(place: str) -> bool:

@@ -7,20 +7,33 @@ was killed between the tables is finished by the next one, and other rows are ne
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sparksig.errors import Problem, SinkError
 from sparksig.pipeline.accounting import Digest, digest
+from sparksig.pipeline.config import FILES, RUN_COLUMN
 from sparksig.pipeline.faults import from_spark, spark_words
 from sparksig.scoring.anything import loosened
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-RUN_ID = "run_id"
+RUN_ID = RUN_COLUMN
 """The column that says of which run a row is."""
+
+_CHAR = "__CHAR_VARCHAR_TYPE_STRING"  # where Spark keeps that a column of texts is declared as char or varchar
+_PART = re.compile(r"`((?:[^`]|``)*)`|([^.`]+)")
+
+
+def same_table(spark: SparkSession, one: str, other: str) -> bool:
+    """Whether two names are of one table, with or without its database and its catalog, quoted or not."""
+    here = [spark.catalog.currentCatalog().lower(), spark.catalog.currentDatabase().lower()]
+    first, second = ([quoted or plain for quoted, plain in _PART.findall(name.lower())] for name in (one, other))
+    whole = [[*here[: max(0, 3 - len(parts))], *parts] for parts in (first, second)]
+    return whole[0] == whole[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +67,22 @@ class TableSink:
         if RUN_ID in (name.lower() for name in rows.columns):
             yield Problem(self.flag, f"the rows have a column {RUN_ID} of their own", hint="--column without it")
             return
-        if not self._exists(spark):
+        try:
+            kind = spark.catalog.getTable(self.name).tableType if self._exists(spark) else None
+        except Exception as error:
+            if not from_spark(error):
+                raise
+            yield Problem(self.flag, f"Spark does not take {self.name}: {spark_words(error)}")
             return
+        if kind is None:
+            return
+        if kind in ("VIEW", "TEMPORARY"):
+            yield Problem(self.flag, f"{self.name} is a view", hint="name a table")
+            return
+        for field in spark.table(self.name).schema:
+            if _CHAR in field.metadata:
+                fact = f"{field.name} is {field.metadata[_CHAR]} in {self.name}, which pads or refuses texts"
+                yield Problem(self.flag, fact, hint="declare it as string")
         declared = {field.name: loosened(field.dataType).simpleString() for field in spark.table(self.name).schema}
         wanted = {field.name: loosened(field.dataType).simpleString() for field in rows.schema} | {RUN_ID: "string"}
         for name in sorted(declared.keys() | wanted.keys()):
@@ -63,6 +90,14 @@ class TableSink:
                 there, here = declared.get(name, "missing"), wanted.get(name, "no column")
                 fact = f"{name} is {there} in {self.name}, and {here} here"
                 yield Problem(self.flag, fact, hint="nothing is cast on the way into a table")
+
+    def staged_as(self, spark: SparkSession) -> str:
+        """The form in which rows are counted on their way: the table's own, where it can change what it is given."""
+        found = self.format
+        if self._exists(spark):
+            told = spark.sql(f"DESCRIBE TABLE EXTENDED {self.name}").collect()  # a name that the catalog has taken
+            found = next((str(row[1]).lower() for row in told if row[0] == "Provider"), "")
+        return found if found in FILES else "parquet"
 
     def publish(self, spark: SparkSession, staged: DataFrame) -> None:
         """Append the rows, unless they are there.

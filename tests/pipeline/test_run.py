@@ -305,6 +305,13 @@ def test_quarantined_rows_are_scored_again_and_accounted_for(job: Job, spark: Sp
 # ---- outputs of other forms
 
 
+@pytest.mark.parametrize("name", ["prediction", "nowhere"])
+def test_both_outputs_have_what_they_are_partitioned_by(job: Job, spark: SparkSession, name: str) -> None:
+    ended = ends(job.table(TABLE).model(), lambda: spark, "usage", partition_by=(name,))
+    assert f"--partition-by: no column {name} is in the rows of: " in str(ended)
+    assert job.left() == []
+
+
 def test_the_job_writes_its_report(job: Job, spark: SparkSession) -> None:
     run(job.table(TABLE).model().config(report=job.path("report.html")), lambda: spark)
     page = (job.root / "report.html").read_text()

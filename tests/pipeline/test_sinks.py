@@ -141,6 +141,15 @@ def test_the_command_line_finishes_what_was_decided(tmp_path: Path, capsys: pyte
     assert seen(tmp_path) == NEW
 
 
+@pytest.mark.parametrize("text", ["[]", "null", '{"version": 1}', '{"version": 1, "more": 2}', "no JSON"])
+def test_a_decision_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    commit = staged(tmp_path, True)
+    Path(commit.place).write_text(text)
+    with pytest.raises(SinkError, match="a commit cannot be read"):
+        recover(str(tmp_path / "scored"), "r")
+    assert seen(tmp_path) == OLD
+
+
 def test_a_decision_of_another_version_is_left_to_who_knows_it(tmp_path: Path) -> None:
     commit = staged(tmp_path, True)
     commit.decide()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +22,8 @@ import pytest
 from sparksig.errors import ConfigError
 from sparksig.pipeline.config import JobConfig
 from sparksig.pipeline.faults import RunError
-from sparksig.pipeline.run import run_stream
+from sparksig.pipeline.run import run, run_stream
+from sparksig.pipeline.run.checkpoint import Checkpoint
 from sparksig.report.schema import check_summary
 from tests.pipeline.jobs import Job
 
@@ -89,8 +93,7 @@ def test_a_batch_that_spark_does_not_know_as_done_comes_again_and_replaces_itsel
     asked = config(job)
     run_stream(asked, lambda: spark)
     before = {kind: found(job, kind) for kind in ("scored", "quarantine")}
-    for name in ("1", ".1.crc"):  # what a process that was killed between our commit and Spark's leaves
-        (job.root / "state" / "commits" / name).unlink(missing_ok=True)
+    forgets(job, 1)
     run_stream(asked, lambda: spark)
     assert [number for number, *_ in batches(job)] == [1]
     assert {kind: found(job, kind) for kind in before} == before
@@ -119,6 +122,106 @@ def test_a_new_checkpoint_does_not_replace_what_another_has_written(job: Job, sp
         run_stream(config(job), lambda: spark)
     assert caught.value.code == 2
     assert (found(job, "scored"), found(job, "quarantine")) == ([0, 2, 3], [1])
+
+
+def forgets(job: Job, number: int) -> None:
+    """Spark does not know any more that a batch is done, as after a kill between our commit and its own."""
+    for name in (f"{number}", f".{number}.crc"):
+        (job.root / "state" / "commits" / name).unlink(missing_ok=True)
+
+
+def test_a_batch_whose_files_are_gone_is_no_empty_batch(job: Job, spark: SparkSession) -> None:
+    shutil.rmtree(job.root / "source")
+    job.table(rows(0, 1.0))
+    run_stream(config(job), lambda: spark)
+    forgets(job, 0)  # committed here, and comes again
+    comes(job, "a %20 name", rows(2, 3.0, None))
+    with missing(job, "part-0"), pytest.raises(RunError, match="batch 0: rows of the source are lost") as caught:
+        run_stream(config(job), lambda: spark)
+    assert caught.value.code == 5
+    assert "1 of the 1 files that Spark has planned for this batch are gone" in str(caught.value)
+    assert found(job, "scored") == [0]
+    with pytest.raises(RunError, match="batch 1: 1 of 2 rows are dirty"):
+        run_stream(config(job, fail_on_quarantine=True), lambda: spark)
+    with missing(job, "a %20 name"), pytest.raises(RunError, match="batch 1: rows of the source are lost"):
+        run_stream(config(job), lambda: spark)
+    assert job.summary()["verdict"] == "failed"
+    run_stream(config(job), lambda: spark)
+    assert (found(job, "scored"), found(job, "quarantine")) == ([0, 2], [3])
+
+
+@contextmanager
+def missing(job: Job, name: str) -> Iterator[None]:
+    """A file of the source is not there."""
+    file = job.root / "source" / f"{name}.parquet"
+    file.rename(job.root / "away")
+    yield
+    (job.root / "away").rename(file)
+
+
+def test_spark_names_the_files_of_each_batch_also_where_it_has_put_its_log_together(
+    job: Job, spark: SparkSession
+) -> None:
+    for number in range(10, 21):
+        comes(job, f"more-{number}", rows(number, 1.0))
+    run_stream(config(job), lambda: spark)
+    assert any(path.suffix == ".compact" for path in (job.root / "state" / "sources" / "0").iterdir())
+    checkpoint = Checkpoint(job.path("state"))
+    named = [Path(path).name for number in range(13) for path in checkpoint.paths(number)]
+    assert len(named) == 13
+    assert sorted(named) == sorted(path.name for path in (job.root / "source").glob("*.parquet"))
+
+
+def test_a_file_that_comes_late_is_taken_however_old_it_is(job: Job, spark: SparkSession) -> None:
+    run_stream(config(job), lambda: spark)
+    comes(job, "late", rows(4, 4.0))
+    os.utime(job.root / "source" / "late.parquet", (1.7e9, 1.7e9))
+    assert run_stream(config(job), lambda: spark).rows_in == 1
+
+
+def test_a_checkpoint_that_was_put_back_replaces_no_batch_by_other_rows(job: Job, spark: SparkSession) -> None:
+    shutil.rmtree(job.root / "source")
+    job.table(rows(0, 1.0))
+    run_stream(config(job), lambda: spark)
+    shutil.copytree(job.root / "state", job.root / "copy")
+    for number in (1, 2):
+        comes(job, f"more-{number}", rows(number, 1.0))
+        run_stream(config(job), lambda: spark)
+    for options, ends in (({}, False), ({"maxFilesPerTrigger": "1"}, True)):  # batches of two files, batches of one
+        shutil.rmtree(job.root / "state")
+        shutil.copytree(job.root / "copy", job.root / "state")
+        if ends:
+            run_stream(config(job, input_options=options), lambda: spark)
+        else:
+            with pytest.raises(RunError, match="cannot be replaced by other rows") as caught:
+                run_stream(config(job, input_options=options), lambda: spark)
+            assert caught.value.code == 5
+        assert found(job, "scored") == [0, 1, 2]
+
+
+def test_a_checkpoint_that_is_moved_keeps_the_names_of_its_batches(job: Job, spark: SparkSession) -> None:
+    first = run_stream(config(job), lambda: spark)
+    forgets(job, 1)
+    (job.root / "state").rename(job.root / "moved")
+    again = run_stream(config(job, checkpoint=job.path("moved")), lambda: spark)
+    assert again.run_id == first.run_id
+    assert [number for number, *_ in batches(job)] == [1]
+    assert (found(job, "scored"), found(job, "quarantine")) == ([0, 2, 3], [1])
+
+
+def test_a_stream_reads_a_folder(job: Job, spark: SparkSession) -> None:
+    with pytest.raises(RunError, match=r"part-0.parquet is a file") as caught:
+        run_stream(config(job, input=job.path("source/part-0.parquet")), lambda: spark)
+    assert caught.value.code == 2
+
+
+def test_what_a_batch_has_set_apart_is_scored_again(job: Job, spark: SparkSession) -> None:
+    asked = config(job, allow_nulls=True)
+    run_stream(config(job), lambda: spark)
+    [dirty] = [one["run_id"] for one in job.summary()["batches"] if one["rows_quarantined"]]
+    summary = run(asked.requeued(dirty), lambda: spark)
+    assert (summary.run_id, summary.rows_scored) == (f"{dirty}.requeued", 1)
+    assert asked.requeued(dirty, own="mended").run_id == "mended"
 
 
 def test_a_table_that_cannot_fit_ends_the_stream_before_its_first_batch(job: Job, spark: SparkSession) -> None:
@@ -199,7 +302,7 @@ def test_a_signal_stops_a_stream_and_what_was_committed_stands(job: Job) -> None
     stopped.send_signal(signal.SIGTERM)
     _, told = stopped.communicate()
     assert stopped.returncode == 5, told
-    assert "stopped by a signal" in told
+    assert "stopped by a signal; the batches that were committed before stand" in told
     ended = job.summary()
     assert (ended["verdict"], ended["rows_scored"]) == ("failed", len(found(job, "scored")))
     assert 2 <= len([one for one in ended["batches"] if one["verdict"] in ("clean", "quarantined")]) < 8

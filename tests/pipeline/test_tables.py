@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,9 @@ import pytest
 from sparksig.errors import ConfigError, SinkError
 from sparksig.pipeline.config import JobConfig
 from sparksig.pipeline.faults import RunError
-from sparksig.pipeline.run import run
+from sparksig.pipeline.run import run, run_stream
 from sparksig.pipeline.tables import TableSink
+from sparksig.report.html import report_html
 from sparksig.report.query import quarantine_python, quarantine_sql
 from sparksig.report.schema import check_summary
 from tests.pipeline.jobs import SECRET, TABLE, Job
@@ -130,6 +132,90 @@ def test_a_table_has_the_columns_and_types_of_the_rows(job: Job, spark: SparkSes
         "x is float in night.scored, and double here",
     ]
     assert held(spark, "quarantine") == [("r", 3)]
+
+
+@pytest.mark.spark
+def test_a_table_that_could_not_take_the_rows_as_they_are_is_refused_before_one_is_read(
+    job: Job, spark: SparkSession
+) -> None:
+    spark.sql("CREATE VIEW night.view AS SELECT 1L AS id")
+    spark.range(1).createOrReplaceTempView("passing")
+    spark.sql("CREATE TABLE night.padded (id CHAR(5), x DOUBLE, prediction DOUBLE, run_id STRING) USING parquet")
+    for name, words in (
+        ("night.view", "night.view is a view"),
+        ("passing", "passing is a view"),
+        ("night.padded", r"id is char\(5\) in night.padded"),
+        ("a b c", "Spark does not take a b c"),
+        ("`NIGHT`.bad", "the same as --output-table"),
+        ("spark_catalog.night.`bad`", "the same as --output-table"),
+    ):
+        with pytest.raises(RunError, match=words) as caught:
+            run(config(job, output_table=name), lambda: spark)
+        assert caught.value.code == 2
+    assert "bad" not in tables(spark)
+    assert job.left() == []
+    spark.catalog.dropTempView("passing")
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("made", [True, False], ids=["a table of theirs", "a table of ours"])
+def test_a_table_in_a_form_that_changes_what_it_is_given_gets_nothing(
+    job: Job, spark: SparkSession, made: bool
+) -> None:
+    given = TABLE.append_column("t", pa.array([datetime(2026, 1, 1, 0, 0, 0, 123456, tzinfo=UTC)] * 4))
+    pq.write_table(given, job.root / "source" / "part-0.parquet")
+    if made:
+        columns = "id BIGINT, x DOUBLE, t TIMESTAMP, prediction DOUBLE, run_id STRING"
+        spark.sql(f"CREATE TABLE night.scored ({columns}) USING json")
+    with pytest.raises(RunError, match="not those of the source") as caught:
+        run(config(job, output_format="parquet" if made else "json"), lambda: spark)
+    assert caught.value.code == 5
+    assert "--output-table: json may not give back all that it is given" in str(caught.value)
+    assert tables(spark) == (["scored"] if made else [])
+    assert not made or spark.table("night.scored").isEmpty()
+
+
+@pytest.mark.spark
+def test_what_is_in_a_quarantine_table_is_scored_again(job: Job, spark: SparkSession) -> None:
+    run(config(job), lambda: spark)
+    again = config(job, allow_nulls=True).requeued("r")
+    for _ in range(2):
+        summary = run(again, lambda: spark)
+        assert (summary.rows_in, summary.rows_scored, summary.source["requeues"]) == (1, 1, "r")
+        assert held(spark, "output") == [("r", 1), ("r", 2), ("r", 4), ("r.requeued", 3)]
+        assert held(spark, "quarantine") == [("r", 3)]
+    with pytest.raises(ConfigError, match="not a run's name"):
+        config(job).requeued("r' or 'a' = 'a")
+
+
+@pytest.mark.spark
+def test_rows_that_another_attempt_has_staged_are_not_published(
+    job: Job, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, under_way = TableSink.publish, []
+
+    def meets(sink: TableSink, *given: Any) -> None:
+        if not under_way:
+            under_way.append(sink)
+            changes(job, [7.0, None])
+            run(config(job), lambda: spark)
+        whole(sink, *given)
+
+    monkeypatch.setattr(TableSink, "publish", meets)
+    with pytest.raises(RunError) as caught:
+        run(config(job), lambda: spark)
+    assert caught.value.code == 5
+    assert (held(spark, "output"), held(spark, "quarantine")) == ([("r", 1)], [("r", 2)])
+
+
+@pytest.mark.spark
+def test_a_stream_into_tables_says_where_its_rows_are(job: Job, spark: SparkSession) -> None:
+    asked = config(job, run_id="", trigger="available-now", checkpoint=job.path("state"))
+    run_stream(asked, lambda: spark)
+    found = job.summary()
+    check_summary(found)
+    assert {sink["table"]: sink["rows"] for sink in found["sinks"].values()} == {"night.scored": 3, "night.bad": 1}
+    assert "spark.table(&#39;night.bad&#39;)" in report_html(found)
 
 
 @pytest.mark.spark

@@ -171,3 +171,9 @@ def test_files_that_spark_cannot_read_end_5(job: Job, spark: SparkSession) -> No
     (job.root / "source" / "part-1.parquet").write_text(f"{SECRET}")
     assert ends(job, lambda: spark, check(job)).code == 5
     assert json.loads((job.root / "found.json").read_text())["verdict"] == "failed"
+
+
+def test_of_a_stream_all_that_has_come_is_looked_at(job: Job, spark: SparkSession) -> None:
+    found = validate_job(check(job, trigger="available-now", checkpoint=job.path("state")), lambda: spark)
+    assert found.report is not None and found.report.rows_in == 4
+    assert job.left() == []

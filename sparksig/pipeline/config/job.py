@@ -23,6 +23,9 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 FILES = ("parquet", "orc", "json", "csv", "text", "xml", "avro", "binaryFile")
 """Formats that read the files at a path."""
 
+RUN_COLUMN = "run_id"
+"""The column of an output table that says of which run a row is."""
+
 _FOR_RUN_ID = ("run_id", "logical_date")
 
 
@@ -209,9 +212,9 @@ class JobConfig:
     @property
     def source(self) -> dict[str, str]:
         """What the summary says of the table: its name, or its path and its format; no option's value."""
-        if self.input_table is not None:
-            return {"table": self.input_table}
         again = {} if self.requeues is None else {"requeues": self.requeues}
+        if self.input_table is not None:
+            return {"table": self.input_table, **again}
         return {"path": self.input, "format": self.format, **again}
 
     @property
@@ -224,26 +227,36 @@ class JobConfig:
     @property
     def requeues(self) -> str | None:
         """The run whose quarantine is the table: it is read without the column of violations. None for other tables."""
+        if self.input_table is not None:
+            name = (self.where or "").removeprefix(f"{RUN_COLUMN} = '").removesuffix("'")
+            ours = self.input_table == self.quarantine_table and self.where == _of_run(name)
+            return name if ours and _RUN_ID.fullmatch(name) else None
         folder, _, name = self.input.rstrip("/").rpartition("/run_id=")
         ours = bool(folder and self.quarantine) and plain_path(folder) == plain_path(self.quarantine)
         return name if ours and _RUN_ID.fullmatch(name) else None
 
-    def requeued(self, run_id: str, given: Collection[str] = ()) -> JobConfig:
+    def requeued(self, run_id: str, given: Collection[str] = (), own: str | None = None) -> JobConfig:
         """The same job for the rows that a run has set apart.
 
         Args:
             run_id: that run.
-            given: settings that are said for this job itself: its run id and where its summary and report go are else
-                those of the other, with `.requeued` in them.
+            given: settings that are said for this job itself: where its summary and report go is else where those of
+                the other go, with `.requeued` in it.
+            own: its run id; None for the other's, with `.requeued`.
+
+        Raises:
+            ConfigError: there can be no such run.
         """
+        if not _RUN_ID.fullmatch(run_id):
+            raise ConfigError("the job cannot be run as configured", [Problem("RUN_ID", "not a run's name")])
         changed: dict[str, Any] = {
             "input": f"{self.quarantine.rstrip('/')}/run_id={run_id}",
             "format": self.output_format,
             **{"input_options": self.output_options, "input_table": None, "where": None, "columns": None},
-            **{"trigger": None, "checkpoint": None},
+            **{"trigger": None, "checkpoint": None, "run_id": own or f"{run_id}.requeued"},
         }
-        if "run_id" not in given:
-            changed["run_id"] = f"{run_id}.requeued"
+        if self.quarantine_table:
+            changed |= {"input": "", "input_table": self.quarantine_table, "where": _of_run(run_id)}
         for name in {"summary", "report"}.difference(given):
             if place := getattr(self, name):
                 stem, suffix = posixpath.splitext(place)
@@ -337,6 +350,11 @@ class JobConfig:
                     run = f"{folder.rstrip('/')}/run_id={self.run_id}"
                     if is_inside(place, run):
                         yield Problem(flag, f"lies where {other} would be written: {run}", hint="take another run id")
+
+
+def _of_run(run_id: str) -> str:
+    """The condition on a table's rows that they are of a run."""
+    return f"{RUN_COLUMN} = '{run_id}'"
 
 
 def _json(value: Any) -> Any:

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -26,8 +26,9 @@ from sparksig.pipeline.config import JobConfig, typed_params
 from sparksig.pipeline.faults import OverThreshold, RunError, told, verdict_of
 from sparksig.pipeline.io import has_file_system, missing, parquet_table, read_table, unwritable, write_text
 from sparksig.pipeline.progress import timed, watched
+from sparksig.pipeline.run.checkpoint import require_same_rows
 from sparksig.pipeline.sinks import Commit, Sink, recover
-from sparksig.pipeline.tables import TableSink
+from sparksig.pipeline.tables import TableSink, same_table
 from sparksig.report.html import page_template, report_html
 from sparksig.report.live import Progress, Silent
 from sparksig.report.summary import Summary
@@ -205,8 +206,9 @@ def _work(work: Attempt, call: ModelCall, params: dict[str, Any], session: Calla
         dirty = split(table, signature, work.policy).quarantined
         work.summary = replace(work.summary, facts=facts_of(work, call, made, spark))
         rows = {"scored": scored, "quarantine": dirty}
-        if faults := [f for kind, sink in work.tables.items() for f in sink.faults(spark, rows[kind])]:
-            raise SinkError("the rows do not fit the tables", faults)
+        _require_folders(config, rows)
+        if work.tables:
+            _require_tables(work, spark, rows)
     try:
         with work.spark_phase("score", spark):
             sinks["scored"].write(scored)
@@ -224,6 +226,29 @@ def _work(work: Attempt, call: ModelCall, params: dict[str, Any], session: Calla
         return
     with work.phase("commit"), undisturbed():
         _commit(work)
+
+
+def _require_folders(config: JobConfig, rows: Mapping[str, DataFrame]) -> None:
+    """Refuse to partition by what an output has not: Spark would say so after the first of them was written."""
+    problems = []
+    for name in config.partition_by:
+        lacking = [kind for kind, frame in rows.items() if name.lower() not in map(str.lower, frame.columns)]
+        if lacking:
+            fact = f"no column {name} is in the rows of: {', '.join(lacking)}"
+            problems.append(Problem("--partition-by", fact, hint="take columns of the source"))
+    if problems:
+        raise ConfigError("the outputs cannot be partitioned", problems)
+
+
+def _require_tables(work: Attempt, spark: SparkSession, rows: Mapping[str, DataFrame]) -> None:
+    """Look at the tables before a row is read; what is on its way to them is counted in their own form."""
+    faults = [f for kind, sink in work.tables.items() for f in sink.faults(spark, rows[kind])]
+    if not faults and same_table(spark, *(sink.name for sink in work.tables.values())):
+        faults = [Problem("--quarantine-table", "the same as --output-table", hint="name two tables")]
+    if faults:
+        raise SinkError("the rows do not fit the tables", faults)
+    for kind, sink in work.tables.items():
+        work.sinks[kind].format = sink.staged_as(spark)
 
 
 def _pinned(table: DataFrame, pin: str) -> DataFrame:
@@ -255,7 +280,11 @@ def _reconcile(work: Attempt, spark: SparkSession, table: DataFrame, written: tu
         fact = "what Spark has written there is on another machine"
         raise SinkError("the rows cannot be given their place", [Problem(s.folder, fact, hint=hint) for s in lost])
     if source != together([kept, set_apart]) or report.rows_clean:
-        raise _unaccounted(work.config, source.rows, kept.rows, set_apart.rows)
+        forms = sorted({sink.format for sink in work.sinks.values()} - {"parquet"})
+        raise _unaccounted(work.config, forms, source.rows, kept.rows, set_apart.rows)
+    if work.batch is not None:
+        rows = dict(zip(work.sinks, written, strict=True))
+        require_same_rows(spark, work.sinks, rows, source, len(fields))
     limits = Thresholds.of(work.config)
     bad = limits.bad_rows(dirty, dirty.columns[-1], report.violations)
     bad = set_apart.rows if bad is None else bad
@@ -263,7 +292,7 @@ def _reconcile(work: Attempt, spark: SparkSession, table: DataFrame, written: tu
         raise OverThreshold(f"{passed[0]}; nothing was committed", [Problem("", fact) for fact in passed[1:]])
 
 
-def _unaccounted(config: JobConfig, rows: int, scored: int, quarantined: int) -> AccountingError:
+def _unaccounted(config: JobConfig, forms: Sequence[str], rows: int, scored: int, quarantined: int) -> AccountingError:
     """What is told where the outputs are not the source, and what it can come from."""
     fact = "the rows that were written are not those of the source"
     if rows != scored + quarantined:
@@ -272,10 +301,10 @@ def _unaccounted(config: JobConfig, rows: int, scored: int, quarantined: int) ->
     if config.pin == "none":
         causes.append(Problem("--input", "may have changed while it was read", hint="pin: disk reads it once"))
     if config.partition_by:
-        told = "a folder's name holds no empty text: it is read as null"
-        causes.append(Problem("--partition-by", told, hint="partition by columns without empty texts"))
-    if config.output_format != "parquet":
-        causes.append(Problem("--output-format", f"{config.output_format} may not give back all that it is given"))
+        told = "a folder's name holds no empty text, which is read as null, and no hour that a clock shows twice"
+        causes.append(Problem("--partition-by", told, hint="partition by other columns, such as dates"))
+    flag = "--output-table" if config.output_table else "--output-format"
+    causes += [Problem(flag, f"{form} may not give back all that it is given") for form in forms]
     return AccountingError(fact, causes)
 
 
@@ -301,6 +330,9 @@ def _publish(work: Attempt, spark: SparkSession, rows: Mapping[str, DataFrame]) 
         outputs["report"] = work.config.report
     work.summary = replace(work.summary, outputs={**outputs, **work.summary.outputs})
     for kind, table in work.tables.items():
+        if lost := [sink.staging for sink in work.sinks.values() if not sink.staged(sink.attempt)]:
+            problems = [Problem(place, "is another attempt's by now") for place in lost]
+            raise SinkError("the same run is under way elsewhere", problems)
         table.publish(spark, work.sinks[kind].read_back(spark, rows[kind]))
     with undisturbed():
         write_summary(work)

@@ -14,9 +14,9 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from sparksig.enforcement.frames import plan
-from sparksig.errors import NotSupportedError, Problem, SparksigError
+from sparksig.errors import AccountingError, NotSupportedError, Problem, SparksigError
 from sparksig.pipeline.config import JobConfig
-from sparksig.pipeline.faults import RunError, told
+from sparksig.pipeline.faults import RunError, Stopped, told
 from sparksig.pipeline.io import read_table, spark_path
 from sparksig.pipeline.run.batch import (
     Attempt,
@@ -29,6 +29,7 @@ from sparksig.pipeline.run.batch import (
     write_report,
     write_summary,
 )
+from sparksig.pipeline.run.checkpoint import Checkpoint
 from sparksig.report.live import Progress
 from sparksig.report.summary import Count, Summary, sorted_counts
 
@@ -52,7 +53,9 @@ def run_stream(config: JobConfig, session: Callable[[], SparkSession], progress:
             stand, and the summary counts them. The next time begins with that batch.
     """
     work = Attempt.of(config, progress)
-    stream = _Stream(work)
+    checkpoint = Checkpoint(config.checkpoint or "")
+    stream = _Stream(work, checkpoint, checkpoint.named() or config.run_id)
+    work.summary = replace(work.summary, run_id=stream.name)
     try:
         with work.phase("check"):
             call, _ = check(work)
@@ -90,6 +93,8 @@ class _Stream:
 
     Attributes:
         work: what was found; its summary is that of all batches.
+        checkpoint: where Spark keeps how far it has read.
+        name: what the runs of the batches begin with.
         identity: Spark's id of the stream, once it has begun.
         begun: that it has.
         batches: the summaries of the batches that were committed, by number.
@@ -98,6 +103,8 @@ class _Stream:
     """
 
     work: Attempt
+    checkpoint: Checkpoint
+    name: str
     identity: str = ""
     begun: Event = field(default_factory=Event)
     batches: dict[int, Summary] = field(default_factory=dict)
@@ -114,6 +121,7 @@ class _Stream:
         query = writer.option("checkpointLocation", spark_path(self.work.config.checkpoint or "")).start()
         try:
             self.identity = str(query.id)
+            self.checkpoint.name(self.name)  # before the first batch: it keeps its name wherever it is moved to
             self.begun.set()
             waiting = Thread(target=self._wait, args=(query,), name="sparksig-stream", daemon=True)
             waiting.start()
@@ -139,10 +147,18 @@ class _Stream:
         batch = Batch(table, self.identity, config.digest)
         progress = _Numbered(self.work.progress, number)
         try:
-            self.batches[number] = run(_of_batch(config, number), lambda: table.sparkSession, progress, batch)
+            self._require_files(number)
+            own = _of_batch(config, self.name, number)
+            self.batches[number] = run(own, lambda: table.sparkSession, progress, batch)
         except RunError as error:
             self.failed = (number, error)
             raise
+
+    def _require_files(self, number: int) -> None:
+        try:
+            self.checkpoint.require_files(number)
+        except AccountingError as error:
+            raise RunError(error, "failed") from error
 
     def account(self) -> None:
         """Put what the committed batches have in the summary."""
@@ -154,7 +170,7 @@ class _Stream:
         for count in (count for summary in done for count in summary.violations):
             counts[(count.path, count.code, count.expected, count.observed)] += count.rows
         tables = {kind: table.name for kind, table in self.work.tables.items()}
-        places = (tables or self.work.config.folders) if done else {}
+        places: dict[str, str] = (tables or self.work.config.folders) if done else {}
         quarantined = sum(summary.rows_quarantined or 0 for summary in done)
         self.work.summary = replace(
             self.work.summary,
@@ -164,6 +180,7 @@ class _Stream:
             rows_quarantined=quarantined,
             violations=sorted_counts(Count(*key, rows) for key, rows in counts.items()),
             outputs={**places, **self.work.summary.outputs},
+            sinks={kind: _whole(place, [summary.sinks[kind] for summary in done]) for kind, place in places.items()},
             facts={**self.work.summary.facts, "batches": listed},
         )
 
@@ -172,6 +189,8 @@ class _Stream:
         if self.begun.is_set():
             self.account()
         cause = told(error)
+        if isinstance(error, KeyboardInterrupt) and self.batches:
+            cause = Stopped("stopped by a signal; the batches that were committed before stand")
         if self.failed is not None and not isinstance(error, KeyboardInterrupt):
             number, end = self.failed
             found = end.__cause__ if isinstance(end.__cause__, SparksigError) else end
@@ -203,12 +222,12 @@ class _Numbered:
         self.progress.end(f"batch {self.number}: {phase}", seconds, well)
 
 
-def _of_batch(config: JobConfig, number: int) -> JobConfig:
+def _of_batch(config: JobConfig, name: str, number: int) -> JobConfig:
     """The run that a batch is."""
     stem, suffix = posixpath.splitext(config.summary)
     return replace(
         config,
-        run_id=f"{config.run_id}.batch-{number}",
+        run_id=f"{name}.batch-{number}",
         summary=f"{stem}.batch-{number}{suffix}",
         report=None,
         trigger=None,
@@ -227,3 +246,10 @@ def _line(number: int, summary: Summary) -> dict[str, Any]:
         "rows_quarantined": summary.rows_quarantined,
         "summary": summary.outputs["summary"],
     }
+
+
+def _whole(place: str, sinks: list[dict[str, Any]]) -> dict[str, Any]:
+    """The sinks of all batches as one."""
+    facts = {name: fact for name, fact in sinks[0].items() if name != "run_id"}
+    where = {"table" if "table" in facts else "path": place}
+    return {**facts, **where, "rows": sum(sink["rows"] for sink in sinks)}

@@ -107,7 +107,8 @@ def validate_job(
         with timed("check", found.seconds, listener):
             signature = _check(config, summary)
         with timed("plan", found.seconds, listener):
-            table = None if plan_only and _is_plain(config) else read_table(session(), config)
+            at_rest = replace(config, trigger=None, checkpoint=None)  # of a stream: all that has come by now
+            table = None if plan_only and _is_plain(config) else read_table(session(), at_rest)
             observed = parquet_table("--input", config.input) if table is None else table
             found.plan = plan(observed, signature, config.policy)
             found.plan.require_ok()
