@@ -25,6 +25,7 @@ class Settings(TypedDict, total=False):
     model: str
     signature: str
     params: Mapping[str, Any]
+    param_from_env: Mapping[str, str]
     trust: str | Literal[True]
     output: str
     quarantine: str

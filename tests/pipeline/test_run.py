@@ -79,6 +79,20 @@ def test_clean_rows_are_scored_dirty_ones_set_apart_and_none_is_lost(job: Job, s
     assert str(SECRET) not in json.dumps(found)
 
 
+def test_a_param_can_come_from_the_workers_environment(
+    job: Job, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = job.table(CLEAN).model().config(param_from_env={"factor": "SPARKSIG_TEST_FACTOR"})
+    error = ends(job, lambda: spark, "failed", param_from_env={"factor": "SPARKSIG_TEST_FACTOR"})
+    assert "SPARKSIG_TEST_FACTOR is not set here" in str(error)
+    monkeypatch.setitem(spark.sparkContext.environment, "SPARKSIG_TEST_FACTOR", "7.25")
+    run(asked, lambda: spark)
+    assert [row["prediction"] for row in job.rows("scored")] == [7.25, SECRET * 7.25]
+    assert "7.25" not in json.dumps(job.summary())
+    error = ends(job, lambda: spark, "usage", param_from_env={"faktor": "F"})
+    assert "the signature has no such param" in str(error)
+
+
 def test_the_same_run_again_replaces_its_own_rows_and_nothing_else(job: Job, spark: SparkSession) -> None:
     job.table(TABLE).model()
     for run_id in ("r", "other", "r"):

@@ -99,6 +99,7 @@ def test_every_key_of_the_schema_is_read(tmp_path: Path) -> None:
         "format": "csv",
         "signature": "g",
         "params": {"a": [1, "x"], "b": "1"},
+        "param_from_env": {"c": "MODEL_C"},
         "level": {"a": "checked", "*": "strict"},
         "allow_rounding": ["a", "b"],
         "allow_nulls": True,

@@ -70,6 +70,14 @@ class JobConfig:
         metavar="K=V",
         form=dict[str, Any],
     )
+    param_from_env: Mapping[str, str] = _model(
+        "Params that the model's workers read from environment variables of theirs: a param's name and the variable's."
+        " Their values are in no plan, no log and no file.",
+        {},
+        flag="--param-from-env",
+        metavar="NAME=VARIABLE",
+        form=dict[str, str],
+    )
     level: str | Mapping[str, str] = _rows(
         "How far casts may go: `strict` not at all, `safe` without loss whatever the row, `checked` where the row's"
         " value fits exactly, `parse` also from text. In a file also a map of levels by column or path, `*` for all"

@@ -186,7 +186,7 @@ def check(work: Attempt) -> tuple[ModelCall, dict[str, Any]]:
     known = {spec.name for spec in signature.params or ()}
     params = {name: value for name, value in typed.items() if name in known}
     work.summary = replace(work.summary, params=tuple(params), warnings=(*work.summary.warnings, *unknown))
-    call = ModelCall.of(config.model, signature, params, config.trusted)
+    call = ModelCall.of(config.model, signature, params, config.trusted, config.param_from_env)
     plan(pa.schema([]), signature, work.policy)  # what is not built yet is refused by name, whatever the table is
     if work.batch is None and config.input and config.format == "parquet" and has_file_system(config.input):
         parquet_table("--input", config.input)
@@ -201,6 +201,7 @@ def _work(work: Attempt, call: ModelCall, params: dict[str, Any], session: Calla
         table = read_table(spark, config) if work.batch is None else work.batch.table
         made = plan(table, signature, work.policy).require_ok()
         options: dict[str, Any] = {"trust": call.trust or False, "policy": work.policy}
+        options["param_from_env"] = config.param_from_env
         table = _pinned(table, config.pin)
         scored = score(table, config.model, signature, params, on_violation="drop", **options)
         dirty = split(table, signature, work.policy).quarantined
