@@ -59,8 +59,11 @@ def recover(output: str, run_id: str, as_json: bool) -> None:
     A run that had not been decided by then has left what was there before; there is nothing to finish then. Running the
     same id again does the same first.
     """
+    from sparksig.pipeline.io import missing
     from sparksig.pipeline.sinks import recover as finish
 
+    if problems := list(missing("OUTPUT", output)):
+        raise ConfigError("there is nothing to recover", problems)
     finished = finish(output, run_id)
     words = "the commit was finished: its new rows hold" if finished else "nothing to finish: no commit is under way"
     say(json.dumps({"run_id": run_id, "finished": finished}) if as_json else words)

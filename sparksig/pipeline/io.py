@@ -161,6 +161,9 @@ def read_table(spark: SparkSession, config: JobConfig) -> DataFrame:
         table = _tried("--where", "Spark does not take the condition", lambda: table.where(condition))
     if config.requeues is not None:
         added = (config.policy.violations_column, *([RUN_COLUMN] if config.input_table else []))
+        if config.input_table and table.isEmpty():
+            fact = f"{config.input_table} has no rows of the run {config.requeues}"
+            raise ConfigError("the table cannot be read", [Problem("RUN_ID", fact)])
         table = table.drop(*added)
     if config.columns is not None:
         if problems := list(_absent(config.columns, table.columns)):

@@ -69,6 +69,10 @@ class TableSink:
             return
         try:
             kind = spark.catalog.getTable(self.name).tableType if self._exists(spark) else None
+            database = ".".join(quoted or plain for quoted, plain in _PART.findall(self.name)[:-1])
+            if database and kind is None and not spark.catalog.databaseExists(database):
+                yield Problem(self.flag, f"there is no database {database} for {self.name}")
+                return
         except Exception as error:
             if not from_spark(error):
                 raise

@@ -500,3 +500,12 @@ def test_errors_of_a_run_travel_by_pickle() -> None:
     error = RunError(SinkError("full", [Problem("a", "b")]), "failed", Summary("r", "failed"))
     copy = pickle.loads(pickle.dumps(error))
     assert (str(copy), copy.verdict, copy.summary) == (str(error), "failed", Summary("r", "failed"))
+
+
+@pytest.mark.parametrize("form", ["csv", "text", "no_such"])
+def test_a_form_that_cannot_hold_the_rows_is_refused_before_any_is_read(
+    job: Job, spark: SparkSession, form: str
+) -> None:
+    error = ends(job.table(TABLE).model(), lambda: spark, "usage", output_format=form)
+    assert {problem.path for problem in error.problems} == {"--output-format"}
+    assert "Spark cannot write the rows of quarantine" in str(error)

@@ -217,3 +217,9 @@ def test_rows_that_were_written_to_another_machines_disk_have_not_arrived(tmp_pa
     (staging / "part").rename(staging / "_temporary")
     (staging / ".part.crc").touch()
     assert not sink.arrived()
+
+
+def test_there_is_nothing_to_recover_where_no_folder_is(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["recover", str(tmp_path / "scord"), "r"])
+    assert caught.value.code == 2

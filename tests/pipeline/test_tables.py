@@ -227,6 +227,19 @@ def test_rows_with_a_run_id_of_their_own_are_refused(job: Job, spark: SparkSessi
     assert (caught.value.code, tables(spark)) == (2, [])
 
 
+@pytest.mark.spark
+def test_a_database_that_is_not_there_and_a_run_that_is_not_there_are_said_before_a_row_is_read(
+    job: Job, spark: SparkSession
+) -> None:
+    with pytest.raises(RunError, match=r"there is no database nowhere for nowhere\.scored") as caught:
+        run(config(job, output_table="nowhere.scored"), lambda: spark)
+    assert (caught.value.code, tables(spark)) == (2, [])
+    run(config(job), lambda: spark)
+    with pytest.raises(RunError, match=r"night\.bad has no rows of the run other") as caught:
+        run(config(job).requeued("other"), lambda: spark)
+    assert caught.value.code == 2
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [

@@ -18,17 +18,16 @@ from sparksig.errors import AccountingError, NotSupportedError, Problem, Sparksi
 from sparksig.pipeline.config import JobConfig
 from sparksig.pipeline.faults import RunError, Stopped, told
 from sparksig.pipeline.io import read_table, spark_path
-from sparksig.pipeline.run.batch import (
+from sparksig.pipeline.run.attempt import (
     Attempt,
     Batch,
-    check,
     ended,
     facts_of,
-    run,
     undisturbed,
     write_report,
     write_summary,
 )
+from sparksig.pipeline.run.batch import check, run
 from sparksig.pipeline.run.checkpoint import Checkpoint
 from sparksig.report.live import Progress
 from sparksig.report.summary import Count, Summary, sorted_counts

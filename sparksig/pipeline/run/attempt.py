@@ -1,0 +1,179 @@
+"""An attempt at a run: what it has found so far, and how it ends when it does not go well."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from sparksig._version import __version__
+from sparksig.enforcement.policy import Policy
+from sparksig.enforcement.steps import Plan
+from sparksig.errors import Problem, SparksigError
+from sparksig.pipeline.accounting import Thresholds
+from sparksig.pipeline.config import JobConfig
+from sparksig.pipeline.faults import RunError, verdict_of
+from sparksig.pipeline.io import write_text
+from sparksig.pipeline.progress import timed, watched
+from sparksig.pipeline.sinks import Commit, Sink
+from sparksig.pipeline.tables import TableSink
+from sparksig.report.html import report_html
+from sparksig.report.live import Progress, Silent
+from sparksig.report.summary import Summary
+from sparksig.scoring.calls import ModelCall
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+_READ = {"none": "twice", "disk": "pinned"}
+"""How often the source is read, by what `pin` says: in the summary's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows that are not to be read, because a stream has brought them.
+
+    Attributes:
+        table: the rows.
+        stream: Spark's id of the stream.
+        digest: the digest of the stream's configuration.
+    """
+
+    table: DataFrame
+    stream: str
+    digest: str
+
+
+@dataclass(slots=True)
+class Attempt:
+    """What an attempt at a run has found so far."""
+
+    config: JobConfig
+    policy: Policy
+    sinks: dict[str, Sink]
+    tables: dict[str, TableSink]  # what the sinks are on their way to, if they are
+    progress: Progress
+    summary: Summary
+    batch: Batch | None = None
+    commit: Commit | None = None  # once it is decided that the run holds
+    reading: bool = False  # whether rows are being read: from then on a fault is no longer one of usage
+
+    @classmethod
+    def of(cls, config: JobConfig, progress: Progress | None = None, batch: Batch | None = None) -> Attempt:
+        """An attempt that has found nothing yet."""
+        name, stream = uuid4().hex[:12], batch.stream if batch else ""
+        tables = {
+            "quarantine": ("--quarantine-table", config.quarantine_table),
+            "scored": ("--output-table", config.output_table),
+        }
+        kind_of = "parquet" if config.output_table else config.output_format
+        form = (kind_of, config.output_options, config.partition_by)
+        sinks = {
+            kind: Sink(folder, config.run_id, kind, name, *form, stream=stream)
+            for kind, folder in config.folders.items()
+        }
+        summary = Summary(
+            config.run_id,
+            "failed",
+            outputs={"summary": config.summary},
+            thresholds=Thresholds.of(config).to_dict(),
+            source={**config.source, "read": _READ[config.pin], "digest": None},
+        )
+        named = {
+            kind: TableSink(flag, table, config.run_id, config.output_format)
+            for kind, (flag, table) in tables.items()
+            if table
+        }
+        return cls(config, config.policy, sinks, named, progress or Silent(), summary, batch)
+
+    def phase(self, name: str) -> AbstractContextManager[None]:
+        """Time a phase and tell of it."""
+        return timed(name, self.summary.seconds, self.progress)
+
+    @contextmanager
+    def spark_phase(self, name: str, spark: SparkSession) -> Iterator[None]:
+        """The same for a phase of Spark jobs, whose tasks are told."""
+        self.reading = True
+        with self.phase(name), watched(spark, f"sparksig {self.config.run_id}: {name}", self.progress):
+            yield
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let no signal in between the commits: one that comes now is too late."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals arrive in the main thread only
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def ended(work: Attempt, error: SparksigError) -> RunError:
+    """Leave nothing behind but the summary, and make the error that says so."""
+    problems = list(error.problems)
+    if work.commit is not None:
+        try:
+            work.commit.take_back()
+        except (OSError, SparksigError):
+            problems.append(Problem(work.commit.place, "could not be taken back"))
+    for sink in work.sinks.values():
+        try:
+            sink.undo()
+        except (OSError, SparksigError):
+            problems.append(Problem(sink.staging, "could not be removed"))
+    verdict = verdict_of(error, work.reading)
+    if verdict == "usage":
+        return RunError(error, verdict)
+    outputs = {"summary": work.config.summary, **({"report": work.config.report} if work.config.report else {})}
+    work.summary = replace(work.summary, verdict=verdict, outputs=outputs, error=error.message)
+    work.summary = replace(work.summary, problems=tuple(problems))
+    try:
+        write_summary(work)
+    except SparksigError as second:
+        problems += second.problems
+    write_report(work)
+    return RunError(type(error)(error.message, problems), verdict, work.summary)
+
+
+def write_report(work: Attempt) -> None:
+    """Write the page. The run stands without it: it can be made of the summary again."""
+    if not work.config.report:
+        return
+    try:
+        write_text(work.config.report, report_html(work.summary.to_dict()))
+    except Exception as error:  # whatever it is: what a run has done does not hang on how it is shown
+        warnings.warn(f"the report was not written ({type(error).__name__}): sparksig report makes it", stacklevel=3)
+
+
+def facts_of(work: Attempt, call: ModelCall, made: Plan, spark: SparkSession) -> dict[str, Any]:
+    """What a summary says of what was asked and what does it."""
+    return {
+        "versions": {"sparksig": __version__, "spark": spark.version},
+        "config_digest": f"sha256:{work.batch.digest if work.batch else work.config.digest}",
+        "model_digest": call.trust,
+        "signature": call.signature.to_dict(),
+        "signature_digest": f"sha256:{sha256(call.signature.to_json().encode()).hexdigest()}",
+        "plan": made.to_dict(),
+    }
+
+
+def write_summary(work: Attempt) -> None:
+    """Write the summary as it is by now."""
+    write_text(work.config.summary, summary_json(work.summary))
+
+
+def summary_json(summary: Summary) -> str:
+    """What its file holds."""
+    return json.dumps(summary.to_dict(), indent=2, allow_nan=False) + "\n"
