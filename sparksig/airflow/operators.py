@@ -223,8 +223,9 @@ class SparksigOperator(SparkSubmitOperator):
         if outcome == "success":
             self._announce(end, context)
             return told
-        ti: Any = context["ti"]
-        ti.xcom_push(key="return_value", value=told)  # a task that fails returns nothing; others may want to know
+        if self.do_xcom_push:
+            ti: Any = context["ti"]
+            ti.xcom_push(key="return_value", value=told)  # a task that fails returns nothing; others may want to know
         words = f"{end.verdict}: {end.why}" if end.why else end.verdict
         if outcome == "skip":
             raise AirflowSkipException(words)

@@ -70,6 +70,7 @@ def test_how_validations_end_and_what_follows(home: Home, scene: Scene) -> None:
     assert home.states("plans") == {
         "fits": ("success", 1),
         "does_not_fit": ("failed", 1),  # a retry is left, and is not taken
+        "tells_nobody": ("failed", 1),
         "skipped": ("skipped", 1),
         "retried": ("failed", 2),
         "no_model": ("failed", 1),
@@ -95,6 +96,7 @@ def test_how_validations_end_and_what_follows(home: Home, scene: Scene) -> None:
     assert failed["verdict"] == "incompatible"
     assert [(each["path"], each["code"]) for each in failed["problems"]] == [("x", "MISSING_COLUMN")]
     assert home.xcom("plans", "killed")["verdict"] == "failed"
+    assert home.xcom("plans", "tells_nobody") is None
 
 
 def test_how_scorings_end_and_what_they_leave(home: Home, scene: Scene) -> None:

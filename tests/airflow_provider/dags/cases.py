@@ -46,6 +46,7 @@ with DAG("plans", **COMMON, default_args={**ARGS, "config": "job.yaml", "plan_on
     foreign = {"input": f"{SCENE}/foreign"}
     fits = SparksigValidateOperator(task_id="fits", summary=f"{SCENE}/fits.json")
     SparksigValidateOperator(task_id="does_not_fit", settings=foreign)
+    SparksigValidateOperator(task_id="tells_nobody", settings=foreign, do_xcom_push=False)
     SparksigValidateOperator(task_id="skipped", settings=foreign, on_verdict={"incompatible": "skip"})
     SparksigValidateOperator(task_id="retried", settings=foreign, on_verdict={"incompatible": "retry"})
     SparksigValidateOperator(task_id="no_model", settings={"model": f"{SCENE}/nowhere"})
