@@ -21,9 +21,9 @@ with DAG(
     max_active_runs=1,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
     params={
-        "model": Param("", type="string", description="The new model's directory."),
-        "trust": Param("", type="string", description="Its digest: sha256: and 64 hexadecimal digits."),
-        "table": Param("", type="string", description="A table to score on trial."),
+        "model": Param(type="string", minLength=1, description="The new model's directory."),
+        "trust": Param(type="string", minLength=1, description="Its digest: sha256: and 64 hexadecimal digits."),
+        "table": Param(type="string", minLength=1, description="A table to score on trial."),
     },
     tags=["sparksig"],
     doc_md=__doc__,

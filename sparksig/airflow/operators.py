@@ -250,7 +250,7 @@ class SparksigValidateOperator(SparksigOperator):
     `on_verdict={"incompatible": "success"}` leaves it to a branch behind it.
 
     Args:
-        plan_only: read schemas only; for a Parquet table the job then starts no JVM of its own.
+        plan_only: read schemas only; for a whole Parquet table, without `where` or `columns`, the job starts no JVM.
         summary: keep the summary in this file. The configuration's own `summary` is that of the scoring, and is left.
         kwargs: what `SparksigOperator` takes.
     """
