@@ -116,11 +116,13 @@ def test_how_scorings_end_and_what_they_leave(home: Home, scene: Scene) -> None:
     told = home.xcom("scores", "quarantines")
     counts = {"rows_in": 3, "run_id": told["run_id"], "verdict": "quarantined"}
     assert (told["rows_scored"], told["rows_quarantined"], told["violations"][0]["code"]) == (2, 1, "NULL")
-    assert {name: extra for name, extra in home.events() if not name.endswith("clean")} == {
+    assert {name: extra for name, extra in home.events() if name in ("scored", "quarantine", "skipped")} == {
         "scored": {**counts, "rows": 2},
         "quarantine": {**counts, "rows": 1, "violations": {"NULL": 1}},
     }
     assert [(name, extra["rows"]) for name, extra in home.events() if name.endswith("clean")] == [("scored_clean", 2)]
+    each = [extra for name, extra in home.events() if name == "each"]  # of a mapped task: one event from each
+    assert sorted((extra["run_id"].split(".")[2], extra["rows"]) for extra in each) == [("0", 1), ("1", 1)]
     assert "x: NULL in 1 rows" in text
     for at in (0, 1):
         part = Scene(scene.root / f"mapped_{at}")

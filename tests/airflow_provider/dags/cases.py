@@ -103,7 +103,8 @@ with DAG("scores", **COMMON, default_args={**ARGS, "config": "job.yaml"}):
         retries=0,
         settings={**other("raises_submitted"), "model": f"{SCENE}/raising", "trust": "{{ var.value.raising }}"},
     )
-    SparksigScoreOperator.partial(task_id="mapped").expand(
+    each = Asset("each")
+    SparksigScoreOperator.partial(task_id="mapped", scored_asset=each, outlets=[each]).expand(
         settings=[{**other("mapped_{{ ti.map_index }}"), "where": f"id = {at}"} for at in (1, 2)]
     )
     SparksigValidateOperator(task_id="rows", settings={"max_bad_rows": 0})
