@@ -168,7 +168,7 @@ def read_table(spark: SparkSession, config: JobConfig) -> DataFrame:
     if config.columns is not None:
         if problems := list(_absent(config.columns, table.columns)):
             raise ConfigError("the table cannot be read", problems)
-        chosen = [f"`{name.replace('`', '``')}`" for name in config.columns]
+        chosen = [quoted(name) for name in config.columns]
         table = _tried("--column", "Spark cannot tell the columns apart", lambda: table.select(*chosen))
     return table
 
@@ -208,6 +208,15 @@ def _tried(flag: str, fact: str, make: Callable[[], DataFrame]) -> DataFrame:
             raise
         raise ConfigError("the table cannot be read", [Problem(flag, f"{fact}: {spark_words(error)}")]) from None
     return made
+
+
+def quoted(name: str) -> str:
+    """A column's name as Spark must be given it, whatever it holds.
+
+    >>> quoted("a.b"), quoted("`")
+    ('`a.b`', '````')
+    """
+    return f"`{name.replace('`', '``')}`"
 
 
 def _absent(chosen: tuple[str, ...], columns: list[str]) -> Iterator[Problem]:

@@ -20,7 +20,7 @@ from uuid import uuid4
 import pyarrow.fs as pafs
 
 from sparksig.errors import Problem, SinkError
-from sparksig.pipeline.io import file_system, literal_path, spark_path, unwritable, write_text
+from sparksig.pipeline.io import file_system, literal_path, quoted, spark_path, unwritable, write_text
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -102,7 +102,7 @@ class Sink:
 
     def write(self, rows: DataFrame) -> None:
         """Write rows to the staging folder."""
-        self.begun, self.made_folder = True, not _exists(self.folder)
+        self.begun, self.made_folder = True, self.made_folder or not _exists(self.folder)
         self._remove(self.staging)
         files, path = file_system(self.staging)
         files.create_dir(path, recursive=True)
@@ -126,7 +126,7 @@ class Sink:
         found = back.load(literal_path(place or self.staging))
         if not self.partition_by:
             return found
-        return found.select(*[f"`{name.replace('`', '``')}`" for name in rows.columns])  # folders come last
+        return found.select(*map(quoted, rows.columns))  # folders come last
 
     def arrived(self) -> bool:
         """Whether something of what Spark has written lies where the commit looks: the workers' disk is another's."""

@@ -16,13 +16,11 @@ from sparksig.errors import Problem, SinkError
 from sparksig.pipeline.accounting import Digest, digest
 from sparksig.pipeline.config import FILES, RUN_COLUMN
 from sparksig.pipeline.faults import from_spark, spark_words
+from sparksig.pipeline.io import quoted
 from sparksig.scoring.anything import loosened
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-RUN_ID = RUN_COLUMN
-"""The column that says of which run a row is."""
 
 _CHAR = "__CHAR_VARCHAR_TYPE_STRING"  # where Spark keeps that a column of texts is declared as char or varchar
 _PART = re.compile(r"`((?:[^`]|``)*)`|([^.`]+)")
@@ -64,8 +62,8 @@ class TableSink:
             spark: the session.
             rows: the rows, without the run's id.
         """
-        if RUN_ID in (name.lower() for name in rows.columns):
-            yield Problem(self.flag, f"the rows have a column {RUN_ID} of their own", hint="--column without it")
+        if RUN_COLUMN in (name.lower() for name in rows.columns):
+            yield Problem(self.flag, f"the rows have a column {RUN_COLUMN} of their own", hint="--column without it")
             return
         try:
             kind = spark.catalog.getTable(self.name).tableType if self._exists(spark) else None
@@ -88,7 +86,7 @@ class TableSink:
                 fact = f"{field.name} is {field.metadata[_CHAR]} in {self.name}, which pads or refuses texts"
                 yield Problem(self.flag, fact, hint="declare it as string")
         declared = {field.name: loosened(field.dataType).simpleString() for field in spark.table(self.name).schema}
-        wanted = {field.name: loosened(field.dataType).simpleString() for field in rows.schema} | {RUN_ID: "string"}
+        wanted = {field.name: loosened(field.dataType).simpleString() for field in rows.schema} | {RUN_COLUMN: "string"}
         for name in sorted(declared.keys() | wanted.keys()):
             if declared.get(name) != wanted.get(name):
                 there, here = declared.get(name, "missing"), wanted.get(name, "no column")
@@ -117,20 +115,20 @@ class TableSink:
         elif there.rows == 0 and not self._exists(spark):
             self._append(spark, staged)  # a table without rows, for who reads it
         if there != wanted:
-            hint = f"remove them (where {RUN_ID} = '{self.run_id}') or take another run id"
+            hint = f"remove them (where {RUN_COLUMN} = '{self.run_id}') or take another run id"
             fact = f"holds {there.rows} rows of this run that are not the {wanted.rows} of this attempt"
             raise SinkError("a table's rows cannot be replaced", [Problem(self.name, fact, hint=hint)])
 
     def _append(self, spark: SparkSession, staged: DataFrame) -> None:
         from pyspark.sql import functions as F
 
-        rows = staged.select("*", F.lit(self.run_id).alias(RUN_ID))
+        rows = staged.select("*", F.lit(self.run_id).alias(RUN_COLUMN))
         try:
             if self._exists(spark):
-                names = [f"`{name.replace('`', '``')}`" for name in spark.table(self.name).columns]
+                names = map(quoted, spark.table(self.name).columns)
                 rows.select(*names).write.insertInto(self.name)
             else:
-                rows.write.format(self.format).partitionBy(RUN_ID).saveAsTable(self.name)
+                rows.write.format(self.format).partitionBy(RUN_COLUMN).saveAsTable(self.name)
         except Exception as error:
             if not from_spark(error):
                 raise
@@ -143,8 +141,8 @@ class TableSink:
         if not self._exists(spark):
             return Digest()
         spark.catalog.refreshTable(self.name)
-        names = [f"`{name.replace('`', '``')}`" for name in columns]
-        return digest(spark.table(self.name).where(F.col(RUN_ID) == self.run_id).select(*names), fields)
+        names = map(quoted, columns)
+        return digest(spark.table(self.name).where(F.col(RUN_COLUMN) == self.run_id).select(*names), fields)
 
     def _exists(self, spark: SparkSession) -> bool:
         return bool(spark.catalog.tableExists(self.name))

@@ -50,7 +50,7 @@ def test_a_run_on_connect_is_complete_and_exact_and_replaced_by_its_own(ends: di
     ("name", "code", "words"),
     [
         ("over threshold", 4, "1 of 4 rows are bad, more than 0"),
-        ("incompatible", 3, "x"),
+        ("incompatible", 3, "x: required, but the table has no such column"),
         ("a model that raises", 5, "ValueError"),
         ("a stream", 2, "--trigger: Spark Connect runs a stream's batches on its server"),
     ],

@@ -509,3 +509,7 @@ def test_a_form_that_cannot_hold_the_rows_is_refused_before_any_is_read(
     error = ends(job.table(TABLE).model(), lambda: spark, "usage", output_format=form)
     assert {problem.path for problem in error.problems} == {"--output-format"}
     assert "Spark cannot write the rows of quarantine" in str(error)
+
+
+def test_a_form_that_was_tried_first_leaves_no_folder_where_the_run_fails_later(job: Job, spark: SparkSession) -> None:
+    ends(job.table(TABLE).model(), lambda: spark, "over_threshold", output_format="json", max_bad_rows=0)
