@@ -58,6 +58,7 @@ if TYPE_CHECKING:  # a type checker reads imports, and `as` is how they are expo
     from sparksig.signature.compatibility import Compatibility as Compatibility
     from sparksig.signature.compatibility import check_compatible as check_compatible
     from sparksig.signature.model_signature import ModelSignature as ModelSignature
+    from sparksig.signature.model_signature import check_registrable as check_registrable
     from sparksig.signature.params import ParamSchema as ParamSchema
     from sparksig.signature.params import ParamSpec as ParamSpec
     from sparksig.signature.schema import ColSpec as ColSpec
@@ -72,9 +73,9 @@ if TYPE_CHECKING:  # a type checker reads imports, and `as` is how they are expo
     from sparksig.signature.types import SparkMLVector as SparkMLVector
     from sparksig.sources.hints import signature_from_hints as signature_from_hints
     from sparksig.sources.inference import infer_signature as infer_signature
-    from sparksig.sources.mlmodel import load_signature as load_signature
     from sparksig.sources.mlmodel import save_signature as save_signature
-    from sparksig.sources.mlmodel import set_signature as set_signature
+    from sparksig.sources.registry import load_signature as load_signature
+    from sparksig.sources.registry import set_signature as set_signature
     from sparksig.sources.spark_schema import signature_from_struct as signature_from_struct
     from sparksig.sources.spark_schema import struct_type as struct_type
 
@@ -88,10 +89,11 @@ _HOMES = {
     "sparksig.signature.types": "AnyType Array DataType Map Object Property SparkMLVector",
     "sparksig.signature.schema": "ColSpec Schema TensorSpec",
     "sparksig.signature.params": "ParamSchema ParamSpec",
-    "sparksig.signature.model_signature": "ModelSignature",
+    "sparksig.signature.model_signature": "ModelSignature check_registrable",
     "sparksig.report.summary": "Report",
     "sparksig.sources.inference": "infer_signature",
-    "sparksig.sources.mlmodel": "load_signature save_signature set_signature",
+    "sparksig.sources.mlmodel": "save_signature",
+    "sparksig.sources.registry": "load_signature set_signature",
     "sparksig.sources.spark_schema": "signature_from_struct struct_type",
     "sparksig.enforcement.policy": "Policy",
     "sparksig.enforcement.steps": "Plan",

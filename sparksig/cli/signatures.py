@@ -25,7 +25,7 @@ def show(signature: str, as_json: bool) -> None:
     sparksig show model/MLmodel --json > signature.json     for score --signature
     """  # noqa: D301 - click reads the character
     from sparksig.signature.model_signature import signature_tree
-    from sparksig.sources.mlmodel import load_signature
+    from sparksig.sources.registry import load_signature
 
     found = load_signature(signature)
     say(json.dumps(found.to_dict(), indent=2) if as_json else signature_tree(found))
@@ -49,7 +49,7 @@ def plan(signature: str, table: str, level: str, allow_rounding: bool, allow_nul
     """  # noqa: D301 - click reads the character
     from sparksig.enforcement.frames import plan as make_plan
     from sparksig.pipeline.io import parquet_table
-    from sparksig.sources.mlmodel import load_signature
+    from sparksig.sources.registry import load_signature
 
     options: dict[str, Any] = {"level": level, "allow_rounding": allow_rounding, "allow_nulls": allow_nulls}
     made = make_plan(parquet_table("TABLE", table), load_signature(signature), **options)
@@ -76,7 +76,7 @@ def sql(signature: str, table: str, level: str, allow_rounding: bool, allow_null
     from sparksig.enforcement.frames import plan as make_plan
     from sparksig.enforcement.sql import statement
     from sparksig.pipeline.io import literal_path, parquet_table
-    from sparksig.sources.mlmodel import load_signature
+    from sparksig.sources.registry import load_signature
 
     options: dict[str, Any] = {"level": level, "allow_rounding": allow_rounding, "allow_nulls": allow_nulls}
     made = make_plan(parquet_table("TABLE", table), load_signature(signature), **options).require_ok()
@@ -134,7 +134,7 @@ def diff(old: str, new: str, as_json: bool) -> int:
     sparksig diff models/v1 models/v2
     """  # noqa: D301 - click reads the character
     from sparksig.signature.compatibility import check_compatible
-    from sparksig.sources.mlmodel import load_signature
+    from sparksig.sources.registry import load_signature
 
     found = check_compatible(load_signature(old), load_signature(new))
     say(json.dumps(found.to_dict(), indent=2) if as_json else str(found))

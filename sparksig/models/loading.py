@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from sparksig.errors import ModelLoadError, Problem, TrustError
-from sparksig.models.artifact import Artifact, PrivateCopy
+from sparksig.models.artifact import Artifact, Packed, PrivateCopy
 from sparksig.models.flavors import Stored, find_flavor, load_flavor
 
 Predict: TypeAlias = Callable[[Any, Mapping[str, Any] | None], Any]
@@ -80,6 +80,9 @@ def load_model(model: object, *, trust: bool | str = False) -> Model:
         if isinstance(trust, str) and (known := _cached(trust, path)) is not None:
             return known  # no file is read again: it was verified when it was loaded from there
         return _load_artifact(Artifact.read(path), trust)
+    if isinstance(model, Packed):
+        with model.unpacked() as artifact:
+            return _load_artifact(artifact, trust)
     if _is_loader(model):
         try:
             made = model()  # type: ignore[operator]
@@ -117,7 +120,7 @@ def _trusted(artifact: Artifact, trust: bool | str) -> tuple[Stored, str]:
     if file is not None and file not in contents:
         raise ModelLoadError("the model is not complete", [Problem(file, "named by MLmodel, but not there")])
     stored = Stored(artifact, block, contents.get(file or "", b""))
-    _check_trust(artifact.path, name, flavor.runs_code(stored), digest, trust)
+    _check_trust(artifact.name, name, flavor.runs_code(stored), digest, trust)
     return stored, digest
 
 
@@ -149,20 +152,20 @@ def _cached(digest: str, path: str | None = None) -> Model | None:
         return model
 
 
-def _check_trust(path: Path, flavor: str, runs_code: str | None, digest: str, trust: bool | str) -> None:
+def _check_trust(place: str, flavor: str, runs_code: str | None, digest: str, trust: bool | str) -> None:
     if trust is True or trust == digest or (trust is False and runs_code is None):
         return
     vouch = f'--trust {digest} (in Python: trust="{digest}")'
     if trust is False:
         fact = f"its flavour {flavor} {runs_code}"
         hint = f"if you know where it comes from, vouch for it with {vouch}"
-        raise TrustError("the model is not trusted", [Problem(str(path), fact, hint=hint)])
+        raise TrustError("the model is not trusted", [Problem(place, fact, hint=hint)])
     if not _DIGEST.fullmatch(trust):
         fact = "what it is trusted with is not a digest (sha256: and 64 hexadecimal digits)"
-        raise TrustError("the model is not trusted", [Problem(str(path), fact, hint=f"this one is {vouch}")])
+        raise TrustError("the model is not trusted", [Problem(place, fact, hint=f"this one is {vouch}")])
     fact = f"its digest is {digest}, trusted is {trust}"
     hint = f"find out what changed; if that is well, vouch for it anew with {vouch}"
-    raise TrustError("the model is not the one that was trusted", [Problem(str(path), fact, hint=hint)])
+    raise TrustError("the model is not the one that was trusted", [Problem(place, fact, hint=hint)])
 
 
 # ---- objects and functions

@@ -159,6 +159,53 @@ def _of_hint(hint: Any, path: str, findings: Findings) -> tuple[ColumnType, bool
     return _BY_CLASS.get(hint, AnyType()), False
 
 
+def check_registrable(signature: ModelSignature) -> None:
+    """Refuse a signature that a registry with typed models does not take, such as Databricks' Unity Catalog.
+
+    There, inputs and outputs are both declared, and every type is a type: Any says nothing that could be governed.
+    `mlflow.register_model` finds the first of these faults after the upload, and the last not at all.
+
+    Raises:
+        SignatureError: with every fault and its path.
+
+    >>> check_registrable(ModelSignature(Schema([ColSpec(Array(AnyType()), "tags")])))
+    Traceback (most recent call last):
+    sparksig.errors.SignatureError: the signature cannot be registered
+      outputs: not declared
+        hint: declare them: infer_signature(inputs, outputs)
+      inputs.tags[]: is Any
+        hint: declare what it is
+    """
+    findings = Findings()
+    for part in ("inputs", "outputs"):
+        if getattr(signature, part) is None:
+            findings.wrong(part, "not declared", "declare them: infer_signature(inputs, outputs)")
+    for part in ("inputs", "outputs"):
+        schema: Schema | None = getattr(signature, part)
+        for name, spec in zip(schema.input_names(), schema, strict=True) if schema is not None else ():
+            if isinstance(spec, ColSpec):
+                for path in _anything(spec.type, f"{part}.{printable(name)}"):
+                    findings.wrong(path, "is Any", "declare what it is")
+    if findings.problems:
+        raise SignatureError("the signature cannot be registered", findings.problems)
+
+
+def _anything(kind: ColumnType, path: str) -> Iterator[str]:
+    """The paths at which a type says nothing."""
+    match kind:
+        case AnyType():
+            yield path
+        case Array(element):
+            yield from _anything(element, f"{path}[]")
+        case Map(value):
+            yield from _anything(value, f"{path}{{}}")
+        case Object(properties):
+            for member in properties:
+                yield from _anything(member.dtype, f"{path}.{printable(member.name)}")
+        case _:
+            pass
+
+
 def _read_signature(data: object, findings: Findings) -> ModelSignature | None:
     if not isinstance(data, Mapping):
         findings.wrong("", f"a signature is an object with the keys {', '.join(PARTS)}, not {json_kind(data)}")

@@ -56,6 +56,19 @@ def load_signature(source: str | os.PathLike[str] | Mapping[str, Any]) -> ModelS
     return _from_content(read_mlmodel(path), str(path))
 
 
+def signature_in(text: bytes, name: str) -> ModelSignature:
+    """The signature in the text of an MLmodel file.
+
+    Args:
+        text: what the file holds.
+        name: what messages call it.
+
+    Raises:
+        SignatureError: as `load_signature`.
+    """
+    return _from_content(_parse(_decoded(text, name).removeprefix("\ufeff"), name), name)
+
+
 def read_mlmodel(source: str | os.PathLike[str]) -> dict[str, Any]:
     """The content of an MLmodel file, or of a JSON file, as it stands there.
 
@@ -144,19 +157,27 @@ def _file(source: str | os.PathLike[str]) -> Path:
     if path.is_dir():
         path = path / _MLMODEL
     if not path.is_file():
-        hint = "; a model URI is resolved by mlflow first" if re.match(r"[a-z0-9+]{2,}:/", str(source)) else ""
+        hint = (
+            "; of URIs only runs:/ and models:/ are read, by load_signature and score"
+            if re.match(r"[a-z0-9+]{2,}:/", str(source))
+            else ""
+        )
         raise SignatureError(f"{path}: no such file{hint}")
     return path
 
 
 def _read_text(path: Path) -> str:
+    return _decoded(path.read_bytes(), path)
+
+
+def _decoded(text: bytes, path: Path | str) -> str:
     try:
-        return path.read_bytes().decode("utf-8")
+        return text.decode("utf-8")
     except UnicodeDecodeError:
         raise SignatureError(f"{path} is no MLmodel: it is not UTF-8 text") from None
 
 
-def _parse(text: str, path: Path) -> dict[str, Any]:
+def _parse(text: str, path: Path | str) -> dict[str, Any]:
     """The mapping that a text holds; JSON first, because a JSON text is YAML too but read far slower."""
     if text.lstrip().startswith("{"):
         try:
@@ -174,7 +195,7 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
     return content
 
 
-def _parse_yaml(text: str, path: Path) -> Any:
+def _parse_yaml(text: str, path: Path | str) -> Any:
     with _yaml_errors(path):
         if _is_too_deep(text):
             raise SignatureError(f"{path} is no MLmodel: it is nested too deeply")
@@ -191,7 +212,7 @@ def _is_too_deep(text: str) -> bool:
 
 
 @contextmanager
-def _yaml_errors(path: Path) -> Iterator[None]:
+def _yaml_errors(path: Path | str) -> Iterator[None]:
     """YAML's errors as ours: the fact and the place, without the text or a trace."""
     try:
         yield

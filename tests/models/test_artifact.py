@@ -113,5 +113,5 @@ def test_no_model(tmp_path: Path) -> None:
         Artifact.read(tmp_path)
     with pytest.raises(ModelLoadError, match="is not a directory"):
         Artifact.read(tmp_path / "none")
-    with pytest.raises(NotSupportedError, match="models:/ URIs"):
+    with pytest.raises(NotSupportedError, match="models:/ is not a local directory"):
         Artifact.read("models:/late@prod")

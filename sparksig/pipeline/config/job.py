@@ -56,7 +56,7 @@ class JobConfig:
     """
 
     input: str = _source("The path of the table.", metavar="PATH")
-    model: str = _model("The MLmodel directory.", metavar="DIR")
+    model: str = _model("The MLmodel directory, or where MLflow has it: `runs:/..`, `models:/..`.", metavar="DIR|URI")
     output: str = _sinks("Scored rows go to `DIR/run_id=<id>/`.", metavar="DIR")
     quarantine: str = _sinks("Dirty rows go to `DIR/run_id=<id>/`.", metavar="DIR")
     summary: str = _sinks("The summary, as JSON.", metavar="FILE")

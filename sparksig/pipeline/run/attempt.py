@@ -17,6 +17,7 @@ from sparksig._version import __version__
 from sparksig.enforcement.policy import Policy
 from sparksig.enforcement.steps import Plan
 from sparksig.errors import Problem, SparksigError
+from sparksig.models.artifact import Packed
 from sparksig.pipeline.accounting import Thresholds
 from sparksig.pipeline.config import JobConfig
 from sparksig.pipeline.faults import RunError, verdict_of
@@ -63,6 +64,7 @@ class Attempt:
     progress: Progress
     summary: Summary
     batch: Batch | None = None
+    model: Any = None  # the path, or the files of a model that MLflow has
     commit: Commit | None = None  # once it is decided that the run holds
     reading: bool = False  # whether rows are being read: from then on a fault is no longer one of usage
 
@@ -163,6 +165,7 @@ def facts_of(work: Attempt, call: ModelCall, made: Plan, spark: SparkSession) ->
         "versions": {"sparksig": __version__, "spark": spark.version},
         "config_digest": f"sha256:{work.batch.digest if work.batch else work.config.digest}",
         "model_digest": call.trust,
+        **({"model_uri": work.model.origin} if isinstance(work.model, Packed) else {}),
         "signature": call.signature.to_dict(),
         "signature_digest": f"sha256:{sha256(call.signature.to_json().encode()).hexdigest()}",
         "plan": made.to_dict(),

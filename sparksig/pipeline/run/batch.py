@@ -22,10 +22,10 @@ from sparksig.pipeline.sinks import recover
 from sparksig.report.html import page_template
 from sparksig.report.live import Progress
 from sparksig.report.summary import Summary
-from sparksig.scoring.calls import ModelCall
+from sparksig.scoring.calls import ModelCall, declared_by, from_registry
 from sparksig.scoring.frames import score
 from sparksig.signature.params import resolve_params
-from sparksig.sources.mlmodel import load_signature
+from sparksig.sources.registry import load_signature
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -91,7 +91,8 @@ def check(work: Attempt) -> tuple[ModelCall, dict[str, Any]]:
         raise SinkError("the job must not or cannot write where it was told to", faults)
     if not work.tables and recover(config.output, config.run_id):
         work.summary = replace(work.summary, warnings=(_FINISHED,))
-    signature = load_signature(config.signature or config.model)
+    work.model = from_registry(config.model)  # once: an alias may be moved while a run lasts
+    signature = load_signature(config.signature) if config.signature else declared_by(work.model)
     Thresholds.of(config).require_columns_of(signature)
     typed = typed_params(config.params, signature.params)
     with warnings.catch_warnings(record=True) as caught:
@@ -103,7 +104,7 @@ def check(work: Attempt) -> tuple[ModelCall, dict[str, Any]]:
     known = {spec.name for spec in signature.params or ()}
     params = {name: value for name, value in typed.items() if name in known}
     work.summary = replace(work.summary, params=tuple(params), warnings=(*work.summary.warnings, *unknown))
-    call = ModelCall.of(config.model, signature, params, config.trusted, config.param_from_env)
+    call = ModelCall.of(work.model, signature, params, config.trusted, config.param_from_env)
     plan(pa.schema([]), signature, work.policy)  # what is not built yet is refused by name, whatever the table is
     if work.batch is None and config.input and config.format == "parquet" and has_file_system(config.input):
         parquet_table("--input", config.input)
@@ -120,7 +121,7 @@ def _work(work: Attempt, call: ModelCall, params: dict[str, Any], session: Calla
         options: dict[str, Any] = {"trust": call.trust or False, "policy": work.policy}
         options["param_from_env"] = config.param_from_env
         table = _pinned(table, config.pin)
-        scored = score(table, config.model, signature, params, on_violation="drop", **options)
+        scored = score(table, work.model, signature, params, on_violation="drop", **options)
         dirty = split(table, signature, work.policy).quarantined
         work.summary = replace(work.summary, facts=facts_of(work, call, made, spark))
         rows = {"scored": scored, "quarantine": dirty}

@@ -19,7 +19,7 @@ from sparksig.pipeline.progress import timed, watched
 from sparksig.report.live import Progress, Silent
 from sparksig.report.summary import Report, Summary
 from sparksig.signature.model_signature import ModelSignature
-from sparksig.sources.mlmodel import load_signature
+from sparksig.sources.registry import load_signature
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

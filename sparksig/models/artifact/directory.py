@@ -8,29 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import stat
-import sys
-import tempfile
-import weakref
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 
 from sparksig.errors import ModelLoadError, NotSupportedError, Problem
 
-if sys.platform != "win32":
-    import fcntl
-
 MLMODEL = "MLmodel"
 _CHUNK = 1 << 20
-_COPIES = "sparksig-model-"
 
 
 @dataclass(frozen=True)
@@ -44,6 +35,7 @@ class Artifact:
         mlflow_version: the MLflow that wrote it, None if another wrote it.
         hint_from_example: whether the model takes its inputs in the container of the example that is stored with it.
         text: the MLmodel file itself, empty for an ONNX file.
+        origin: where the files came from, where they lie in a copy.
     """
 
     path: Path
@@ -52,6 +44,7 @@ class Artifact:
     mlflow_version: str | None = None
     hint_from_example: bool = False
     text: bytes = field(default=b"", repr=False)
+    origin: str | None = None
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Artifact:
@@ -62,7 +55,10 @@ class Artifact:
             NotSupportedError: the path is a URI.
         """
         if (scheme := _scheme(os.fspath(path))) is not None:
-            raise NotSupportedError(f"models behind {scheme} URIs are not read yet; give a local directory")
+            hint = "score, predict_udf and load_signature take runs:/ and models:/; elsewhere, and for other schemes, "
+            hint += "give the directory that mlflow.artifacts.download_artifacts(uri) returns"
+            problem = Problem(os.fspath(path), f"{scheme} is not a local directory", hint=hint)
+            raise NotSupportedError("model URIs are not read here", [problem])
         root = Path(path)
         if root.suffix == ".onnx" and not root.is_dir():
             return cls._of_onnx(root)
@@ -100,6 +96,11 @@ class Artifact:
         return self.contents(())[0]
 
     @property
+    def name(self) -> str:
+        """What messages call it: where it is, or where its copy came from."""
+        return self.origin or str(self.path)
+
+    @property
     def python_version(self) -> str | None:
         """The Python that wrote the model, if it says so."""
         version = self.flavors.get("python_function", {}).get("python_version")
@@ -124,6 +125,17 @@ class Artifact:
             deque(chunks, maxlen=0)
         self._check_text(kept.get(MLMODEL, b""))
         return f"sha256:{digest.hexdigest()}", {name: kept[name] for name in names if name in kept}
+
+    def files(self) -> tuple[str, dict[str, bytes]]:
+        """The digest, and the content of every file by its relative posix path, from one and the same reading.
+
+        Raises:
+            ModelLoadError: something in the directory is no plain file, or MLmodel changed since it was read.
+        """
+        digest = hashlib.sha256()
+        kept = {name: b"".join(chunks) for name, chunks in self._read(digest.update)}
+        self._check_text(kept.get(MLMODEL, b""))
+        return f"sha256:{digest.hexdigest()}", kept
 
     def copy(self, folder: Path) -> str:
         """Copy all files into a folder, and return the digest of what was copied.
@@ -153,92 +165,6 @@ class Artifact:
     def _check_text(self, text: bytes) -> None:
         if text != self.text:
             raise ModelLoadError("the model changed while it was read", [Problem(MLMODEL, "is another file by now")])
-
-
-class PrivateCopy:
-    """The verified files of an artifact, for loaders that read files by themselves.
-
-    They lie in a directory that only this user can change, and are removed with the last model that needs them. A
-    process that is killed, as Spark's Python workers are, leaves its copy behind, and the next copy removes it.
-
-    Attributes:
-        path: the copied directory.
-    """
-
-    def __init__(self, artifact: Artifact, digest: str) -> None:
-        """Copy an artifact.
-
-        Args:
-            artifact: what to copy.
-            digest: what must have been copied.
-
-        Raises:
-            ModelLoadError: it is something else by now, or cannot be copied.
-        """
-        _remove_left_behind()
-        try:
-            folder = Path(tempfile.mkdtemp(prefix=_COPIES))
-            weakref.finalize(self, _remove, folder, _locked(folder), os.getpid())
-            self.path = folder / "model"
-            self.path.mkdir()
-        except OSError as error:
-            fact, hint = type(error).__name__, "TMPDIR names another place"
-            raise ModelLoadError(
-                "the model cannot be copied", [Problem("temporary folder", fact, hint=hint)]
-            ) from error
-        if artifact.copy(self.path) != digest:
-            raise ModelLoadError(
-                "the model changed while it was read", [Problem(str(artifact.path), "its digest changed")]
-            )
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("files do not travel with a model that is pickled")
-
-    def file(self, name: str) -> Path:
-        """The path of a file or folder of the artifact.
-
-        Raises:
-            ModelLoadError: there is none of that name in the artifact; what lies outside is in no digest.
-        """
-        path = (self.path / name).resolve()
-        if not path.exists() or not path.is_relative_to(self.path.resolve()):
-            raise ModelLoadError("the model is not complete", [Problem(name, "named by MLmodel, but not there")])
-        return path
-
-
-def _locked(folder: Path) -> int | None:
-    """A lock that says that somebody lives who needs the folder; the system opens it when the process ends."""
-    if sys.platform == "win32":
-        return None
-    lock = os.open(folder / "unlocked", os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    (folder / "unlocked").rename(folder / "lock")  # so that nobody ever sees a lock that is open
-    return lock
-
-
-def _remove(folder: Path, lock: int | None, pid: int) -> None:
-    if os.getpid() != pid:
-        return  # a process that was forked since: the files are its parent's
-    shutil.rmtree(folder, ignore_errors=True)
-    if lock is not None:
-        os.close(lock)
-
-
-def _remove_left_behind() -> None:
-    """Remove this user's copies whose processes are gone."""
-    if sys.platform == "win32":
-        return
-    for folder in Path(tempfile.gettempdir()).glob(f"{_COPIES}*"):
-        with suppress(OSError):
-            about = folder.lstat()
-            if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
-                continue
-            lock = os.open(folder / "lock", os.O_RDWR | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(lock)
 
 
 def _scheme(path: str) -> str | None:

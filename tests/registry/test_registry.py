@@ -1,0 +1,205 @@
+"""Signatures and models behind `runs:/` and `models:/`, in a store of the real MLflow's on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+import sparksig
+from sparksig.cli import main
+from sparksig.errors import EnvironmentFault, ModelLoadError, NotSupportedError, SignatureError, TrustError
+from sparksig.models.artifact import Artifact, Packed
+from sparksig.scoring.calls import from_registry
+from sparksig.signature.model_signature import ModelSignature, check_registrable
+from sparksig.signature.schema import ColSpec, Schema, TensorSpec
+from sparksig.signature.types import AnyType, Array, Map, Object, Property
+from sparksig.sources.registry import fetched, is_model_uri, load_signature, set_signature
+from tests.registry.stores import SIGNATURE, WIDER, Store, fill, tracking
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import mlflow
+
+pytestmark = pytest.mark.filterwarnings("default")  # MLflow's own deprecations
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    folder = tmp_path_factory.mktemp("store")
+    before = os.getcwd()
+    os.chdir(folder)  # a store in a file puts artifacts into the folder that one works in
+    try:
+        with tracking(f"sqlite:///{folder / 'store.db'}"):
+            yield fill(folder)
+    finally:
+        os.chdir(before)
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where what is fetched lies for a while; nothing is left."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    yield tmp_path
+    assert list(tmp_path.glob("sparksig-fetched-*")) == list(tmp_path.glob("sparksig-unpacked-*")) == []
+
+
+def uris(store: Store) -> list[str]:
+    return [f"runs:/{store.run}/model", "models:/late/1", "models:/late@prod", f"runs:/{store.run}/model/"]
+
+
+def test_signatures_are_mlflows(store: Store, temporary: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for uri in uris(store):
+        assert sparksig.load_signature(uri) == SIGNATURE
+        assert mlflow.models.get_model_info(uri).signature.to_dict() == SIGNATURE.to_dict()
+    capfd.readouterr()
+    for uri in (store.other, f"runs:/{store.run}/other", "models:/late/2", "models:/late@next", "models:/late/latest"):
+        assert load_signature(uri).to_dict() == _theirs(uri)
+    assert capfd.readouterr() == ("", "")  # no bars, no warnings
+
+
+def _theirs(uri: str) -> dict[str, Any]:
+    return dict(mlflow.models.get_model_info(uri).signature.to_dict())
+
+
+def test_a_fetched_model_is_the_one_that_was_saved(store: Store, temporary: Path) -> None:
+    for uri in uris(store):
+        with fetched(uri) as (name, folder):
+            assert Artifact.read(folder).digest == store.saved.digest
+        assert name == ("models:/late/1" if "prod" in uri else uri)
+    packed = from_registry("models:/late@prod")
+    assert isinstance(packed, Packed)
+    assert (packed.origin, packed.digest) == ("models:/late/1", store.saved.digest)
+    with pickle.loads(pickle.dumps(packed)).unpacked() as artifact:
+        assert artifact.digest == store.saved.digest
+    assert "secret" not in repr(replace(packed, files={"MLmodel": b"secret"}))
+
+
+def test_set_signature_on_a_logged_model(store: Store) -> None:
+    assert _signature_of(store.plain) is None
+    with pytest.raises(SignatureError, match=f"^{store.plain}: the model was stored without a signature"):
+        load_signature(store.plain)
+    set_signature(store.plain, SIGNATURE)
+    assert load_signature(store.plain) == load_signature(f"runs:/{store.run}/plain") == SIGNATURE
+    sparksig.set_signature(f"runs:/{store.run}/plain", WIDER)  # MLflow itself finds no such model behind runs:/
+    assert load_signature(store.plain) == WIDER
+    assert _theirs(store.plain) == WIDER.to_dict()
+    set_signature(f"runs:/{store.run}/again", WIDER)
+    assert load_signature(f"runs:/{store.run}/again") == WIDER
+    for version in ("models:/late/1", "models:/late@prod"):
+        with pytest.raises(NotSupportedError, match="a registered model's version cannot be changed"):
+            set_signature(version, WIDER)
+
+
+def _signature_of(uri: str) -> Any:
+    return mlflow.models.get_model_info(uri).signature
+
+
+@pytest.mark.parametrize(
+    ("uri", "fact"),
+    [
+        ("models:/none/1", "Registered Model with name=none not found"),
+        ("models:/late/77", "Model Version (name=late, version=77) not found"),
+        ("models:/late@none", "Registered model alias none not found."),
+        ("models:/m-0000", "Logged model with ID 'm-0000' not found."),
+        ("runs:/0000/model", "Run with id=0000 not found"),
+    ],
+)
+def test_what_mlflow_does_not_have(uri: str, fact: str, store: Store, temporary: Path) -> None:
+    for read in (load_signature, from_registry):
+        with pytest.raises(ModelLoadError) as caught:
+            read(uri)
+        [problem] = caught.value.problems
+        assert (problem.path, problem.fact) == (uri, fact)
+        assert "MLFLOW_TRACKING_URI" in str(problem.hint)
+
+
+def test_a_server_that_does_not_answer(store: Store, temporary: Path) -> None:
+    with tracking("http://user:canary-password@127.0.0.1:9"):
+        for ask in (load_signature, from_registry, lambda uri: set_signature(uri, SIGNATURE)):
+            with pytest.raises(EnvironmentFault, match="MLflow cannot be asked") as caught:
+                ask("models:/m-0000")
+            shown = str(caught.value) + repr(caught.value.__cause__)
+            assert "ConnectionError" in shown and "canary" not in shown
+
+
+def test_uris_are_told_from_paths(tmp_path: Path) -> None:
+    for path in ("model", "/models:/x", "C:/models", tmp_path, {"inputs": []}, "s3://bucket/model", "models"):
+        assert not is_model_uri(path)
+    for read in (Artifact.read, sparksig.load_model):
+        with pytest.raises(NotSupportedError) as caught:
+            read("models:/late@prod")
+        assert "score, predict_udf and load_signature take runs:/ and models:/" in str(caught.value)
+    with pytest.raises(SignatureError, match="of URIs only runs:/ and models:/ are read"):
+        load_signature("s3://bucket/model")
+
+
+def test_score_takes_uris(store: Store, temporary: Path, spark: SparkSession) -> None:
+    table = spark.createDataFrame([(1, 2.0), (2, None), (3, -2.0)], "id long, x double").repartition(2)
+    with pytest.raises(TrustError) as caught:
+        sparksig.score(table, "models:/late@prod")
+    assert caught.value.problems[0].path == "models:/late/1"
+    trust = store.saved.digest
+    scored = sparksig.score(table, "models:/late@prod", trust=trust, params={"threshold": 0.9}, output="*")
+    rows = {row.id: (row.probability, row.late, row._violations) for row in scored.collect()}
+    local = sparksig.score(table, store.saved.path, trust=trust, params={"threshold": 0.9}, output="*")
+    assert rows == {row.id: (row.probability, row.late, row._violations) for row in local.collect()}
+    assert rows[2][:2] == (None, None) and rows[1][0] > 0.5
+    predict = sparksig.predict_udf(f"runs:/{store.run}/model", trust=trust)
+    [first] = table.where("id = 1").select(predict(F.struct("x")).alias("p")).collect()
+    assert first.p.probability == rows[1][0]
+    assert sparksig.infer_output("models:/late/1", {"x": [1.0]}, trust=trust) == SIGNATURE.outputs
+
+
+def test_the_job_takes_a_uri_and_says_which_version_it_was(
+    store: Store, tmp_path: Path, spark: SparkSession, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spark.createDataFrame([(1, 2.0), (2, None), (3, -2.0)], "id long, x double").write.parquet(f"{tmp_path}/table")
+    places = {name: str(tmp_path / name) for name in ("output", "quarantine")}
+    words = [f"--{name}={place}" for name, place in places.items()]
+    summary = tmp_path / "summary.json"
+    argv = ["score", f"--input={tmp_path}/table", *words, f"--summary={summary}", "--run-id=r"]
+    assert ended([*argv, "--model=models:/late@none"]) == 2
+    assert "Registered model alias none not found." in capsys.readouterr().err
+    with tracking("http://127.0.0.1:9"):
+        assert ended([*argv, "--model=models:/late@prod", "--trust=true"]) == 5  # another try may find the server
+    assert ended([*argv, "--model=models:/late@prod", f"--trust={store.saved.digest}"]) == 0
+    found = json.loads(summary.read_text())
+    assert (found["rows_in"], found["rows_scored"], found["rows_quarantined"]) == (3, 2, 1)
+    assert (found["model_uri"], found["model_digest"]) == ("models:/late/1", store.saved.digest)
+    assert ended(["validate", f"--input={tmp_path}/table", "--model=models:/late@prod", "--json"]) == 0
+    capsys.readouterr()
+    assert ended(["show", "models:/late@prod"]) == 0
+    assert "threshold" in capsys.readouterr().out
+    assert ended(["diff", "models:/late@prod", "models:/late@next"]) == 4  # the outputs' names are gone
+    assert ended(["plan", "models:/late@prod", f"{tmp_path}/table"]) == 0
+
+
+def ended(argv: list[str]) -> object:
+    with pytest.raises(SystemExit) as stop:
+        main(argv)
+    return stop.value.code
+
+
+def test_what_a_registry_of_typed_models_takes() -> None:
+    check_registrable(SIGNATURE)
+    check_registrable(ModelSignature(Schema([TensorSpec(np.dtype("float32"), (-1, 3))]), Schema([ColSpec("double")])))
+    nested = Object([Property("a b", Array(Map(AnyType()))), Property("c", "long")])
+    inputs = Schema([ColSpec(nested, "o"), ColSpec(AnyType(), "any"), ColSpec("long", "n")])
+    with pytest.raises(SignatureError, match="cannot be registered") as caught:
+        check_registrable(ModelSignature(inputs))
+    assert [problem.path for problem in caught.value.problems] == ["outputs", "inputs.o.a b[]{}", "inputs.any"]
+    with pytest.raises(SignatureError) as caught:
+        check_registrable(ModelSignature(params=SIGNATURE.params))
+    assert [problem.path for problem in caught.value.problems] == ["inputs", "outputs"]
