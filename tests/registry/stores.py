@@ -38,7 +38,7 @@ class Store:
     """What lies in the store.
 
     Attributes:
-        saved: the directory that sparksig wrote, logged as it is as `model` and `again`, and registered as version 1 of `late`.
+        saved: the directory that sparksig wrote, logged as it is as `model` and `again`; version 1 of `late`.
         run: the run that logged it, and two models of MLflow's own as `plain` and `other`.
         plain: the URI of the logged model `plain`, which has no signature.
         other: the same of `other`, with another signature of MLflow's own making; version 2 of `late`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -26,7 +27,8 @@ from sparksig.signature.model_signature import ModelSignature, check_registrable
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
 from sparksig.signature.types import AnyType, Array, Map, Object, Property
 from sparksig.sources.registry import fetched, is_model_uri, load_signature, set_signature
-from tests.registry.stores import SIGNATURE, WIDER, Store, fill, tracking
+from tests.models.estimators import Threshold
+from tests.registry.stores import FRAME, SIGNATURE, WIDER, Store, fill, tracking
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -160,6 +162,19 @@ def test_score_takes_uris(store: Store, temporary: Path, spark: SparkSession) ->
     [first] = table.where("id = 1").select(predict(F.struct("x")).alias("p")).collect()
     assert first.p.probability == rows[1][0]
     assert sparksig.infer_output("models:/late/1", {"x": [1.0]}, trust=trust) == SIGNATURE.outputs
+
+
+def test_what_the_readme_shows(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spark: SparkSession
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    [code] = [text for text in re.findall(r"^```python\n(.*?)^```$", readme, re.M | re.S) if "log_artifacts" in text]
+    names = {"save_model": sparksig.save_model, "score": sparksig.score, "mlflow": mlflow, "model": Threshold()}
+    given = {"signature": SIGNATURE, "input_example": FRAME, "table": spark.createDataFrame(FRAME)}
+    done: dict[str, Any] = {**names, **given}
+    exec(compile(code, "README.md", "exec"), done)
+    assert done["scored"].where("_violations is null").count() == len(FRAME)
 
 
 def test_the_job_takes_a_uri_and_says_which_version_it_was(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +10,7 @@ import pytest
 
 from sparksig.report.html import report_html
 from sparksig.report.summary import Count, Summary
+from tests.browsers import chromium
 from tests.report.summaries import NAMES, SHOWN, hostile
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 PAGES: dict[str, dict[str, Any]] = {
     "hostile": hostile(),
     "usual": hostile(error="", problems=(), warnings=()),
@@ -34,17 +32,8 @@ DESKTOP, PHONE = 1280, 360
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
-        missing = f"none of {', '.join(PROGRAMS)} is on the PATH; on Debian: apt-get install chromium"
-        # where everything is looked at, nothing is left out
-        pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program)
+    with chromium() as started:
         yield started
-        started.close()
 
 
 class Seen:

@@ -10,14 +10,17 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from sklearn.linear_model import LinearRegression
 
-from sparksig import ColSpec, ModelSignature, ParamSchema, ParamSpec, Schema, predict_udf, score
+from sparksig import ColSpec, ModelSignature, ParamSchema, ParamSpec, Schema, predict_udf, save_model, score
+from sparksig.models.artifact import Packed
 
 SIGNATURE = ModelSignature(
     Schema([ColSpec("long", "id"), ColSpec("double", "x")]),
@@ -67,7 +70,19 @@ def answers(spark: SparkSession, folder: Path) -> dict[str, Any]:
     found["udf in select"] = table.select(udf(F.struct("*")).alias("p")).agg(F.sum("p")).collect()[0][0]
     found["key"] = keyed(table.where("id < 2"))
     found["stream"] = streamed(spark, folder, table)
+    found["packed"] = packed(table)
     return found
+
+
+def packed(table: DataFrame) -> Any:
+    """With the files of a registered model, which lie nowhere when it is scored."""
+    signature = ModelSignature(Schema([ColSpec("double", "x")]), Schema([ColSpec("double", "p")]))
+    model = LinearRegression().fit(pd.DataFrame({"x": [0.0, 1.0]}), [1.0, 3.0])
+    with TemporaryDirectory() as folder:
+        saved = save_model(Path(folder) / "model", model, signature)
+        files = Packed.of(saved)
+    scored = score(table, files, trust=saved.digest)
+    return round(scored.agg(F.sum("prediction")).collect()[0][0], 6)
 
 
 LOG = """
@@ -133,6 +148,7 @@ EXPECTED = {
     "udf in select": (sum(range(200)) - 7) / 2 + 199,
     "key": [30.0] * 4 + [-1.0] * 2,
     "stream": [400, 2, sum(range(200)) - 7 + 2 * 199],
+    "packed": sum(range(200)) - 7 + 199.0,
 }
 
 
