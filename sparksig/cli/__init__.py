@@ -48,7 +48,7 @@ def app() -> None:
 for _command in (
     *(signatures.show, signatures.plan, signatures.sql, signatures.infer, signatures.diff),
     *(jobs.score, jobs.requeue, jobs.validate, jobs.config_schema),
-    *(runs.report, runs.summary_schema, runs.recover, runs.doctor),
+    *(runs.report, runs.summary_schema, runs.recover, runs.doctor, runs.java_home),
 ):
     app.add_command(_command)
 

@@ -1,8 +1,9 @@
-"""The commands on what runs have left, and on the machine: report, summary-schema, recover, doctor."""
+"""The commands on what runs have left, and on the machine: report, summary-schema, recover, doctor, java-home."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
@@ -85,3 +86,18 @@ def doctor(as_json: bool) -> int:
         rows = [(f.name, words[f.ok], f.value, f.hint or "") for f in facts]
         say(tables.text(("what", "state", "found", "how to get it"), rows))
     return 5 if any(fact.ok is False for fact in facts) else 0
+
+
+@click.command("java-home")
+def java_home() -> None:
+    """Print the JAVA_HOME of a Java on which Spark starts: the one that is there, else that of the extra `local`.
+
+    \b
+    export JAVA_HOME="$(sparksig java-home)"    and spark-submit, a notebook or a shell of Spark finds it
+    """  # noqa: D301 - click reads the character
+    home = runtime.java_home()
+    if home is None:
+        found = runtime.java()
+        assert found is not None
+        home = Path(found.path).resolve().parent.parent
+    say(str(home))
