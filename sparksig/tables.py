@@ -9,6 +9,7 @@ price   OUT_OF_RANGE
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
@@ -55,8 +56,7 @@ def html(header: Sequence[str], rows: Iterable[Sequence[object]], caption: str =
     if not cells:
         return note(caption) if caption else ""
     flush = set(right)
-    long = {i for i, column in enumerate(zip(*cells, strict=True)) if any(map(_is_long, column))}
-    styles = [_style(i in flush, i in long) for i in range(len(header))]
+    styles = [_RIGHT if i in flush else _LEFT for i in range(len(header))]
     first, more = cells[:ROWS], cells[ROWS:]
     table = _table(header, first, styles, caption)
     return table + (folded(f"{len(more):,} more", _table(header, more, styles, "")) if more else "")
@@ -68,7 +68,7 @@ ROWS = 50
 
 def note(words: str) -> str:
     """A line of text beside tables, escaped."""
-    return f'<p style="text-align:left;overflow-wrap:anywhere">{escape(printable(words))}</p>'
+    return f'<p style="text-align:left">{_breakable(printable(words))}</p>'
 
 
 def folded(words: str, content: str) -> str:
@@ -85,24 +85,25 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]], styles: Sequenc
 
 def _cell(words: str, style: str) -> str:
     blanks = ";white-space:pre-wrap" if "  " in words or words != words.strip() else ""
-    told = escape(words)
-    if _is_long(words):  # the names in a struct's type are broken behind a comma first
-        told = told.replace(",", ",<wbr>")
-    return f'<td style="{style}{blanks}">{told}</td>'
+    return f'<td style="{style}{blanks}">{_breakable(words)}</td>'
 
 
-def _style(right: bool, long: bool) -> str:
-    """No colours: those of the page are right in its light and its dark theme."""
-    aligned = "text-align:right;font-variant-numeric:tabular-nums" if right else "text-align:left"
-    return f"{aligned};vertical-align:top" + (";overflow-wrap:anywhere;min-width:12em" if long else "")
+# no colours: those of the page are right in its light and its dark theme
+_LEFT = "text-align:left;vertical-align:top"
+_RIGHT = "text-align:right;vertical-align:top;font-variant-numeric:tabular-nums"
 
 
-def _is_long(words: str) -> bool:
-    """Whether a word, which no line breaks by itself, is wider than a column should be."""
-    return any(len(word) > _WORD for word in words.split())
+def _breakable(words: str) -> str:
+    """The words escaped; a long one may be broken, as a rule behind a comma or a `_`, where its column is narrow.
+
+    By elements, because JupyterLab drops the style that would do it from a notebook that it does not trust.
+    """
+    short_and_long = re.split(r"(\S{17,})", words)
+    parts = [re.findall(_PART, each) if i % 2 else [each] for i, each in enumerate(short_and_long)]
+    return "".join("<wbr>".join(map(escape, each)) for each in parts)
 
 
-_WORD = 30
+_PART = re.compile("[^,_]{0,11}[,_]|[^,_]{1,12}")
 
 
 def pretty(shown: object, printer: Any, cycle: bool) -> None:

@@ -264,9 +264,7 @@ class Plan:
             SchemaError: the table's schema does not fit; every problem is listed.
         """
         if self.problems:
-            count = len(self.problems)
-            found = f"{count} problem{'s' if count > 1 else ''}"
-            raise SchemaError(f"the table does not fit the signature: {found}, no row was read", self.problems)
+            raise SchemaError(f"the table does not fit the signature: {self._count()}, no row was read", self.problems)
         return self
 
     def to_dict(self) -> dict[str, Any]:
@@ -299,7 +297,10 @@ class Plan:
         ]
 
     def _verdict(self) -> str:
-        return f"the table {'fits' if self.ok else f'does not fit: {len(self.problems)} problem(s)'}"
+        return "the table fits" if self.ok else f"the table does not fit: {self._count()}"
+
+    def _count(self) -> str:
+        return f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
 
     def __str__(self) -> str:
         refused = [(p.path, "", "", "refused", f"{p.fact} [{p.code}]") for p in self.problems]
@@ -313,8 +314,9 @@ class Plan:
 
     def _repr_html_(self) -> str:
         found = [(p.path, p.code or "", p.fact, p.hint or "") for p in self.problems]
-        parts = [tables.html(_PROBLEMS, found, self._verdict()) if found else ""]
-        parts.append(tables.html(_HEADER, self._rows(), "the columns that fit" if found else self._verdict()))
+        parts = [tables.html(_PROBLEMS, found, self._verdict())] if found else []
+        if self.steps:
+            parts.append(tables.html(_HEADER, self._rows(), "the columns that fit" if found else self._verdict()))
         if self.extra:
             extra, names = f"{len(self.extra):,} columns not in the signature", ", ".join(self.extra)
             many = len(self.extra) > tables.ROWS

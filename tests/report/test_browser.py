@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +10,7 @@ import pytest
 
 from sparksig.report.html import report_html
 from sparksig.report.summary import Count, Summary
+from tests.accessibility import judged
 from tests.report.summaries import NAMES, SHOWN, hostile
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 PAGES: dict[str, dict[str, Any]] = {
     "hostile": hostile(),
     "usual": hostile(error="", problems=(), warnings=()),
@@ -30,21 +28,6 @@ PAGES: dict[str, dict[str, Any]] = {
     ).to_dict(),
 }
 DESKTOP, PHONE = 1280, 360
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
-        missing = f"none of {', '.join(PROGRAMS)} is on the PATH; on Debian: apt-get install chromium"
-        # where everything is looked at, nothing is left out
-        pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program)
-        yield started
-        started.close()
 
 
 class Seen:
@@ -132,14 +115,6 @@ def test_nothing_hangs_over_the_edge(name: str, width: int, seen: Any) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     wide = "[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)"
     assert page.evaluate(f"{wide}.map(e => e.outerHTML.slice(0, 80))") == []
-
-
-def judged(page: Page) -> tuple[list[str], list[str]]:
-    """The rules of accessibility that a page breaks, and those that it keeps."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page).response
-    return [each["id"] for each in found["violations"]], [each["id"] for each in found["passes"]]
 
 
 def test_who_judges_what_everybody_can_read_is_strict(seen: Any) -> None:
