@@ -98,7 +98,7 @@ def _breakable(words: str) -> str:
 
     By elements, because JupyterLab drops the style that would do it from a notebook that it does not trust.
     """
-    short_and_long = re.split(r"(\S{17,})", words)
+    short_and_long = re.split(r"(\S{25,})", words)
     parts = [re.findall(_PART, each) if i % 2 else [each] for i, each in enumerate(short_and_long)]
     return "".join("<wbr>".join(map(escape, each)) for each in parts)
 

@@ -1,4 +1,4 @@
-"""The notebook that people open first: it runs, its outputs are true, and it holds nothing of one machine or one run."""
+"""The notebook that people open first: it runs, its outputs are true, it holds nothing of one machine or one run."""
 
 from __future__ import annotations
 

@@ -20,11 +20,10 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 TAGS = {"table", "caption", "thead", "tbody", "tr", "th", "td", "p", "details", "summary", "wbr"}
-STYLE = re.compile(
-    r"(text-align:(left|right)|vertical-align:top|font-variant-numeric:tabular-nums|white-space:pre-wrap|;)+"
-)
+STYLES = "text-align:left|text-align:right|vertical-align:top|font-variant-numeric:tabular-nums|white-space:pre-wrap"
+STYLE = re.compile(f"({STYLES}|;)+")
 THEMES = ("light", "dark")
-WIDTHS = (1000, 500)
+WIDTHS = (1000, 700)
 
 
 class Parsed(HTMLParser):
