@@ -14,7 +14,7 @@ export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-images test fuzz test-all test-matrix test-browser test-cluster test-airflow test-mlflow test-local coverage lint format docs zip bench constraints clean check-java
+.PHONY: help demo demo-images test fuzz test-all test-matrix test-browser test-cluster test-airflow test-mlflow test-local coverage lint format docs notebook zip bench constraints clean check-java
 
 help:
 	@echo "make demo         score 336,776 real flights end to end; outputs in DEMO_DIR ($(DEMO_DIR))"
@@ -32,6 +32,7 @@ help:
 	@echo "make lint         ruff, mypy, import-linter"
 	@echo "make format       ruff's fixes and formatting"
 	@echo "make docs         write docs/config.md from the settings"
+	@echo "make notebook     run notebooks/signature_playground.ipynb and write its outputs"
 	@echo "make zip          build/sparksig.zip for spark-submit --py-files"
 	@echo "make bench        the benchmarks"
 	@echo "make constraints  write constraints.txt from .venv"
@@ -139,6 +140,9 @@ format: $(VENV)/.test-stamp
 docs: $(VENV)/.test-stamp
 	$(BIN)/python -m sparksig.pipeline.config.reference >docs/config.md.tmp
 	@mv docs/config.md.tmp docs/config.md
+
+notebook: check-java $(VENV)/.test-stamp
+	$(BIN)/python -m tests.notebook
 
 bench: check-java $(VENV)/.test-stamp
 	@for file in benchmarks/[a-z]*.py; do \
