@@ -14,7 +14,7 @@ export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-images test fuzz test-all test-matrix test-browser test-cluster test-airflow coverage lint format docs zip bench constraints clean check-java
+.PHONY: help demo demo-images test fuzz test-all test-matrix test-browser test-cluster test-airflow test-docker coverage lint format docs zip bench constraints clean check-java
 
 help:
 	@echo "make demo         score 336,776 real flights end to end; outputs in DEMO_DIR ($(DEMO_DIR))"
@@ -24,6 +24,7 @@ help:
 	@echo "make test-matrix  the table of verdicts on other versions of Spark, each in an environment of its own"
 	@echo "make test-cluster scoring and the batch job on a standalone cluster, while its processes are killed"
 	@echo "make test-airflow tasks and DAGs in a real Airflow, in an environment of its own"
+	@echo "make test-docker  the image built by buildah, and the services of docker/compose.yaml in it"
 	@echo "make test-browser the report's page in a headless Chromium"
 	@echo "make coverage     the tests of make test, with coverage"
 	@echo "make fuzz         casts on random values against the oracle, until stopped"
@@ -100,6 +101,9 @@ test-cluster: check-java $(VENV)/.test-stamp
 
 test-airflow: check-java $(VENV)/.test-stamp
 	$(BIN)/python -m pytest tests/airflow_provider
+
+test-docker: check-java $(VENV)/.test-stamp
+	$(BIN)/python -m pytest -m docker
 
 test-browser: $(VENV)/.test-stamp
 	$(BIN)/python -m pytest -m browser
