@@ -66,4 +66,6 @@ def service(name: str, variables: Mapping[str, str], elsewhere: Mapping[str, str
             place = str((FILE.parent / source).resolve()) if mount["type"] == "bind" else source
             mounts[place] = mount["target"] + (":ro" if mount.get("read_only") else "")
     check = made.get("healthcheck", {}).get("test", ["CMD"])
-    return Service(moved(made["command"]), made["environment"], made["user"], mounts, moved(check[1:]))
+    names, values = list(made["environment"]), moved(list(made["environment"].values()))
+    env = dict(zip(names, values, strict=True))
+    return Service(moved(made["command"]), env, made["user"], mounts, moved(check[1:]))

@@ -128,7 +128,7 @@ class Container:
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
-        return subprocess.run(self.command(*words), capture_output=True, text=True, timeout=300, check=False)
+        return subprocess.run(self.command(*words), capture_output=True, text=True, timeout=600, check=False)
 
     def start(self, log: Path, words: Sequence[str]) -> subprocess.Popen[str]:
         """Start a command, in a session of its own."""

@@ -182,7 +182,7 @@ class Scene:
         return made
 
     def wait(self, done: Callable[[], bool], what: str, *names: str) -> None:
-        for _ in range(120):
+        for _ in range(240):
             if done():
                 return
             assert all(self.running[name].poll() is None for name in names), self.log()
@@ -252,6 +252,6 @@ def test_an_executor_started_as_kubernetes_does_joins_the_job(scene: Scene) -> N
         },
     }
     scene.start("executor", scene.container("worker-1", **env), "executor")
-    code = scene.running["job"].wait(200)
+    code = scene.running["job"].wait(500)
     assert code == 0, scene.log()
     assert_scored(scene.folder / "out", SPARK, SPARK)
