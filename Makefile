@@ -14,7 +14,7 @@ export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-images test fuzz test-all test-matrix test-browser test-cluster test-airflow test-mlflow test-local coverage lint format docs notebook zip bench constraints clean check-java
+.PHONY: help demo demo-images test fuzz test-all test-matrix test-browser test-cluster test-airflow test-mlflow test-local test-docker coverage lint format docs notebook zip bench constraints clean check-java
 
 help:
 	@echo "make demo         score 336,776 real flights end to end; outputs in DEMO_DIR ($(DEMO_DIR))"
@@ -24,7 +24,8 @@ help:
 	@echo "make test-matrix  the table of verdicts on other versions of Spark, each in an environment of its own"
 	@echo "make test-cluster scoring and the batch job on a standalone cluster, while its processes are killed"
 	@echo "make test-airflow tasks and DAGs in a real Airflow, in an environment of its own"
-	@echo "make test-local  the demo and a part of the tests on a machine whose Java is hidden"
+	@echo "make test-docker  the image built by buildah, and the services of docker/compose.yaml in it"
+	@echo "make test-local   the demo and a part of the tests on a machine whose Java is hidden"
 	@echo "make test-mlflow  what is saved, in a real MLflow server: registered, scored, shown, served (Chromium)"
 	@echo "make test-browser the report's page in a headless Chromium"
 	@echo "make coverage     the tests of make test, with coverage"
@@ -117,6 +118,9 @@ test-local: $(VENV)/.test-stamp
 
 test-mlflow: check-java $(VENV)/.test-stamp
 	$(BIN)/python -m pytest -m mlflow_server
+
+test-docker: check-java $(VENV)/.test-stamp
+	$(BIN)/python -m pytest -m docker
 
 test-browser: $(VENV)/.test-stamp
 	$(BIN)/python -m pytest -m browser
