@@ -311,7 +311,9 @@ CASES: dict[str, Case] = {
     "Numpy arrays in list": example([np.zeros(2)]),
     # ---- storing, registering and loading
     "Model passed for registration did not contain": on_model(_registered, sparksig.load_signature),
-    "Model passed for registration contained": on_model(_registered, sparksig.load_signature, LONG),
+    "Model passed for registration contained": on_model(
+        _registered, lambda folder: sparksig.check_registrable(sparksig.load_signature(folder)), LONG
+    ),
     "Failed to set signature on": Case(
         lambda: mlflow.models.set_signature(PLACE, LONG), lambda: sparksig.set_signature(PLACE, ours(LONG))
     ),

@@ -220,6 +220,10 @@ def test_a_chat_of_messages() -> None:
     found = sparksig.enforce_values(chat, ours(signature).inputs)
     theirs = predict(signature, {**chat, "messages": [dict(message) for message in chat["messages"]]})
     assert found["messages"].tolist() == theirs["messages"].tolist() == [chat["messages"]]
+    served = sparksig.parse_payload(
+        sparksig.serving_payload(chat), ours(signature)
+    )  # as it is, in no field of a payload
+    assert served.data["messages"].tolist() == [chat["messages"]] and served.data["temperature"].tolist() == [0.7]
     refused(
         signature,
         {"messages": [{"role": "user"}], "temperature": 0.7},
