@@ -32,14 +32,14 @@ def arguments(description: str, rounds: int = 7) -> argparse.Namespace:
     return parser(description, rounds).parse_args()
 
 
-def rounds(sides: Mapping[str, Side], count: int) -> dict[str, list[float]]:
+def rounds(sides: Mapping[str, Side], count: int, warm_up: int = WARM_UP) -> dict[str, list[float]]:
     """Seconds of each side in each round; the rounds before them are a warm-up and not counted."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for number in range(WARM_UP + count):
+    for number in range(warm_up + count):
         for name, side in sides.items():
             start = time.perf_counter()
             side()
-            if number >= WARM_UP:
+            if number >= warm_up:
                 seconds[name].append(time.perf_counter() - start)
     return seconds
 
@@ -50,7 +50,10 @@ def ratios(seconds: Mapping[str, list[float]], slow: str, fast: str) -> list[flo
 
 
 def report(
-    results: Mapping[str, tuple[dict[str, list[float]], list[float]]], packages: list[str], path: str | None
+    results: Mapping[str, tuple[dict[str, list[float]], list[float]]],
+    packages: list[str],
+    path: str | None,
+    more: Mapping[str, Any] | None = None,
 ) -> None:
     """Print one line a comparison, and write the file.
 
@@ -58,6 +61,7 @@ def report(
         results: for each comparison the seconds of its sides and the ratio of each round.
         packages: distributions whose versions matter.
         path: the file to write, if any.
+        more: what else the file holds, such as the jobs that a side starts.
     """
     for name, (seconds, ratio) in results.items():
         sides = "  ".join(f"{side} {statistics.median(found):8.3f} s" for side, found in seconds.items())
@@ -75,6 +79,7 @@ def report(
             },
             "jobs": {},
             "versions": {"python": sys.version.split()[0], **{package: _version(package) for package in packages}},
+            **(more or {}),
         }
         with open(path, "w", encoding="utf-8") as file:
             json.dump(content, file, indent=2)
