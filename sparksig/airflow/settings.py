@@ -47,6 +47,9 @@ class Settings(TypedDict, total=False):
     max_bad_rows: int
     max_bad_ratio: float
     column_actions: Mapping[str, Literal["warn", "error"]]
+    lineage: str
+    lineage_namespace: str
+    lineage_job: str
 
 
 def job_settings(config: str | Mapping[str, Any] | None, over: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class JobCommand(click.Command):
         return super().get_params(ctx)
 
 
-GROUPS = ("Source", "Model", "What a row may be", "How many bad rows are too many", "Outputs", "The run")
+GROUPS = ("Source", "Model", "What a row may be", "How many bad rows are too many", "Outputs", "The run", "Lineage")
 CHECKED = tuple(group for group in GROUPS if group not in ("Outputs", "The run"))
 config_option = click.option(
     "--config", "config_file", metavar="FILE", help="A YAML file; a flag wins over what it says."

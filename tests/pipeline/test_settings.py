@@ -68,11 +68,13 @@ def test_nothing_but_the_named_variables_is_read(tmp_path: Path) -> None:
     environment = Watched({f"SPARKSIG_{one.name.upper()}": SECRET for one in fields(JobConfig)})
     named = {"SPARKSIG_RUN_ID": "r", "SPARKSIG_TRUST": "true", "SPARKSIG_LOGICAL_DATE": "2026-01-31"}
     environment.update(named)
+    named["OPENLINEAGE_NAMESPACE"] = environment["OPENLINEAGE_NAMESPACE"] = "prod"
     environment["SPARKSIG_CONFIG"] = str(tmp_path / "other.yaml")
     (tmp_path / "other.yaml").write_text("level: parse")
     found = read_config(PLACES, None, environment, JobConfig)
     assert environment.asked == {*named, "SPARKSIG_CONFIG"}
     assert (found.run_id, found.trust, found.logical_date, found.level) == ("r", "true", "2026-01-31", "parse")
+    assert found.lineage_namespace == "prod"
     assert SECRET not in repr(found)
 
 
@@ -118,6 +120,9 @@ def test_every_key_of_the_schema_is_read(tmp_path: Path) -> None:
         "pin": "disk",
         "report": "r.html",
         "logical_date": "2026-01-31",
+        "lineage": "events.jsonl",
+        "lineage_namespace": "prod",
+        "lineage_job": "nightly",
     }
     tables = {"input_table": "a.b", "output_table": "c.d", "quarantine_table": "e.f", "staging": "w"}
     stream = {"trigger": "available-now", "checkpoint": "k"}

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from sparksig.enforcement.policy import Policy
 from sparksig.errors import ConfigError, Problem
 from sparksig.pipeline.config.declared import declare, flag_of, setting_of, unlisted
+from sparksig.pipeline.config.lineage import lineage_file, unusable
 from sparksig.pipeline.config.paths import is_inside, plain_path
 from sparksig.signature.casts import Level
 
@@ -26,7 +27,7 @@ FILES = ("parquet", "orc", "json", "csv", "text", "xml", "avro", "binaryFile")
 RUN_COLUMN = "run_id"
 """The column of an output table that says of which run a row is."""
 
-_FOR_RUN_ID = ("run_id", "logical_date")
+_NOT_IN_DIGEST = ("run_id", "logical_date", "lineage", "lineage_namespace", "lineage_job")
 
 
 _source = partial(declare, "Source")
@@ -35,6 +36,7 @@ _rows = partial(declare, "What a row may be")
 _bad = partial(declare, "How many bad rows are too many")
 _sinks = partial(declare, "Outputs")
 _run = partial(declare, "The run")
+_lineage = partial(declare, "Lineage")
 
 _Scalar = str | bool | int | float
 _LEVELS = tuple(level.value for level in Level)
@@ -184,6 +186,24 @@ class JobConfig:
         None,
         metavar="DIR",
     )
+    lineage: str | None = _lineage(
+        "Where OpenLineage events of the run go: a file to which they are appended, or the URL of a server; or"
+        " `environment` for what OpenLineage's own configuration says, `off` for nowhere. Unless given they go where"
+        " `OPENLINEAGE_URL`, `OPENLINEAGE_CONFIG` or `OPENLINEAGE__TRANSPORT..` say. docs/lineage.md explains it.",
+        None,
+        metavar="FILE|URL",
+    )
+    lineage_namespace: str | None = _lineage(
+        "The namespace of the job in these events; unless given that of the parent's job, or `default`.",
+        None,
+        metavar="NAME",
+        env="OPENLINEAGE_NAMESPACE",
+    )
+    lineage_job: str | None = _lineage(
+        "The job's name in these events, the same each night; unless given it is made of the output's name.",
+        None,
+        metavar="NAME",
+    )
 
     def __post_init__(self) -> None:
         problems = list(self._faults())
@@ -203,11 +223,11 @@ class JobConfig:
 
     @property
     def digest(self) -> str:
-        """A sha256 of everything but the run's id and date: the same configuration has the same digest.
+        """A sha256 of everything but the run's id, its date and its lineage: the same job has the same digest.
 
         What is as by default is not in it, so that a setting that is added later leaves the digests as they are.
         """
-        asked = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _FOR_RUN_ID}
+        asked = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _NOT_IN_DIGEST}
         usual = {one.name: {} if one.default is MISSING else one.default for one in fields(self)}
         given = {name: value for name, value in asked.items() if value != usual[name]}
         return hashlib.sha256(json.dumps(given, sort_keys=True, default=_json).encode()).hexdigest()
@@ -297,6 +317,7 @@ class JobConfig:
     def _faults(self) -> Iterator[Problem]:
         yield from self._missing()
         yield from self._half_tables()
+        yield from unusable(self.lineage)
         for name in ("input", "output", "quarantine"):
             if getattr(self, name) and getattr(self, f"{name}_table"):
                 yield Problem(f"--{name}-table", f"given beside --{name}", hint="one of them says where the rows are")
@@ -340,6 +361,7 @@ class JobConfig:
         """Places that are one another or lie in one another: one would be read, or replaced, as part of the other."""
         sinks = {"--output": self.output, "--quarantine": self.quarantine, "--staging": self.staging or ""}
         files = {"--summary": self.summary, "--report": self.report or "", "--checkpoint": self.checkpoint or ""}
+        files["--lineage"] = lineage_file(self.lineage) or ""
         others = {"--input": self.input, "--model": self.model, "--signature": self.signature or ""}
         if self.output and self.quarantine:
             if is_inside(self.quarantine, self.output):
@@ -350,8 +372,9 @@ class JobConfig:
             for other, taken in {**others, **(sinks if flag in files else {})}.items():
                 if place and taken and is_inside(place, taken):
                     yield _overlap(flag, other, place, taken)
-        if self.report and self.summary and is_inside(self.report, self.summary):
-            yield _overlap("--report", "--summary", self.report, self.summary)
+        for flag, other in (("--report", "--summary"), ("--lineage", "--summary"), ("--lineage", "--report")):
+            if files[flag] and files[other] and is_inside(files[flag], files[other]):
+                yield _overlap(flag, other, files[flag], files[other])
         for flag, place in others.items():
             for other, folder in sinks.items():
                 if place and folder and not is_inside(folder, place):

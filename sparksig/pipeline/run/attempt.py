@@ -6,8 +6,8 @@ import json
 import signal
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -20,15 +20,17 @@ from sparksig.errors import Problem, SparksigError
 from sparksig.models.artifact import Packed
 from sparksig.pipeline.accounting import Thresholds
 from sparksig.pipeline.config import JobConfig
-from sparksig.pipeline.faults import RunError, verdict_of
+from sparksig.pipeline.faults import RunError, Stopped, verdict_of
 from sparksig.pipeline.io import write_text
 from sparksig.pipeline.progress import timed, watched
+from sparksig.pipeline.run.lineage import Lineage
 from sparksig.pipeline.sinks import Commit, Sink
 from sparksig.pipeline.tables import TableSink
 from sparksig.report.html import report_html
 from sparksig.report.live import Progress, Silent
 from sparksig.report.summary import Summary
 from sparksig.scoring.calls import ModelCall
+from sparksig.signature.model_signature import ModelSignature
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -63,6 +65,7 @@ class Attempt:
     tables: dict[str, TableSink]  # what the sinks are on their way to, if they are
     progress: Progress
     summary: Summary
+    lineage: Lineage
     batch: Batch | None = None
     model: Any = None  # the path, or the files of a model that MLflow has
     commit: Commit | None = None  # once it is decided that the run holds
@@ -94,7 +97,7 @@ class Attempt:
             for kind, (flag, table) in tables.items()
             if table
         }
-        return cls(config, config.policy, sinks, named, progress or Silent(), summary, batch)
+        return cls(config, config.policy, sinks, named, progress or Silent(), summary, Lineage(config, "score"), batch)
 
     def phase(self, name: str) -> AbstractContextManager[None]:
         """Time a phase and tell of it."""
@@ -137,16 +140,36 @@ def ended(work: Attempt, error: SparksigError) -> RunError:
             problems.append(Problem(sink.staging, "could not be removed"))
     verdict = verdict_of(error, work.reading)
     if verdict == "usage":
+        told = replace(work.summary, verdict=verdict, error=error.message)
+        warn_of(work.lineage.end(told, isinstance(error, Stopped)))
         return RunError(error, verdict)
     outputs = {"summary": work.config.summary, **({"report": work.config.report} if work.config.report else {})}
     work.summary = replace(work.summary, verdict=verdict, outputs=outputs, error=error.message)
     work.summary = replace(work.summary, problems=tuple(problems))
+    untold = work.lineage.end(work.summary, isinstance(error, Stopped))
+    work.summary = replace(work.summary, warnings=(*work.summary.warnings, *untold))
     try:
         write_summary(work)
     except SparksigError as second:
         problems += second.problems
     write_report(work)
+    warn_of(untold)
     return RunError(type(error)(error.message, problems), verdict, work.summary)
+
+
+def tell_end(work: Attempt) -> None:
+    """Tell OpenLineage that the run stands. What cannot be told is one more warning in the summary."""
+    if untold := work.lineage.end(work.summary):
+        work.summary = replace(work.summary, warnings=(*work.summary.warnings, *untold))
+        with suppress(OSError, SparksigError):  # the one that was committed stands
+            write_summary(work)
+        warn_of(untold)
+
+
+def warn_of(untold: Iterable[str]) -> None:
+    """Warn of what could not be told."""
+    for text in untold:
+        warnings.warn(text, stacklevel=2)
 
 
 def write_report(work: Attempt) -> None:
@@ -167,9 +190,14 @@ def facts_of(work: Attempt, call: ModelCall, made: Plan, spark: SparkSession) ->
         "model_digest": call.trust,
         **({"model_uri": work.model.origin} if isinstance(work.model, Packed) else {}),
         "signature": call.signature.to_dict(),
-        "signature_digest": f"sha256:{sha256(call.signature.to_json().encode()).hexdigest()}",
+        "signature_digest": signature_digest(call.signature),
         "plan": made.to_dict(),
     }
+
+
+def signature_digest(signature: ModelSignature) -> str:
+    """A digest of what a signature declares."""
+    return f"sha256:{sha256(signature.to_json().encode()).hexdigest()}"
 
 
 def write_summary(work: Attempt) -> None:

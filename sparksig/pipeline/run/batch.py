@@ -16,7 +16,7 @@ from sparksig.pipeline.accounting import Thresholds
 from sparksig.pipeline.config import JobConfig, typed_params
 from sparksig.pipeline.faults import told
 from sparksig.pipeline.io import has_file_system, missing, parquet_table, read_table, unwritable
-from sparksig.pipeline.run.attempt import Attempt, Batch, ended, facts_of, undisturbed, write_report
+from sparksig.pipeline.run.attempt import Attempt, Batch, ended, facts_of, tell_end, undisturbed, write_report
 from sparksig.pipeline.run.outputs import commit, publish, reconcile, require_folders, require_tables
 from sparksig.pipeline.sinks import recover
 from sparksig.report.html import page_template
@@ -68,6 +68,7 @@ def run(
         if work.commit is not None:
             with suppress(OSError, SparksigError):  # what is left behind is removed by the next one
                 work.commit.settle()
+        tell_end(work)
         write_report(work)
     return work.summary
 
@@ -77,6 +78,7 @@ def check(work: Attempt) -> tuple[ModelCall, dict[str, Any]]:
     config = work.config
     if config.report:
         page_template()  # raises where what makes the page is not installed
+    work.lineage.open()
     problems = [*(missing("--input", config.input) if config.input else ()), *missing("--model", config.model)]
     if config.signature is not None:
         problems += missing("--signature", config.signature)
@@ -117,17 +119,21 @@ def _work(work: Attempt, call: ModelCall, params: dict[str, Any], session: Calla
         spark = session()
     with work.phase("plan"):
         table = read_table(spark, config) if work.batch is None else work.batch.table
-        made = plan(table, signature, work.policy).require_ok()
+        made = plan(table, signature, work.policy)
+        facts = facts_of(work, call, made, spark)
+        work.lineage.found(made, facts, spark)
+        made.require_ok()
         options: dict[str, Any] = {"trust": call.trust or False, "policy": work.policy}
         options["param_from_env"] = config.param_from_env
         table = _pinned(table, config.pin)
         scored = score(table, work.model, signature, params, on_violation="drop", **options)
         dirty = split(table, signature, work.policy).quarantined
-        work.summary = replace(work.summary, facts=facts_of(work, call, made, spark))
+        work.summary = replace(work.summary, facts=facts)
         rows = {"scored": scored, "quarantine": dirty}
         require_folders(work, rows)
         if work.tables:
             require_tables(work, spark, rows)
+        work.lineage.start(rows)
     try:
         with work.spark_phase("score", spark):
             sinks["scored"].write(scored)

@@ -57,14 +57,18 @@ def run_stream(config: JobConfig, session: Callable[[], SparkSession], progress:
     work.summary = replace(work.summary, run_id=stream.name)
     try:
         with work.phase("check"):
+            work.lineage.run_id = stream.name
             call, _ = check(work)
         with work.phase("start Spark"):
             spark = session()
             _require_classic(spark)
         with work.phase("plan"):
             table = read_table(spark, config)
-            made = plan(table, call.signature, work.policy).require_ok()
-            work.summary = replace(work.summary, facts=facts_of(work, call, made, spark))
+            made = plan(table, call.signature, work.policy)
+            facts = facts_of(work, call, made, spark)
+            work.lineage.found(made, facts, spark)
+            made.require_ok()
+            work.summary = replace(work.summary, facts=facts)
         with work.phase("batches"):
             stream.follow(table)
         stream.account()
@@ -73,6 +77,8 @@ def run_stream(config: JobConfig, session: Callable[[], SparkSession], progress:
             write_report(work)
     except (Exception, KeyboardInterrupt) as error:
         cause = stream.cause(error)
+        if stream.failed is not None:
+            work.lineage.emit = None  # that batch has told it: each is a run of its own
         with undisturbed():
             end = ended(work, cause)
         raise end from cause

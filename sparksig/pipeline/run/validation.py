@@ -13,9 +13,11 @@ from sparksig.enforcement.steps import Plan
 from sparksig.errors import ConfigError, Problem, SinkError, SparksigError
 from sparksig.pipeline.accounting import Thresholds
 from sparksig.pipeline.config import JobConfig
-from sparksig.pipeline.faults import OverThreshold, RunError, told, verdict_of
+from sparksig.pipeline.faults import OverThreshold, RunError, Stopped, told, verdict_of
 from sparksig.pipeline.io import has_file_system, missing, parquet_table, read_table, unwritable, write_text
 from sparksig.pipeline.progress import timed, watched
+from sparksig.pipeline.run.attempt import signature_digest, warn_of
+from sparksig.pipeline.run.lineage import Lineage
 from sparksig.report.live import Progress, Silent
 from sparksig.report.summary import Report, Summary
 from sparksig.signature.model_signature import ModelSignature
@@ -50,6 +52,7 @@ class Validation:
         seconds: seconds by phase.
         verdict: as a run of the job would end: `clean`, `quarantined`, `over_threshold`, `incompatible` or `failed`.
         error: what is wrong, if something is.
+        warnings: what was in nobody's way, in words.
     """
 
     config: JobConfig
@@ -58,6 +61,7 @@ class Validation:
     seconds: dict[str, float] = field(default_factory=dict)
     verdict: str = "clean"
     error: SparksigError | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def summary(self) -> Summary:
@@ -69,6 +73,7 @@ class Validation:
             seconds=self.seconds,
             error=self.error.message if self.error else "",
             problems=self.error.problems if self.error else (),
+            warnings=self.warnings,
             thresholds=Thresholds.of(self.config).to_dict(),
             source={**self.config.source, "read": "once", "digest": None},
             facts={**facts, "validated": "schema" if self.report is None else "rows"},
@@ -102,16 +107,19 @@ def validate_job(
     Raises:
         RunError: the schema does not fit, a threshold is passed, or something failed; with the verdict and exit code.
     """
-    found, listener = Validation(config), progress or Silent()
+    found, listener, lineage = Validation(config), progress or Silent(), Lineage(config, "validate")
     try:
         with timed("check", found.seconds, listener):
+            lineage.open()
             signature = _check(config, summary)
         with timed("plan", found.seconds, listener):
             at_rest = replace(config, trigger=None, checkpoint=None)  # of a stream: all that has come by now
             table = None if plan_only and _is_plain(config) else read_table(session(), at_rest)
             observed = parquet_table("--input", config.input) if table is None else table
             found.plan = plan(observed, signature, config.policy)
+            lineage.found(found.plan, _facts(found, signature, table), None if table is None else table.sparkSession)
             found.plan.require_ok()
+            lineage.start()
         if table is not None and not plan_only:
             with (
                 timed("validate", found.seconds, listener),
@@ -122,9 +130,12 @@ def validate_job(
         found.error = told(error)
         found.verdict = verdict_of(found.error, reading="validate" in found.seconds)
         if found.verdict == "usage":
+            warn_of(lineage.end(found.summary))
             raise RunError(found.error, "usage") from found.error
+    found.warnings = lineage.end(found.summary, isinstance(found.error, Stopped))
     if summary is not None:
         write_text(summary, json.dumps(found.summary.to_dict(), indent=2, allow_nan=False) + "\n")
+    warn_of(found.warnings)
     if found.error is not None:
         raise RunError(found.error, found.verdict, found.summary) from found.error
     return found
@@ -141,6 +152,12 @@ def _check(config: JobConfig, summary: str | None) -> ModelSignature:
     signature = load_signature(config.signature or config.model)
     Thresholds.of(config).require_columns_of(signature)
     return signature
+
+
+def _facts(found: Validation, signature: ModelSignature, table: DataFrame | None) -> dict[str, Any]:
+    """What OpenLineage is told beside the summary: the signature, and Spark where it took part."""
+    versions = {} if table is None else {"spark": table.sparkSession.version}
+    return {**found.summary.facts, "versions": versions, "signature_digest": signature_digest(signature)}
 
 
 def _is_plain(config: JobConfig) -> bool:
