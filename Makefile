@@ -31,7 +31,7 @@ help:
 	@echo "make fuzz         casts on random values against the oracle, until stopped"
 	@echo "make lint         ruff, mypy, import-linter"
 	@echo "make format       ruff's fixes and formatting"
-	@echo "make docs         write docs/config.md from the settings"
+	@echo "make docs         write docs/config.md from the settings and docs/api.md from the docstrings"
 	@echo "make zip          build/sparksig.zip for spark-submit --py-files"
 	@echo "make bench        the benchmarks"
 	@echo "make constraints  write constraints.txt from .venv"
@@ -139,6 +139,8 @@ format: $(VENV)/.test-stamp
 docs: $(VENV)/.test-stamp
 	$(BIN)/python -m sparksig.pipeline.config.reference >docs/config.md.tmp
 	@mv docs/config.md.tmp docs/config.md
+	$(BIN)/python -m docs.reference >docs/api.md.tmp
+	@mv docs/api.md.tmp docs/api.md
 
 bench: check-java $(VENV)/.test-stamp
 	@for file in benchmarks/[a-z]*.py; do \
