@@ -14,7 +14,7 @@ export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-images test fuzz test-all test-matrix test-browser test-cluster test-airflow test-mlflow test-local coverage lint format docs zip bench constraints clean check-java
+.PHONY: help demo demo-images test fuzz test-all test-matrix test-browser test-cluster test-airflow test-mlflow test-local test-docker coverage lint format docs notebook zip bench constraints clean check-java
 
 help:
 	@echo "make demo         score 336,776 real flights end to end; outputs in DEMO_DIR ($(DEMO_DIR))"
@@ -24,7 +24,8 @@ help:
 	@echo "make test-matrix  the table of verdicts on other versions of Spark, each in an environment of its own"
 	@echo "make test-cluster scoring and the batch job on a standalone cluster, while its processes are killed"
 	@echo "make test-airflow tasks and DAGs in a real Airflow, in an environment of its own"
-	@echo "make test-local  the demo and a part of the tests on a machine whose Java is hidden"
+	@echo "make test-docker  the image built by buildah, and the services of docker/compose.yaml in it"
+	@echo "make test-local   the demo and a part of the tests on a machine whose Java is hidden"
 	@echo "make test-mlflow  what is saved, in a real MLflow server: registered, scored, shown, served (Chromium)"
 	@echo "make test-browser the report's page in a headless Chromium"
 	@echo "make coverage     the tests of make test, with coverage"
@@ -32,6 +33,7 @@ help:
 	@echo "make lint         ruff, mypy, import-linter"
 	@echo "make format       ruff's fixes and formatting"
 	@echo "make docs         write docs/config.md from the settings and docs/api.md from the docstrings"
+	@echo "make notebook     run notebooks/signature_playground.ipynb and write its outputs"
 	@echo "make zip          build/sparksig.zip for spark-submit --py-files"
 	@echo "make bench        the benchmarks"
 	@echo "make constraints  write constraints.txt from .venv"
@@ -117,6 +119,9 @@ test-local: $(VENV)/.test-stamp
 test-mlflow: check-java $(VENV)/.test-stamp
 	$(BIN)/python -m pytest -m mlflow_server
 
+test-docker: check-java $(VENV)/.test-stamp
+	$(BIN)/python -m pytest -m docker
+
 test-browser: $(VENV)/.test-stamp
 	$(BIN)/python -m pytest -m browser
 
@@ -141,6 +146,9 @@ docs: $(VENV)/.test-stamp
 	@mv docs/config.md.tmp docs/config.md
 	$(BIN)/python -m docs.reference >docs/api.md.tmp
 	@mv docs/api.md.tmp docs/api.md
+
+notebook: check-java $(VENV)/.test-stamp
+	$(BIN)/python -m tests.notebook
 
 bench: check-java $(VENV)/.test-stamp
 	@for file in benchmarks/[a-z]*.py; do \

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from sparksig import tables
 from sparksig.enforcement import sql
 from sparksig.enforcement.planning import plan_table
 from sparksig.enforcement.policy import Policy, resolve_policy
@@ -49,6 +50,26 @@ class Split:
 
     accepted: DataFrame
     quarantined: DataFrame
+
+    # a frame's own repr may read it: with spark.sql.repl.eagerEval.enabled it prints rows
+    def _rows(self) -> list[tuple[str, str]]:
+        frames = (("accepted", self.accepted), ("quarantined", self.quarantined))
+        return [(name, ", ".join(f"{column}: {kind}" for column, kind in frame.dtypes)) for name, frame in frames]
+
+    def __repr__(self) -> str:
+        told = (f"{name}=DataFrame[{tables.printable(columns)}]" for name, columns in self._rows())
+        return f"Split({', '.join(told)})"
+
+    def __str__(self) -> str:
+        return tables.text(_FRAMES, self._rows())
+
+    _repr_pretty_ = tables.pretty
+
+    def _repr_html_(self) -> str:
+        return tables.html(_FRAMES, self._rows())
+
+
+_FRAMES = ("rows", "columns")
 
 
 def plan(table: Table, signature: ModelSignature | Schema, policy: Policy | None = None, **options: Any) -> Plan:

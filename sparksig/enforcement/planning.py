@@ -191,10 +191,24 @@ def _by_name(table: StructType, schema: Schema, policy: Policy) -> tuple[list[Ma
         # an optional column may be absent, but one that is there in another case would be lost silently
         absent = isinstance(found, Problem) and found.code is Code.MISSING_COLUMN and name not in names
         if isinstance(found, Problem) and not (optional and absent and name not in renamed):
-            problems.append(_named_by_columns(found) if name in renamed else found)
+            if name in renamed:
+                found = _named_by_columns(found)
+            elif isinstance(spec, TensorSpec) and found.hint == _ADD_HINT:
+                found = replace(found, hint=_absent_tensor(spec, table))
+            problems.append(found)
         else:
             matches.append(Match(name, spec, () if isinstance(found, Problem) else (found,)))
     return matches, problems
+
+
+def _absent_tensor(spec: TensorSpec, table: StructType) -> str:
+    """What to do where a named tensor's column is not there: most often the table has a column for each entry."""
+    if len(spec.shape) != 2 or not 1 < spec.shape[1] <= len(table.fields):
+        return "add it: a tensor is never optional"
+    count = spec.shape[1]
+    return (
+        f"give its {count} entries in one column of that name; a tensor without a name takes {count} columns in order"
+    )
 
 
 def _by_position(table: StructType, schema: Schema, policy: Policy) -> tuple[list[Match], list[Problem]]:

@@ -270,9 +270,7 @@ class Plan:
             SchemaError: the table's schema does not fit; every problem is listed.
         """
         if self.problems:
-            count = len(self.problems)
-            found = f"{count} problem{'s' if count > 1 else ''}"
-            raise SchemaError(f"the table does not fit the signature: {found}, no row was read", self.problems)
+            raise SchemaError(f"the table does not fit the signature: {self._count()}, no row was read", self.problems)
         return self
 
     def to_dict(self) -> dict[str, Any]:
@@ -298,27 +296,43 @@ class Plan:
             ],
         }
 
-    def _rows(self, hints: bool = False) -> list[tuple[str, ...]]:
-        planned: list[tuple[str, ...]] = [
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [
             (s.name, s.declared + ("" if s.required else " (optional)"), s.observed, s.verdict, ", ".join(s.checks))
             for s in self.steps
         ]
-        said = [(p, f"; hint: {p.hint}" if hints and p.hint else "") for p in self.problems]
-        return planned + [(p.path, "", "", "refused", f"{p.fact} [{p.code}]{hint}") for p, hint in said]
+
+    def _verdict(self) -> str:
+        return "the table fits" if self.ok else f"the table does not fit: {self._count()}"
+
+    def _count(self) -> str:
+        return f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
 
     def __str__(self) -> str:
-        verdict = "fits" if self.ok else f"does not fit: {len(self.problems)} problem(s)"
-        lines = [f"the table {verdict}", tables.text(_HEADER, self._rows())]
+        refused = [(p.path, "", "", "refused", f"{p.fact} [{p.code}]") for p in self.problems]
+        lines = [self._verdict(), tables.text(_HEADER, [*self._rows(), *refused])]
         lines += [f"hint for {tables.printable(p.path) or '$'}: {p.hint}" for p in self.problems if p.hint]
         if self.extra:
             lines.append(f"not in the signature: {', '.join(map(tables.printable, self.extra))}")
         return "\n".join(lines)
 
+    _repr_pretty_ = tables.pretty
+
     def _repr_html_(self) -> str:
-        return tables.html(_HEADER, self._rows(hints=True), "the table fits" if self.ok else "the table does not fit")
+        found = [(p.path, p.code or "", p.fact, p.hint or "") for p in self.problems]
+        parts = [tables.html(_PROBLEMS, found, self._verdict())] if found else []
+        if self.steps:
+            parts.append(tables.html(_HEADER, self._rows(), "the columns that fit" if found else self._verdict()))
+        if self.extra:
+            extra, names = f"{len(self.extra):,} columns not in the signature", ", ".join(self.extra)
+            many = len(self.extra) > tables.ROWS
+            told = tables.folded(extra, tables.note(names)) if many else tables.note(f"not in the signature: {names}")
+            parts.append(told)
+        return "".join(parts)
 
 
 _HEADER = ("column", "declared", "observed", "verdict", "row checks")
+_PROBLEMS = ("column", "code", "problem", "hint")
 
 
 def words(declared: ColSpec | TensorSpec | ColumnType) -> str:

@@ -22,6 +22,7 @@ import pandas as pd
 import yaml
 
 from sparksig.errors import Code, Problem, SignatureError, SinkError
+from sparksig.models.payloads import CHAT
 from sparksig.models.texts import Reading, decode
 from sparksig.signature.dtypes import Kind
 from sparksig.signature.members import class_name
@@ -30,7 +31,6 @@ from sparksig.signature.types import ColumnType, DataType
 from sparksig.sources.mlmodel import load_signature, set_example_info
 
 EXAMPLE, SERVING = "input_example.json", "serving_input_example.json"
-_CHAT = ("messages", "prompt", "input")  # a dict with one of them is sent to a server as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def serving_payload(example: Any) -> str:
     given = InputExample.of(example)
     _, _, payload = _stored(given.data)
     if given.params is not None:
-        chat = isinstance(given.data, Mapping) and any(name in given.data for name in _CHAT)
+        chat = isinstance(given.data, Mapping) and any(name in given.data for name in CHAT)
         params = _json(dict(given.params))
         payload = {**payload, **params} if chat else {**payload, "params": params}
     return _dumped(payload)
@@ -189,7 +189,7 @@ def _mapping(data: Mapping[Any, Any]) -> tuple[str, Any, Any]:
     if any(arrays) and not all(arrays):
         raise SignatureError("no input example", [Problem("", "a dict of arrays and other values")])
     content = _json(dict(data))
-    chat = any(name in data for name in _CHAT) and not any(arrays)
+    chat = any(name in data for name in CHAT) and not any(arrays)
     return ("ndarray" if any(arrays) else "json_object"), content, content if chat else {"inputs": content}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from math import inf
 from typing import Any, NamedTuple
@@ -32,6 +32,9 @@ from sparksig.sources.mlmodel import load_signature
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 """The fields of which a payload has exactly one."""
+
+CHAT = ("messages", "prompt", "input")
+"""The fields by which MLflow's server knows an object that is the data itself, with its params beside: one of these."""
 
 
 class Payload(NamedTuple):
@@ -56,7 +59,8 @@ def parse_payload(
 
     Args:
         payload: JSON text, or what it holds: an object with exactly one of `dataframe_split`, `dataframe_records`,
-            `instances` and `inputs`, and perhaps `params`.
+            `instances` and `inputs`, and perhaps `params`; or, for a model of chats, completions or embeddings, an
+            object with `messages`, `prompt` or `input`, which is the data itself, params among its fields.
         signature: the model's contract.
         policy: the options of enforcement, level checked unless given; or give them as keywords: see `Policy`.
         options: single options of `Policy`.
@@ -76,7 +80,7 @@ def parse_payload(
     if policy is None:
         options = {"level": Level.CHECKED, **options}
     policy = resolve_policy(policy, options)
-    content = _content(payload)
+    content = _content(payload, {spec.name for spec in signature.params or ()})
     schema = signature.inputs
     if schema is None:
         raise SchemaError("the signature declares no inputs", [Problem("", "no inputs", Code.NO_INPUTS)])
@@ -135,12 +139,15 @@ def bad(fact: str, hint: str | None = None) -> ViolationError:
     return ViolationError("the payload cannot be read", [Problem("", fact, Code.BAD_PAYLOAD, hint)])
 
 
-def _content(payload: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
+def _content(payload: str | bytes | Mapping[str, Any], params: Collection[str]) -> Mapping[str, Any]:
     if isinstance(payload, str | bytes):
         payload = read_json(payload)
     if not isinstance(payload, Mapping):
         raise bad(f"an object is expected, not {class_name(payload)}")
     found = [name for name in FORMS if name in payload]
+    if not found and any(name in payload for name in CHAT):
+        data = {name: value for name, value in payload.items() if name not in params}
+        return {"inputs": data, "params": {name: payload[name] for name in payload if name in params} or None}
     if len(found) != 1:
         raise bad(f"exactly one of {', '.join(FORMS)} is expected, not {len(found)} of them")
     if others := len(payload.keys() - {*FORMS, "params"}):

@@ -113,10 +113,10 @@ class Report:
         }
 
     def _rows(self) -> list[tuple[object, ...]]:
-        return [(c.path, c.code, c.expected, c.observed, c.rows) for c in self.violations]
+        return [(c.path, c.code, c.expected, c.observed, f"{c.rows:,}") for c in self.violations]
 
     def _headline(self) -> str:
-        return f"{self.rows_in} rows: {self.rows_clean} clean, {self.rows_violating} with violations"
+        return f"{self.rows_in:,} rows: {self.rows_clean:,} clean, {self.rows_violating:,} with violations"
 
     def __str__(self) -> str:
         if not self.violations:
@@ -129,8 +129,10 @@ class Report:
     def _examples(self) -> list[tuple[object, ...]]:
         return [(c.path, c.code, _keys(keys)) for c in self.violations for keys in c.examples]
 
+    _repr_pretty_ = tables.pretty
+
     def _repr_html_(self) -> str:
-        found = tables.html(_HEADER, self._rows(), self._headline())
+        found = tables.html(_HEADER, self._rows(), self._headline(), right=[4])
         return found + tables.html(_EXAMPLES, self._examples(), _ASKED) if self._examples() else found
 
 

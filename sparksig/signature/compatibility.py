@@ -30,7 +30,7 @@ from sparksig.signature.types import (
     SparkMLVector,
     presence,
 )
-from sparksig.tables import html, text
+from sparksig.tables import html, pretty, text
 
 
 def merge(a: ColumnType, b: ColumnType) -> ColumnType:
@@ -141,10 +141,16 @@ class Compatibility:
         return [(change.path, change.why, str(change.breaks)) for change in self.changes]
 
     def __str__(self) -> str:
-        return text(("path", "change", "breaks"), self._rows()) if self.changes else "the signatures are equal"
+        return text(_HEADER, self._rows()) if self.changes else _EQUAL
+
+    _repr_pretty_ = pretty
 
     def _repr_html_(self) -> str:
-        return html(("path", "change", "breaks"), self._rows())
+        verdict = "compatible" if self.compatible else "not compatible"
+        return html(_HEADER, self._rows(), verdict if self.changes else _EQUAL)
+
+
+_HEADER, _EQUAL = ("path", "change", "breaks"), "the signatures are equal"
 
 
 def check_compatible(old: ModelSignature, new: ModelSignature) -> Compatibility:

@@ -54,6 +54,9 @@ class Element:
     largest: int = 0
     suffix: str | None = None
 
+    def __repr__(self) -> str:
+        return f"Element({self.numpy!r})"
+
     @property
     def low(self) -> int:
         """The least integer such that all integers from it up to `high` are held exactly."""

@@ -26,7 +26,7 @@ from sparksig.signature.types import (
     parse_json,
     presence,
 )
-from sparksig.tables import html, printable
+from sparksig.tables import html, note, printable
 
 PARTS = ("inputs", "outputs", "params")
 """The parts of a signature, each of which may be absent."""
@@ -70,8 +70,9 @@ class ModelSignature:
         return "".join(f"{part}: \n  {getattr(self, part)!r}\n" for part in PARTS)
 
     def _repr_html_(self) -> str:
-        rows = [(part, *row) for part in PARTS if (value := getattr(self, part)) for row in value.rows()]
-        return html(("part", "name", "type", "required / default"), rows)
+        parts = [(part, value) for part in PARTS if (value := getattr(self, part))]
+        rows = [(part, name, kind, _told(part, last)) for part, value in parts for name, kind, last in value.rows()]
+        return html(("part", "name", "type", "presence"), rows) or note("no params")
 
     def to_dict(self) -> dict[str, str | None]:
         """MLflow's form, as an MLmodel file holds it: a JSON text or None for each part; no params are None."""
@@ -98,6 +99,10 @@ class ModelSignature:
     def from_json(cls, text: str) -> ModelSignature:
         """The signature that a JSON text describes. Raises SignatureError with every fault and its path."""
         return cls.from_dict(parse_json(text, "the signature"))
+
+
+def _told(part: str, last: str) -> str:
+    return f"default: {last}" if part == "params" else last
 
 
 def _as_schema(given: object, part: str) -> Schema | None:

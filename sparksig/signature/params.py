@@ -24,7 +24,7 @@ from sparksig.signature.types import (
     parse_json,
     read_type,
 )
-from sparksig.tables import html, printable
+from sparksig.tables import html, note, printable
 
 LIST = (-1,)
 """The shape of a param that is a list; None is the shape of any other."""
@@ -142,6 +142,11 @@ def _plain(value: Any) -> Any:
             return value
 
 
+def _told(default: Any) -> str:
+    """A default in a table: an empty text must not look like none, nor '0.5' like a number."""
+    return repr(default) if isinstance(default, str) else str(default)
+
+
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class ParamSchema:
     """The params of a model.
@@ -175,11 +180,11 @@ class ParamSchema:
         return repr(list(self.params))
 
     def _repr_html_(self) -> str:
-        return html(("name", "type", "default"), self.rows())
+        return html(("name", "type", "default"), self.rows()) or note("no params")
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Name, type and default of each param, for tables."""
-        return [(p.name, f"list of {p.dtype!r}" if p.shape else repr(p.dtype), str(p.default)) for p in self.params]
+        return [(p.name, f"list of {p.dtype!r}" if p.shape else repr(p.dtype), _told(p.default)) for p in self.params]
 
     def to_dict(self) -> list[dict[str, Any]]:
         """The JSON form: a list."""

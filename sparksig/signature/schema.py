@@ -16,9 +16,13 @@ import numpy as np
 from sparksig.errors import SignatureError
 from sparksig.signature.dtypes import ELEMENTS, Element
 from sparksig.signature.types import (
+    Array,
     ColumnType,
     DataType,
     Findings,
+    Map,
+    Object,
+    Property,
     as_type,
     json_kind,
     parse_json,
@@ -195,14 +199,15 @@ class Schema:
         return repr(list(self.inputs))
 
     def _repr_html_(self) -> str:
-        return html(("name", "type", ""), self.rows())
+        return html(("name", "type", "presence"), self.rows())
 
     def rows(self) -> list[tuple[str, str, str]]:
-        """Name or position, type and presence of each input, for tables."""
-        return [
-            (str(name), repr(x.type) if isinstance(x, ColSpec) else _tensor(x), presence(x.required))
-            for name, x in zip(self.input_names(), self.inputs, strict=True)
-        ]
+        """Name or position, type and presence of each input, for tables; an object's properties have their own rows."""
+        found: list[tuple[str, str, str]] = []
+        for name, x in zip(self.input_names(), self.inputs, strict=True):
+            told = presence(x.required)
+            found += _rows(str(name), x.type, told) if isinstance(x, ColSpec) else [(str(name), _tensor(x), told)]
+        return found
 
     @property
     def columns(self) -> tuple[ColSpec, ...]:
@@ -287,6 +292,28 @@ class Schema:
         if len(types) < len(self.inputs):
             raise SignatureError(f"compound columns have no {whose} types")
         return types
+
+
+def _rows(path: str, kind: ColumnType, told: str) -> Iterator[tuple[str, str, str]]:
+    word, inner, properties = _layers(kind)
+    yield path, word, told
+    for each in properties:
+        yield from _rows(f"{path}{inner}.{each.name}", each.dtype, presence(each.required))
+
+
+def _layers(kind: ColumnType) -> tuple[str, str, tuple[Property, ...]]:
+    """A type in words without an object's properties, the way to them as faults tell it, and the properties."""
+    match kind:
+        case Array(element):
+            word, inner, properties = _layers(element)
+            return f"Array({word})", f"[]{inner}", properties
+        case Map(value):
+            word, inner, properties = _layers(value)
+            return f"Map(str -> {word})", f"{{}}{inner}", properties
+        case Object(properties):
+            return "Object", "", properties
+        case _:
+            return repr(kind), "", ()
 
 
 def _tensor(tensor: TensorSpec) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from typing import Any
 
 from sparksig.errors import Problem, SignatureError
-from sparksig.signature.model_signature import ModelSignature
+from sparksig.signature.model_signature import ModelSignature, schema_of
 from sparksig.signature.params import ParamSchema
 from sparksig.signature.schema import Schema
 from sparksig.signature.types import AnyType
@@ -26,8 +27,8 @@ def infer_signature(
 
     Args:
         inputs: what the model takes: a pandas DataFrame or Series, an ndarray or a dict of them, a sparse matrix, a
-            scalar, a list, a dict, a list of dicts, a `pyarrow.Table`, or a Spark DataFrame, of which the schema is
-            read and no row.
+            scalar, a list, a dict, a list of dicts, a `pyarrow.Table`, a Spark DataFrame, of which the schema is read
+            and no row, or an instance of a dataclass, which shows what its class declares.
         outputs: what it returns, of the same kinds.
         params: default values by name.
         strict: raise where nothing but Any can be declared; otherwise the column becomes Any, and a warning names it.
@@ -81,6 +82,8 @@ def _infer(data: Any, nullable_as_optional: bool) -> tuple[Schema, list[Problem]
         from sparksig.sources.spark_schema import schema_from_table
 
         return schema_from_table(table_from_data(data), nullable_as_optional=True)
+    if is_dataclass(data) and not isinstance(data, type):
+        return schema_of(type(data)), []  # what it declares, whatever this one of it holds
     from sparksig.sources.data import infer_schema
 
     return infer_schema(data)

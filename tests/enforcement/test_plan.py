@@ -219,6 +219,16 @@ def test_columns_maps_the_names_of_a_signature() -> None:
     assert faults(plan(table(a="long", b="double"), AB, columns={"c": "text"})) == [("text", "MISSING_COLUMN")]
 
 
+def test_the_hint_for_a_named_tensor_that_is_not_there_says_how_a_table_holds_it() -> None:
+    entries = table(p="double", q="double")
+    for shape, hint in [((-1, 2), "takes 2 columns in order"), ((-1, 2, 2), "a tensor is never optional")]:
+        named = Schema([TensorSpec(np.dtype("float64"), shape, "features")])
+        (problem,) = plan(entries, named).problems
+        assert problem.code == "MISSING_COLUMN" and str(problem.hint).endswith(hint)
+        (problem,) = plan(entries, named, columns={"features": "vector"}).problems
+        assert problem.hint == "name a column that the table has"
+
+
 def test_an_unnamed_schema_takes_its_columns_by_position_or_as_listed() -> None:
     unnamed = Schema([ColSpec("long"), ColSpec("double")])
     made = plan(table(x="long", y="double"), unnamed)

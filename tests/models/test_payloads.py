@@ -33,6 +33,7 @@ from sparksig import (
     load_serving_example,
     parse_payload,
     save_model,
+    serving_payload,
     validate_serving_input,
 )
 from sparksig.sources.inference import infer_signature
@@ -249,3 +250,23 @@ def test_a_whole_number_written_with_a_point_is_not_rounded() -> None:
         parse_payload(
             '{"dataframe_records": [{"a": 9007199254740993.0}]}', ModelSignature(Schema([ColSpec("double", "a")]))
         )
+
+
+@pytest.mark.parametrize("field", ["messages", "prompt", "input"])
+def test_an_object_for_a_language_model_is_the_data_with_its_params_beside(field: str, tmp_path: Path) -> None:
+    signature = ModelSignature(
+        Schema([ColSpec("string", field), ColSpec("double", "temperature")]),
+        Schema([ColSpec("string")]),
+        ParamSchema([ParamSpec("limit", "long", 10)]),
+    )
+    example = {field: "Hi", "temperature": 0.5}
+    payload = serving_payload((example, {"limit": 3}))
+    assert json.loads(payload) == {**example, "limit": 3}
+    found = parse_payload(payload, signature)
+    assert found.data.to_dict("records") == [example] and found.params == {"limit": 3}
+    assert parse_payload(json.dumps(example), signature).params == {"limit": 10}
+    with pytest.raises(ParamError, match="limit"):
+        parse_payload(json.dumps({**example, "limit": "x"}), signature)
+    with pytest.raises(SchemaError, match="MISSING_COLUMN"):
+        parse_payload(json.dumps({field: "Hi"}), signature)
+    assert parse_payload(json.dumps({"inputs": [example]}), signature).params == {"limit": 10}

@@ -8,7 +8,7 @@ import urllib.request
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,6 @@ import pytest
 from pyspark.sql import SparkSession
 
 import sparksig
-from tests.browsers import chromium
 from tests.models.estimators import Threshold
 from tests.registry.servers import served, tracking_server
 from tests.registry.stores import FRAME, SIGNATURE, WIDER, Store, fill, tracking
@@ -24,6 +23,9 @@ from tests.registry.stores import FRAME, SIGNATURE, WIDER, Store, fill, tracking
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import mlflow
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 pytestmark = [pytest.mark.mlflow_server, pytest.mark.filterwarnings("default")]
 
@@ -101,13 +103,11 @@ def asked(url: str, payload: bytes) -> tuple[int, Any]:
         return error.code, json.load(error)
 
 
-def test_the_page_of_the_version_shows_the_signature(server: Server) -> None:
-    with chromium() as browser:
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.goto(f"{server.url}/#/models/late/versions/1")
-        for part in ("Inputs (1)", "Outputs (2)"):
-            page.get_by_text(part).first.click(timeout=60_000)
-        shown = page.inner_text("body")
-        page.screenshot(path=str(server.folder / "version.png"), full_page=True)
+def test_the_page_of_the_version_shows_the_signature(server: Server, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.goto(f"{server.url}/#/models/late/versions/1")
+    for part in ("Inputs (1)", "Outputs (2)"):
+        page.get_by_text(part).first.click(timeout=60_000)
+    shown = page.inner_text("body")
     for name, kind in (("x", "double"), ("probability", "double"), ("late", "boolean")):
         assert f"{name} (required)\n{kind}" in shown

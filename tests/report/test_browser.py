@@ -10,7 +10,7 @@ import pytest
 
 from sparksig.report.html import report_html
 from sparksig.report.summary import Count, Summary
-from tests.browsers import chromium
+from tests.accessibility import judged
 from tests.report.summaries import NAMES, SHOWN, hostile
 
 if TYPE_CHECKING:
@@ -28,12 +28,6 @@ PAGES: dict[str, dict[str, Any]] = {
     ).to_dict(),
 }
 DESKTOP, PHONE = 1280, 360
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 class Seen:
@@ -121,14 +115,6 @@ def test_nothing_hangs_over_the_edge(name: str, width: int, seen: Any) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     wide = "[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)"
     assert page.evaluate(f"{wide}.map(e => e.outerHTML.slice(0, 80))") == []
-
-
-def judged(page: Page) -> tuple[list[str], list[str]]:
-    """The rules of accessibility that a page breaks, and those that it keeps."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page).response
-    return [each["id"] for each in found["violations"]], [each["id"] for each in found["passes"]]
 
 
 def test_who_judges_what_everybody_can_read_is_strict(seen: Any) -> None:

@@ -337,6 +337,10 @@ def _listed_columns(data: list[Any], schema: Schema) -> list[tuple[Any, Any]]:
             return [(0, _objects(data))]
         names = dict.fromkeys(name for row in data for name in row)
         return [(name, _objects([row.get(name) for row in data])) for name in names]
+    if schema.has_input_names() and any(isinstance(row, Mapping) for row in data):
+        fact = f"rows of several classes: {', '.join(sorted({class_name(row) for row in data}))}"
+        problem = Problem("", fact, Code.INCOMPATIBLE_TYPE, "give a list of dicts")
+        raise SchemaError("the data does not fit the signature", [problem])
     types = [spec.type for spec in schema]
     whole = len(types) == 1 and isinstance(types[0], (*_COMPOUND, AnyType))
     if whole or not all(isinstance(row, list | tuple | np.ndarray) for row in data):
