@@ -23,7 +23,8 @@ INSIDE = ("demo", "test", "dev")
 
 def pins(file: str) -> dict[str, str]:
     lines = (ROOT / file).read_text().splitlines()
-    return {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines) if version}
+    halves = (line.partition("==") for line in lines)
+    return {canonicalize_name(name): version for name, _, version in halves if version}
 
 
 OURS = pins("constraints.txt")
