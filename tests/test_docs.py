@@ -120,6 +120,14 @@ def test_python_runs_and_a_fragment_is_python(page: Path) -> None:
     assert {kind for kind in kinds if kind.startswith("py")} <= {"python", "python fragment", "pycon"}
 
 
+def test_a_type_of_numbers_stands_in_the_table_alone() -> None:
+    homes = set()
+    for file in (ROOT / "sparksig").rglob("*.py"):
+        constants = (node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant))
+        homes |= {file.name for value in constants if value in ("uint8", "uint16", "uint32", "int8")}
+    assert homes == {"dtypes.py", "onnx.py"}  # as CONTRIBUTING.md says
+
+
 def test_the_table_of_marks_is_that_of_pytest() -> None:
     markers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["markers"]
     rows = re.findall(r"^\| `(\w+)` \| (.+?) \| `make", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
