@@ -32,7 +32,7 @@ help:
 	@echo "make fuzz         casts on random values against the oracle, until stopped"
 	@echo "make lint         ruff, mypy, import-linter"
 	@echo "make format       ruff's fixes and formatting"
-	@echo "make docs         write docs/config.md from the settings"
+	@echo "make docs         write docs/config.md from the settings and docs/api.md from the docstrings"
 	@echo "make notebook     run notebooks/signature_playground.ipynb and write its outputs"
 	@echo "make zip          build/sparksig.zip for spark-submit --py-files"
 	@echo "make bench        the benchmarks"
@@ -144,6 +144,8 @@ format: $(VENV)/.test-stamp
 docs: $(VENV)/.test-stamp
 	$(BIN)/python -m sparksig.pipeline.config.reference >docs/config.md.tmp
 	@mv docs/config.md.tmp docs/config.md
+	$(BIN)/python -m docs.reference >docs/api.md.tmp
+	@mv docs/api.md.tmp docs/api.md
 
 notebook: check-java $(VENV)/.test-stamp
 	$(BIN)/python -m tests.notebook

@@ -65,6 +65,12 @@ class Code(StrEnum):
 class Problem:
     """One fault: where, which code, the fact and what would mend it.
 
+    Attributes:
+        path: where, such as `price`, `inputs.tags[]` or `--param`; empty for the whole.
+        fact: what is so, without a value of a row or of a given param.
+        code: which kind of fault; None where there is no code for it.
+        hint: what would mend it; None where nobody knows.
+
     >>> print(Problem("age", "required, but the table has no such column", Code.MISSING_COLUMN, "add it"))
     age: required, but the table has no such column [MISSING_COLUMN]
         hint: add it
@@ -87,6 +93,10 @@ class SparksigError(Exception):
     Args:
         message: the fact in one sentence.
         problems: the single faults, if there are several or one needs a path.
+
+    >>> print(SparksigError("the table does not fit", [Problem("age", "is missing", Code.MISSING_COLUMN)]))
+    the table does not fit
+      age: is missing [MISSING_COLUMN]
     """
 
     def __init__(self, message: str, problems: Iterable[Problem] = ()) -> None:

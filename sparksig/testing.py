@@ -75,8 +75,17 @@ def valid_rows(signature: ModelSignature | Schema) -> SearchStrategy[Row]:
     Args:
         signature: a signature with named columns, whose inputs count, or a schema.
 
+    Returns:
+        Rows as dicts: Python's values by column.
+
     Raises:
         NotSupportedError: hypothesis is not installed, or the columns have no names.
+
+    >>> from hypothesis import given
+    >>> @given(valid_rows(Schema([ColSpec("integer", "n")])))
+    ... def check(row):
+    ...     assert -(2**31) <= row["n"] < 2**31
+    >>> check()
     """
     st = _strategies()
     specs = _named(_schema(signature))
@@ -96,6 +105,13 @@ def violating_rows(signature: ModelSignature | Schema) -> SearchStrategy[tuple[R
     Raises:
         NotSupportedError: hypothesis is not installed, the columns have no names, or no row can break the signature
             without breaking the table's schema.
+
+    >>> from hypothesis import given
+    >>> @given(violating_rows(Schema([ColSpec("integer", "n")])))
+    ... def check(drawn):
+    ...     row, path, code = drawn
+    ...     assert (row["n"], path, code) == (None, "n", "NULL")
+    >>> check()
     """
     st = _strategies()
     specs = _named(_schema(signature))

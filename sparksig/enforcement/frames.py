@@ -41,6 +41,11 @@ class Split:
     Attributes:
         accepted: the clean rows, as declared.
         quarantined: the dirty rows, raw, plus the violations column.
+
+    >>> from sparksig import ColSpec, Schema, split
+    >>> parts = split(spark.range(3), Schema([ColSpec("long", "id")]))
+    >>> parts.accepted.columns, parts.quarantined.columns
+    (['id'], ['id', '_violations'])
     """
 
     accepted: DataFrame
@@ -81,7 +86,6 @@ def plan(table: Table, signature: ModelSignature | Schema, policy: Policy | None
 
     Raises:
         PolicyError: an option cannot be used.
-        NotSupportedError: the signature declares types that are not enforced yet.
 
     >>> import pyarrow as pa
     >>> from sparksig import ColSpec, Schema
@@ -114,7 +118,11 @@ def enforce(
     Raises:
         SchemaError: the table's schema cannot fit; every problem is listed and no job has run.
         PolicyError: an option cannot be used.
-        NotSupportedError: the signature declares types that are not enforced yet.
+
+    >>> from sparksig import ColSpec, Schema
+    >>> table = spark.createDataFrame([(1, 20.5)], "id long, celsius float")
+    >>> enforce(table, Schema([ColSpec("double", "celsius")]), keep=["id"])
+    DataFrame[celsius: double, id: bigint]
     """
     made = plan(df, signature, policy, **options).require_ok()
     kept = _kept_positions(made)
@@ -141,7 +149,12 @@ def tag(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | None
     Raises:
         SchemaError: the table's schema cannot fit, or it has a column of the violations column's name.
         PolicyError: an option cannot be used.
-        NotSupportedError: the signature declares types that are not enforced yet.
+
+    >>> from sparksig import ColSpec, Schema
+    >>> table = spark.createDataFrame([(1, 20.5), (2, None)], "id long, celsius double")
+    >>> tagged = tag(table, Schema([ColSpec("double", "celsius")]))
+    >>> [(row.id, row._violations and row._violations[0].code) for row in tagged.collect()]
+    [(1, None), (2, 'NULL')]
     """
     made = _tagging(df, signature, policy, options)
     rows, say = _ready(df, made)
@@ -166,7 +179,12 @@ def split(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | No
     Raises:
         SchemaError: the table's schema cannot fit, or it has a column of the violations column's name.
         PolicyError: an option cannot be used.
-        NotSupportedError: the signature declares types that are not enforced yet.
+
+    >>> from sparksig import ColSpec, Schema
+    >>> table = spark.createDataFrame([(1, 20.5), (2, None)], "id long, celsius double")
+    >>> parts = split(table, Schema([ColSpec("double", "celsius")]), keep=["id"])
+    >>> [row.id for row in parts.accepted.collect()], [row.id for row in parts.quarantined.collect()]
+    ([1], [2])
     """
     made = _tagging(df, signature, policy, options)
     condition = sql.accepted(made) or "true"
@@ -204,7 +222,14 @@ def validate(
     Raises:
         SchemaError: the table's schema cannot fit, or it has no such key columns.
         PolicyError: an option cannot be used, or only one of `examples` and `keys` is given.
-        NotSupportedError: the signature declares types that are not enforced yet.
+
+    >>> from sparksig import ColSpec, Schema
+    >>> table = spark.createDataFrame([(1, 20.5), (2, None)], "id long, celsius double")
+    >>> print(validate(table, Schema([ColSpec("double", "celsius")])))
+    2 rows: 1 clean, 1 with violations
+    column   code  declared  observed  rows
+    -------  ----  --------  --------  ----
+    celsius  NULL  double    double       1
     """
     if bool(examples) != bool(keys) or examples < 0 or isinstance(keys, str):
         raise PolicyError("examples= is a number of rows and keys= the list of columns that tell which: give both")

@@ -238,6 +238,12 @@ class Plan:
         policy: the policy it was made with.
         table: the table's schema.
         named: whether the signature names its columns.
+
+    >>> import pyarrow as pa
+    >>> from sparksig import ColSpec, Schema, plan
+    >>> made = plan(pa.schema({"price": pa.string()}), Schema([ColSpec("double", "price")]))
+    >>> made.ok, [problem.code.value for problem in made.problems]
+    (False, ['INCOMPATIBLE_TYPE'])
     """
 
     steps: tuple[Step, ...]

@@ -114,6 +114,9 @@ def serving_payload(example: Any) -> str:
     Args:
         example: the data, a tuple of the data and params, or an InputExample.
 
+    Returns:
+        The text, with one of the fields `dataframe_split`, `instances` and `inputs`, and `params` where there are some.
+
     Raises:
         SignatureError: no example is of that class.
 
@@ -130,10 +133,24 @@ def serving_payload(example: Any) -> str:
 
 
 def load_serving_example(folder: str | os.PathLike[str]) -> str:
-    """The payload that was stored beside a model's input example, as JSON text.
+    """The payload that was stored beside a model's input example.
+
+    Args:
+        folder: the model's directory.
+
+    Returns:
+        JSON text, as `serving_payload` made it when the model was stored.
 
     Raises:
         SignatureError: there is none.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn.dummy import DummyRegressor
+    >>> from sparksig import save_model
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = save_model(f"{folder}/model", DummyRegressor(), input_example=({"n": [1, 2]}, {"limit": 3}))
+    ...     load_serving_example(f"{folder}/model")
+    '{"inputs": {"n": [1, 2]}, "params": {"limit": 3}}'
     """
     path = Path(folder)
     name = _info(path).get("serving_input_path")

@@ -65,6 +65,9 @@ def load_model(model: object, *, trust: bool | str = False) -> Model:
         trust: for an artifact whose loading runs code, `"sha256:..."` of its files, or True for whatever is there. A
             digest is verified of any artifact.
 
+    Returns:
+        The model; its `predict` takes a batch and params, which may be None, also where the model takes no params.
+
     Raises:
         TrustError: the artifact would run code, and it is not trusted or is not what was trusted.
         ModelLoadError: there is no model, or it does not load.

@@ -65,6 +65,9 @@ def parse_payload(
         policy: the options of enforcement, level checked unless given; or give them as keywords: see `Policy`.
         options: single options of `Policy`.
 
+    Returns:
+        The inputs as the model takes them, and every param, resolved.
+
     Raises:
         ViolationError: the payload is malformed (BAD_PAYLOAD), or values in it break the contract; all are listed.
         SchemaError: its columns or types cannot fit.
@@ -107,9 +110,25 @@ def validate_serving_input(model: Any, payload: str | bytes | Mapping[str, Any],
         payload: JSON text, or what it holds.
         trust: True, or the artifact's `sha256:..`, for artifacts that run code when loaded.
 
+    Returns:
+        What the model's `predict` returns.
+
     Raises:
         ViolationError: the payload breaks the contract.
+        SchemaError: its columns or types cannot fit.
+        ParamError: its params do not fit.
+        SignatureError: the model has no signature.
         TrustError: the artifact runs code when loaded and is not trusted.
+        ModelLoadError: there is no model, or it does not load.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn.dummy import DummyRegressor
+    >>> from sparksig import save_model
+    >>> signature = ModelSignature(Schema([ColSpec("double", "n")]), Schema([ColSpec("double")]))
+    >>> with TemporaryDirectory() as folder:
+    ...     saved = save_model(f"{folder}/model", DummyRegressor().fit([[0.0]], [20.0]), signature)
+    ...     validate_serving_input(saved.path, '{"dataframe_records": [{"n": 1}]}', trust=saved.digest).tolist()
+    [20.0]
     """
     parsed = parse_payload(payload, load_signature(model))
     return load_model(model, trust=trust).predict(parsed.data, parsed.params)

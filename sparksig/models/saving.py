@@ -80,6 +80,15 @@ def save_model(
         SinkError: something is at the path, and may not be replaced.
         SignatureError: the signature declares params that `predict` does not take, or the example is none.
         NotSupportedError: the object cannot be stored.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn.dummy import DummyRegressor
+    >>> from sparksig import ColSpec, ModelSignature, Schema, load_model
+    >>> signature = ModelSignature(Schema([ColSpec("double", "n")]), Schema([ColSpec("double")]))
+    >>> with TemporaryDirectory() as folder:
+    ...     saved = save_model(f"{folder}/model", DummyRegressor().fit([[0.0]], [20.0]), signature)
+    ...     load_model(saved.path, trust=saved.digest).predict([[1.0]], None).tolist()
+    [20.0]
     """
     target = Path(path)
     _check_target(target, overwrite)

@@ -48,6 +48,13 @@ class TypeFromExample:
 
     The example is a list of scalars, a list of dicts, a DataFrame or a Series; inputs are enforced by the schema that
     is inferred from it, and handed on in its container.
+
+    >>> from sparksig import validated
+    >>> @validated(example=["a", "bc"])
+    ... def predict(model_input: TypeFromExample):
+    ...     return [len(text) for text in model_input]
+    >>> predict(["def"])
+    [3]
     """
 
 
@@ -93,6 +100,9 @@ def validated(target: Any = None, *, example: Any = None) -> Any:
         target: a function of the inputs, or of a context and the inputs, and perhaps of `params`; or a class with such
             a `predict`. `params` and `context` are passed through, the signature stays the same for tools.
         example: an input example, for the hint `TypeFromExample`.
+
+    Returns:
+        The function or class, which validates before it predicts; without `target`, a decorator.
 
     Raises:
         SignatureError: there is no hint, or it cannot be declared; with what to write instead.

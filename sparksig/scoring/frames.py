@@ -81,7 +81,17 @@ def score(
         TrustError: the artifact runs code when loaded and is not trusted.
         ParamError: given params do not fit.
         SignatureError: the signature is missing, or neither it nor `returns=` declares outputs.
-        NotSupportedError: what is not built yet, by name.
+        PolicyError: an option cannot be used.
+        ModelLoadError: there is no model, or its files cannot be read.
+        NotSupportedError: the model cannot travel to the workers, the output schema declares what no column can be, or
+            before Spark 4.1 the table has columns that cannot pass beside a model; by name.
+
+    >>> from sparksig import ColSpec, ModelSignature, Schema
+    >>> table = spark.createDataFrame([(1, 20.5), (2, None)], "id long, celsius double")
+    >>> signature = ModelSignature(Schema([ColSpec("double", "celsius")]), Schema([ColSpec("double")]))
+    >>> scored = score(table, lambda batch: batch["celsius"] * 2, signature)
+    >>> [(row.id, row.prediction) for row in scored.collect()]
+    [(1, 41.0), (2, None)]
     """
     from pyspark.sql import functions as F
 

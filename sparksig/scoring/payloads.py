@@ -64,6 +64,12 @@ def payload_frame(
         SchemaError: the frame has no such columns, or names would stand twice.
         NotSupportedError: the signature declares what no record of JSON holds: unnamed columns, tensors, vectors, Any.
         PolicyError: an option cannot be used, or names columns that the signature has not.
+
+    >>> from sparksig import ColSpec, Schema
+    >>> texts = spark.createDataFrame([('{"n": 1}',), ('{"n": 1.5}',)], "body string")
+    >>> frame = payload_frame(texts, "body", Schema([ColSpec("long", "n")]))
+    >>> [(row.n, row._violations and row._violations[0].code) for row in frame.collect()]
+    [(1, None), (None, 'NOT_EXACT')]
     """
     from pyspark.sql import functions as F
     from pyspark.sql import types as T

@@ -80,6 +80,13 @@ def predict_udf(
         ParamError: given params do not fit.
         SchemaError: the signature declares no inputs.
         SignatureError: the signature is missing, or neither it nor `returns=` declares outputs.
+
+    >>> from pyspark.sql.functions import struct
+    >>> from sparksig import ColSpec, ModelSignature, Schema
+    >>> signature = ModelSignature(Schema([ColSpec("long", "id")]), Schema([ColSpec("long")]))
+    >>> predict = predict_udf(lambda batch: batch["id"] + 1, signature)
+    >>> [row.next for row in spark.range(3).select(predict(struct("id")).alias("next")).collect()]
+    [1, 2, 3]
     """
     from pyspark.sql import SparkSession
     from pyspark.sql import functions as F

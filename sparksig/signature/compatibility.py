@@ -106,6 +106,13 @@ class Compatibility:
 
     Attributes:
         changes: every difference, in the order of the signature.
+
+    >>> from sparksig import ColSpec
+    >>> found = check_compatible(
+    ...     ModelSignature(Schema([ColSpec("long", "age")])), ModelSignature(Schema([ColSpec("string", "age")]))
+    ... )
+    >>> found.compatible, [change.path for change in found.changes]
+    (False, ['inputs.age'])
     """
 
     changes: tuple[Change, ...]
@@ -152,6 +159,10 @@ def check_compatible(old: ModelSignature, new: ModelSignature) -> Compatibility:
     Inputs that fitted the old signature must fit the new one, or callers and stored tables break. Outputs of the new
     one must fit what callers were promised, and the outputs stored under the old one what is promised now. Params that
     callers give must still be taken. Types fit as at level safe: losslessly.
+
+    Args:
+        old: the signature in use.
+        new: the one that is to take its place.
 
     Returns:
         Every change, with its path, why it matters and whom it breaks.

@@ -170,6 +170,9 @@ def check_registrable(signature: ModelSignature) -> None:
     There, inputs and outputs are both declared, and every type is a type: Any says nothing that could be governed.
     `mlflow.register_model` finds the first of these faults after the upload, and the last not at all.
 
+    Args:
+        signature: the model's.
+
     Raises:
         SignatureError: with every fault and its path.
 

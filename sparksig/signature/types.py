@@ -131,6 +131,9 @@ class Property:
 
     Raises:
         SignatureError: `name` is no text or `dtype` no type.
+
+    >>> Property("city", "string", required=False).to_dict()
+    {'city': {'type': 'string', 'required': False}}
     """
 
     name: str
@@ -210,6 +213,9 @@ class Map:
 
     Raises:
         SignatureError: `value_type` is no type.
+
+    >>> Map(Array("long"))
+    Map(str -> Array(long))
     """
 
     value_type: ColumnType
@@ -234,7 +240,11 @@ class Map:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AnyType:
-    """Anything: declared, and never looked into."""
+    """Anything: declared, and never looked into.
+
+    >>> AnyType().to_dict()
+    {'type': 'any'}
+    """
 
     def __repr__(self) -> str:
         return "Any"
@@ -246,7 +256,11 @@ class AnyType:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SparkMLVector:
-    """A vector of Spark ML, dense or sparse."""
+    """A vector of Spark ML, dense or sparse. The model receives vectors of one length as a 2-D float64 array.
+
+    >>> SparkMLVector().to_dict()
+    {'type': 'sparkml_vector'}
+    """
 
     def __repr__(self) -> str:
         return "SparkML vector"

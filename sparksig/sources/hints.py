@@ -234,6 +234,9 @@ def signature_from_hints(function: Callable[..., Any], *, columns: bool = False)
         columns: declare a named column for each field of the inputs' class, as a table has them, instead of one column
             of objects, which is what MLflow declares.
 
+    Returns:
+        The signature; without params, which hints do not tell.
+
     Raises:
         SignatureError: there is no hint, or it cannot be declared; with what to write instead.
 

@@ -86,6 +86,20 @@ def save_signature(signature: ModelSignature, path: str | os.PathLike[str]) -> N
     """Write a signature as a JSON file, in the form that MLflow's `ModelSignature.from_dict` reads.
 
     The file appears whole or not at all.
+
+    Args:
+        signature: the signature.
+        path: the file; one that is there is replaced.
+
+    Raises:
+        OSError: the file cannot be written.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from sparksig import ColSpec, Schema
+    >>> with TemporaryDirectory() as folder:
+    ...     save_signature(ModelSignature(Schema([ColSpec("double", "age")])), f"{folder}/signature.json")
+    ...     load_signature(f"{folder}/signature.json").inputs
+    ['age': double (required)]
     """
     _write_atomically(Path(path), signature.to_json() + "\n")
 

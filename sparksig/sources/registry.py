@@ -69,7 +69,7 @@ def load_signature(source: str | os.PathLike[str] | Mapping[str, Any]) -> ModelS
 
 
 def set_signature(path: str | os.PathLike[str], signature: ModelSignature) -> None:
-    """Replace the signature of a model, or add one where there is none.
+    r"""Replace the signature of a model, or add one where there is none.
 
     In a local MLmodel file only the lines of the `signature:` block change, at once or not at all. A logged model
     is written by MLflow, which needs the extra `mlflow`; a version of a registered model cannot be changed: register
@@ -85,6 +85,15 @@ def set_signature(path: str | os.PathLike[str], signature: ModelSignature) -> No
         ModelLoadError: MLflow knows no such model, or does not let it be written.
         EnvironmentFault: MLflow's server cannot be asked.
         NotSupportedError: the URI is of a registered model's version, or MLflow is not installed.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from pathlib import Path
+    >>> from sparksig import ColSpec, Schema
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "MLmodel").write_text("flavors: {}\nmlflow_version: 3.17.2\n")
+    ...     set_signature(folder, ModelSignature(Schema([ColSpec("double", "age")])))
+    ...     load_signature(folder).inputs
+    ['age': double (required)]
     """
     if not isinstance(path, str) or not is_model_uri(path):
         return mlmodel.set_signature(path, signature)

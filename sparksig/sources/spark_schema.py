@@ -57,6 +57,9 @@ def struct_type(signature: ModelSignature | Schema) -> StructType:
     Args:
         signature: a signature, of which the inputs count, or a schema.
 
+    Returns:
+        The schema, with a field for each declared column or tensor, in order.
+
     Raises:
         SignatureError: the signature has no inputs.
         NotSupportedError: this version of Spark has no variant, or no Spark type carries a tensor's elements.
@@ -132,8 +135,18 @@ def _type_json(kind: ColumnType, required: bool, any_type: str | None) -> Any:
 def signature_from_struct(struct: StructType) -> ModelSignature:
     """The signature whose inputs a Spark schema shows; nullable columns and fields are optional.
 
+    Args:
+        struct: the schema of a frame.
+
+    Returns:
+        The signature, with named columns as inputs and nothing else.
+
     Raises:
         SignatureError: with every column that nothing can be declared for.
+
+    >>> from pyspark.sql.types import ByteType, StructType
+    >>> signature_from_struct(StructType().add("age", ByteType())).inputs
+    ['age': integer (optional)]
     """
     if not hasattr(type(struct), "jsonValue"):
         raise SignatureError(f"a Spark schema is a StructType, not {class_name(struct)}")

@@ -54,6 +54,9 @@ def infer_output(
         params: params to override, by name.
         trust: True, or the artifact's `sha256:..`, for artifacts that run code when loaded.
 
+    Returns:
+        What to declare: a column for each that the model returns, or a tensor.
+
     Raises:
         ViolationError: the example breaks the signature.
         SchemaError: it cannot fit.
