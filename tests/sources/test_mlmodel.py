@@ -143,7 +143,7 @@ def test_what_is_no_mlmodel_is_called_that(tmp_path: Path, text: str, says: str)
 
 def test_files_that_are_not_there_or_not_text(tmp_path: Path) -> None:
     assert "no such file" in refusal(tmp_path / "x")
-    assert "model URI" in refusal("models:/name/1")
+    assert "only runs:/ and models:/ are read" in refusal("models:/name/1")
     (tmp_path / "model.pkl").write_bytes(b"\x80\x05\x95")
     assert "not UTF-8" in refusal(tmp_path / "model.pkl")
     assert "without a signature" in refusal({"flavors": {}})
