@@ -415,3 +415,14 @@ def test_a_variant_as_spark_ships_it_is_what_a_variant_is_on_a_frame() -> None:
         with pytest.raises(SchemaError) as raised:
             enforce_values(table, Schema([spec]))
         assert told(raised) == {("x", "UNSUPPORTED_TYPE")}
+
+
+def test_nanoseconds_are_not_cut_off_where_microseconds_are_declared() -> None:
+    moments = Schema([TensorSpec(np.dtype("M8[us]"), (-1,))])
+    whole = np.array(["2024-01-01T00:00:00.000001", "1700-01-01", "2262-04-11"], "M8[ns]")
+    found = enforce_values(whole, moments)
+    assert found.dtype == "M8[us]" and (found == whole).all()
+    for fine in ("2024-01-01T00:00:00.000000001", "1969-12-31T23:59:59.999999999"):
+        with pytest.raises(ViolationError) as raised:
+            enforce_values(np.array([fine, "2024-01-01"], "M8[ns]"), moments)
+        assert [(p.code, p.fact) for p in raised.value.problems] == [("NOT_EXACT", "1 row(s)")]

@@ -73,6 +73,10 @@ def cast_array(cast: Cast, x: pa.Array, after: tuple[Guard, ...] = ()) -> tuple[
     >>> y.to_pylist(), [(w.code.value, w.mask.tolist()) for w in wrong]
     ([1, None], [('NOT_EXACT', [False, True])])
     """
+    if cast.target.numpy == "datetime64[us]" and pa.types.is_timestamp(x.type) and x.type.unit == "ns":
+        micros, finer = _whole_micros(x)
+        y, wrong = cast_array(cast, micros, after)
+        return y, [*wrong, *([Wrong(Code.NOT_EXACT, finer)] if finer.any() else [])]
     if cast.zone is not None:
         return _in_zone(cast, x, cast.zone, bool(after))
     read_singly = isinstance(cast.source, Fixed) or (cast.source.kind is Kind.STRING and bool(cast.guards))
@@ -81,6 +85,14 @@ def cast_array(cast: Cast, x: pa.Array, after: tuple[Guard, ...] = ()) -> tuple[
         return y, wrong
     judged, late = _cast(Cast(_carrier(cast.target), cast.target, cast.level, after), y)
     return judged, [*wrong, *late]
+
+
+def _whole_micros(x: pa.Array) -> tuple[pa.Array, Mask]:
+    """Nanoseconds as microseconds, null where some would be cut off, and where that is. Spark's own have none."""
+    ticks = x.cast(pa.int64())
+    finer = bits(x.is_valid()) & (ticks.fill_null(0).to_numpy() % 1000 != 0)
+    kept = pc.if_else(pa.array(finer), None, ticks)
+    return kept.cast(x.type).cast(pa.timestamp("us", tz=x.type.tz)), finer
 
 
 def bits(mask: pa.Array | pa.ChunkedArray) -> Mask:
