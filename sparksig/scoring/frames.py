@@ -53,8 +53,9 @@ def score(
 
     Args:
         df: the table.
-        model: a model directory or an ONNX file; an object with `predict`; a callable `(batch, params)` or `(batch)`;
-            or one without arguments that returns such a model, and is called where the model runs.
+        model: a model directory or an ONNX file; `runs:/..` or `models:/..`, which MLflow resolves here, and whose files
+            travel to the workers; an object with `predict`; a callable `(batch, params)` or `(batch)`; or one without
+            arguments that returns such a model, and is called where the model runs.
         signature: the model's contract; a model directory or an ONNX file brings its own.
         params: params to override, by name.
         output: the prediction column's name (several outputs make a struct); a name with `*`, which stands for each
@@ -81,6 +82,8 @@ def score(
         TrustError: the artifact runs code when loaded and is not trusted.
         ParamError: given params do not fit.
         SignatureError: the signature is missing, or neither it nor `returns=` declares outputs.
+        ModelLoadError: there is no such model.
+        EnvironmentFault: MLflow's server cannot be asked.
         PolicyError: an option cannot be used.
         ModelLoadError: there is no model, or its files cannot be read.
         NotSupportedError: the model cannot travel to the workers, the output schema declares what no column can be, or

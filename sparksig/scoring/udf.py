@@ -55,8 +55,9 @@ def predict_udf(
     larger batches than by `score`.
 
     Args:
-        model: a model directory or an ONNX file; an object with `predict`; a callable `(batch, params)` or `(batch)`;
-            or one without arguments that returns such a model, and is called where the model runs.
+        model: a model directory or an ONNX file; `runs:/..` or `models:/..`, which MLflow resolves here, and whose files
+            travel to the workers; an object with `predict`; a callable `(batch, params)` or `(batch)`; or one without
+            arguments that returns such a model, and is called where the model runs.
         signature: the model's contract; a model directory or an ONNX file brings its own.
         params: params to override, by name.
         on_violation: `"fail"` fails the query on a dirty row, `"null"` gives it, and a struct that is null, a null
@@ -80,6 +81,8 @@ def predict_udf(
         ParamError: given params do not fit.
         SchemaError: the signature declares no inputs.
         SignatureError: the signature is missing, or neither it nor `returns=` declares outputs.
+        ModelLoadError: there is no such model.
+        EnvironmentFault: MLflow's server cannot be asked.
 
     >>> from pyspark.sql.functions import struct
     >>> from sparksig import ColSpec, ModelSignature, Schema
