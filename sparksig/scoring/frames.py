@@ -53,8 +53,8 @@ def score(
 
     Args:
         df: the table.
-        model: a model directory or an ONNX file; `runs:/..` or `models:/..`, which MLflow resolves here and whose
-            files travel to the workers; an object with `predict`; a callable `(batch, params)` or `(batch)`; or one without
+        model: a model directory or an ONNX file; `runs:/..` or `models:/..`, which MLflow resolves, and whose files
+            travel to the workers; an object with `predict`; a callable `(batch, params)` or `(batch)`; or one without
             arguments that returns such a model, and is called where the model runs.
         signature: the model's contract; a model directory or an ONNX file brings its own.
         params: params to override, by name.
