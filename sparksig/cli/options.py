@@ -69,6 +69,8 @@ def _flag(one: Field[Any]) -> click.Option:
 
     setting, flag, kind = setting_of(one), flag_of(one), str(one.type)
     told: dict[str, Any] = {"help": setting.help.replace("`", ""), "default": None}
+    if isinstance(one.default, str):  # only told: the default itself may stand in the file as well
+        told["show_default"] = one.default
     if kind.startswith("bool"):
         return click.Option([f"{flag}/--no-{flag[2:]}", one.name], **told)
     several = kind.startswith(("Mapping", "tuple"))

@@ -356,6 +356,7 @@ def test_a_model_that_raises(job: Job, spark: SparkSession) -> None:
     error = ends(job.table(CLEAN).model(Raising()), lambda: spark, "failed")
     assert type(error.__cause__).__name__ == "ModelError"
     assert error.message.startswith("the model raised ValueError on a batch of ")
+    assert "on_model_error" in str(error.problems[0].hint)
 
 
 def test_a_model_that_does_not_return_what_it_declares(job: Job, spark: SparkSession) -> None:
