@@ -177,6 +177,12 @@ def test_plan_of_a_model_in_the_place_of_the_table(sparksig: Call, job: Job) -> 
     assert code == 2 and "the signature is named first, then the table" in err
 
 
+def test_a_table_and_a_model_go_behind_their_options(sparksig: Call, job: Job) -> None:
+    for command in ("score", "validate"):
+        code, _, err = sparksig(command, job.path("model"), job.path("source"))
+        assert code == 2 and "2 word(s) too many: the table goes behind --input" in err
+
+
 def test_help_tells_defaults(sparksig: Call) -> None:
     out = " ".join(sparksig("score", "--help")[1].split())
     assert all(f"[default: ({name})]" in out for name in ("safe", "parquet", "none"))

@@ -62,6 +62,13 @@ from sparksig.sources.observed import (
 )
 
 
+def _check_given(signature: object) -> None:
+    if not isinstance(signature, ModelSignature | Schema):
+        hint = "load_signature(..) reads that of a model or a file"
+        fact = f"a {type(signature).__name__} is no ModelSignature and no Schema"
+        raise SignatureError("no signature was given", [Problem("signature", fact, hint=hint)])
+
+
 def plan_table(observed: StructType, signature: ModelSignature | Schema, policy: Policy) -> Plan:
     """Decide what happens to each column of a table.
 
@@ -77,10 +84,7 @@ def plan_table(observed: StructType, signature: ModelSignature | Schema, policy:
         SignatureError: what is given is no signature, such as a model's path.
         PolicyError: the policy names columns that the signature has not.
     """
-    if not isinstance(signature, ModelSignature | Schema):
-        hint = "load_signature(..) reads that of a model or a file"
-        fact = f"a {type(signature).__name__} is no ModelSignature and no Schema"
-        raise SignatureError("no signature was given", [Problem("signature", fact, hint=hint)])
+    _check_given(signature)
     schema = signature.inputs if isinstance(signature, ModelSignature) else signature
     names = tuple(field.name for field in observed.fields)
     if schema is None:
