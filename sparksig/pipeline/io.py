@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _GLOB = re.compile(r"([\[\]{}*?\\])")
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")  # what pandas calls an index without a name: no model takes it
 _MISSING = pafs.FileType.NotFound
 _FOREVER = "36500d"
 
@@ -138,7 +139,8 @@ def read_examples(flag: str, path: str) -> Any:
                 # an empty field is missing, also among texts; a quoted one says that it is a text
                 nulls = pyarrow.csv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False)
                 return pyarrow.csv.read_csv(stream, convert_options=nulls)
-        return ds.dataset(inner, filesystem=files, format="parquet", partitioning="hive").to_table()
+        found = ds.dataset(inner, filesystem=files, format="parquet", partitioning="hive").to_table()
+        return found.drop_columns(list(filter(_PANDAS_INDEX.fullmatch, found.column_names)))
     except (pa.ArrowException, OSError, ValueError) as error:  # their words may hold a value
         hint = "a Parquet file or directory, or a file that ends in .csv, .json or .jsonl"
         problem = Problem(flag, f"{path} cannot be read as examples ({type(error).__name__})", hint=hint)
