@@ -162,6 +162,32 @@ def test_plan_says_whether_a_table_fits(sparksig: Call, job: Job) -> None:
     assert (code, json.loads(out)["ok"]) == (3, False)
 
 
+def test_plan_says_what_spark_will_not_read(sparksig: Call, job: Job) -> None:
+    table = pa.table({"x": [1.0], "at": pa.array([0], pa.timestamp("ns", "UTC"))})
+    pq.write_table(table, job.root / "nanos")
+    code, out, err = sparksig("plan", job.path("model"), job.path("nanos"))
+    assert (code, out.startswith("the table fits\n")) == (0, True)
+    assert err.startswith(f"warning: {job.path('nanos')}: Spark reads no nanoseconds") and " at. Write" in err
+    pq.write_table(table, job.root / "old", use_deprecated_int96_timestamps=True)  # Arrow calls these nanoseconds too
+    assert sparksig("plan", job.path("model"), job.path("old"))[::2] == (0, "")
+
+
+def test_plan_of_a_model_in_the_place_of_the_table(sparksig: Call, job: Job) -> None:
+    code, _, err = sparksig("plan", job.path("source"), job.path("model"))
+    assert code == 2 and "the signature is named first, then the table" in err
+
+
+def test_a_table_and_a_model_go_behind_their_options(sparksig: Call, job: Job) -> None:
+    for command in ("score", "validate"):
+        code, _, err = sparksig(command, job.path("model"), job.path("source"))
+        assert code == 2 and "2 word(s) too many: the table goes behind --input" in err
+
+
+def test_help_tells_defaults(sparksig: Call) -> None:
+    out = " ".join(sparksig("score", "--help")[1].split())
+    assert all(f"[default: ({name})]" in out for name in ("safe", "parquet", "none"))
+
+
 def test_plan_of_a_table_that_is_not_there_or_no_parquet(sparksig: Call, job: Job) -> None:
     for table in ("nowhere", "trust"):
         code, out, err = sparksig("plan", job.path("model"), job.path(table))

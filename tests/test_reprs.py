@@ -108,6 +108,8 @@ def test_ipython_shows_a_plan_as_it_prints() -> None:
 def test_a_split_tells_its_columns_and_reads_nothing(spark: SparkSession) -> None:
     frame = spark.range(3).selectExpr("raise_error('read') as `a<b`")
     parts = Split(frame, frame)
+    accepted, quarantined = parts
+    assert accepted is quarantined is frame
     spark.conf.set("spark.sql.repl.eagerEval.enabled", True)
     try:
         assert repr(parts) == "Split(accepted=DataFrame[a<b: void], quarantined=DataFrame[a<b: void])"

@@ -176,6 +176,18 @@ def test_the_doctor_finds_this_machine_well() -> None:
     assert len({fact.name for fact in facts}) == len(facts)
 
 
+def test_the_doctor_says_which_python_a_script_would_get(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def told() -> str:
+        return next(fact.value for fact in runtime.doctor() if fact.name == "worker Python")
+
+    (tmp_path / "python3").symlink_to(sys.executable)
+    monkeypatch.delenv("PYSPARK_PYTHON", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert told().endswith(f"; in your own scripts {tmp_path}/python3, unless PYSPARK_PYTHON is set")
+    monkeypatch.setenv("PATH", os.path.dirname(sys.executable), prepend=os.pathsep)
+    assert told().endswith(")")
+
+
 def test_the_doctor_sees_a_worker_python_without_libraries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     bare = tmp_path / "python"
     bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -I "$@"\n')

@@ -55,6 +55,13 @@ class JobCommand(click.Command):
             self.params[1:1] = [_flag(one) for one in found if setting_of(one).group in self._groups]
         return super().get_params(ctx)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """`plan` takes a model and a table as they stand, and so people try it here."""
+        ctx.allow_extra_args = True
+        if (rest := super().parse_args(ctx, args)) and not ctx.resilient_parsing:
+            ctx.fail(f"{len(rest)} word(s) too many: the table goes behind --input, the model behind --model.")
+        return rest
+
 
 GROUPS = ("Source", "Model", "What a row may be", "How many bad rows are too many", "Outputs", "The run", "Lineage")
 CHECKED = tuple(group for group in GROUPS if group not in ("Outputs", "The run"))
@@ -69,6 +76,8 @@ def _flag(one: Field[Any]) -> click.Option:
 
     setting, flag, kind = setting_of(one), flag_of(one), str(one.type)
     told: dict[str, Any] = {"help": setting.help.replace("`", ""), "default": None}
+    if isinstance(one.default, str):  # only told: the default itself may stand in the file as well
+        told["show_default"] = one.default
     if kind.startswith("bool"):
         return click.Option([f"{flag}/--no-{flag[2:]}", one.name], **told)
     several = kind.startswith(("Mapping", "tuple"))

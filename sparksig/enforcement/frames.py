@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -46,10 +46,14 @@ class Split:
     >>> parts = split(spark.range(3), Schema([ColSpec("long", "id")]))
     >>> parts.accepted.columns, parts.quarantined.columns
     (['id'], ['id', '_violations'])
+    >>> accepted, quarantined = parts
     """
 
     accepted: DataFrame
     quarantined: DataFrame
+
+    def __iter__(self) -> Iterator[DataFrame]:
+        return iter((self.accepted, self.quarantined))
 
     # a frame's own repr may read it: with spark.sql.repl.eagerEval.enabled it prints rows
     def _rows(self) -> list[tuple[str, str]]:

@@ -31,7 +31,7 @@ from sparksig.enforcement.steps import (
     VectorNode,
     words,
 )
-from sparksig.errors import Code, PolicyError, Problem
+from sparksig.errors import Code, PolicyError, Problem, SignatureError
 from sparksig.signature.casts import (
     Between,
     Fixed,
@@ -62,6 +62,13 @@ from sparksig.sources.observed import (
 )
 
 
+def _check_given(signature: object) -> None:
+    if not isinstance(signature, ModelSignature | Schema):
+        hint = "load_signature(..) reads that of a model or a file"
+        fact = f"a {type(signature).__name__} is no ModelSignature and no Schema"
+        raise SignatureError("no signature was given", [Problem("signature", fact, hint=hint)])
+
+
 def plan_table(observed: StructType, signature: ModelSignature | Schema, policy: Policy) -> Plan:
     """Decide what happens to each column of a table.
 
@@ -74,8 +81,10 @@ def plan_table(observed: StructType, signature: ModelSignature | Schema, policy:
         The plan, whose `problems` list every fault of the schema.
 
     Raises:
+        SignatureError: what is given is no signature, such as a model's path.
         PolicyError: the policy names columns that the signature has not.
     """
+    _check_given(signature)
     schema = signature.inputs if isinstance(signature, ModelSignature) else signature
     names = tuple(field.name for field in observed.fields)
     if schema is None:

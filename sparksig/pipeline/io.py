@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,13 +19,15 @@ from sparksig.errors import ConfigError, Problem, SinkError
 from sparksig.pipeline.config import FILES, RUN_COLUMN, JobConfig, plain_path
 from sparksig.pipeline.faults import from_spark, spark_words
 from sparksig.signature.dtypes import SPARK
-from sparksig.sources.observed import Field, ScalarType, StructType, table_from_arrow
+from sparksig.sources.observed import Field, ScalarType, StructType, table_from_arrow, unread_by_spark
 
 if TYPE_CHECKING:
+    import pyarrow.dataset as ds
     from pyspark.sql import DataFrame, SparkSession
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _GLOB = re.compile(r"([\[\]{}*?\\])")
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")  # what pandas calls an index without a name: no model takes it
 _MISSING = pafs.FileType.NotFound
 _FOREVER = "36500d"
 
@@ -62,10 +65,14 @@ def parquet_table(flag: str, path: str) -> StructType:
         texts = ds.HivePartitioning.discover(infer_dictionary=True)
         found = ds.dataset(inner, filesystem=files, format="parquet", partitioning=texts)
     except (pa.ArrowException, OSError) as error:
-        problem = Problem(flag, f"no Parquet file or directory lies at {path} ({type(error).__name__})")
+        model = files.get_file_info(f"{inner}/MLmodel").type == pafs.FileType.File
+        hint = "that is a model; the signature is named first, then the table" if model else None
+        problem = Problem(flag, f"no Parquet file or directory lies at {path} ({type(error).__name__})", hint=hint)
         raise ConfigError("the table cannot be read", [problem]) from None
     if not found.files:
         raise ConfigError("the table cannot be read", [Problem(flag, f"no Parquet file lies in {path}")])
+    if refusal := _refusal(found):
+        warnings.warn(f"{path}: {refusal}", stacklevel=2)
     # a footer of Spark's knows its types, but not the columns that are folders
     table = table_from_arrow(found.schema)
     values: dict[str, set[str]] = {}
@@ -76,6 +83,17 @@ def parquet_table(flag: str, path: str) -> StructType:
                 values.setdefault(unquote(name), set()).add(unquote(value))
     kept = [field for field in table.fields if field.name not in values]
     return StructType((*kept, *(Field(name, _folders_type(found)) for name, found in values.items())))
+
+
+def _refusal(found: ds.Dataset) -> str | None:
+    """Why Spark will not read these Parquet files, as far as the footer of the first one says, and what mends it."""
+    columns = unread_by_spark(next(iter(found.get_fragments())).metadata.schema)
+    if not columns:
+        return None
+    return (
+        f"Spark reads no nanoseconds and no half floats, and no file that has them: {', '.join(columns)}. Write"
+        " microseconds, in pandas to_parquet(path, coerce_timestamps='us', allow_truncated_timestamps=True)"
+    )
 
 
 def _folders_type(values: set[str]) -> ScalarType:
@@ -121,7 +139,8 @@ def read_examples(flag: str, path: str) -> Any:
                 # an empty field is missing, also among texts; a quoted one says that it is a text
                 nulls = pyarrow.csv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False)
                 return pyarrow.csv.read_csv(stream, convert_options=nulls)
-        return ds.dataset(inner, filesystem=files, format="parquet", partitioning="hive").to_table()
+        found = ds.dataset(inner, filesystem=files, format="parquet", partitioning="hive").to_table()
+        return found.drop_columns(list(filter(_PANDAS_INDEX.fullmatch, found.column_names)))
     except (pa.ArrowException, OSError, ValueError) as error:  # their words may hold a value
         hint = "a Parquet file or directory, or a file that ends in .csv, .json or .jsonl"
         problem = Problem(flag, f"{path} cannot be read as examples ({type(error).__name__})", hint=hint)
@@ -155,7 +174,7 @@ def read_table(spark: SparkSession, config: JobConfig) -> DataFrame:
             told, but for the class and the condition of its error: its text may hold an option's value.
     """
     flag = "--input" if config.input_table is None else "--input-table"
-    table = _tried(flag, f"Spark cannot read {_named(config)}", lambda: _read(spark, config))
+    table = _tried(flag, f"Spark cannot read {_named(config)}", lambda: _read(spark, config), lambda: _reason(config))
     if config.where:
         condition = config.where
         table = _tried("--where", "Spark does not take the condition", lambda: table.where(condition))
@@ -199,14 +218,30 @@ def _named(config: JobConfig) -> str:
     return f"{config.input} as {config.format}" if config.input else f"from {config.format}"
 
 
-def _tried(flag: str, fact: str, make: Callable[[], DataFrame]) -> DataFrame:
+def _reason(config: JobConfig) -> str | None:
+    """Why Spark cannot read a table, where its files say so."""
+    import pyarrow.dataset as ds
+
+    if config.format != "parquet" or not config.input or not has_file_system(config.input):
+        return None
+    files, inner = file_system(config.input)
+    try:
+        return _refusal(ds.dataset(inner, filesystem=files, format="parquet"))
+    except (pa.ArrowException, OSError, StopIteration) as error:
+        return f"Arrow cannot either ({type(error).__name__}); --format says what it is, if it is no Parquet"
+
+
+def _tried(
+    flag: str, fact: str, make: Callable[[], DataFrame], reason: Callable[[], str | None] = lambda: None
+) -> DataFrame:
     try:
         made = make()
         _ = made.schema  # Spark Connect looks at nothing before
     except Exception as error:
         if not from_spark(error):
             raise
-        raise ConfigError("the table cannot be read", [Problem(flag, f"{fact}: {spark_words(error)}")]) from None
+        problem = Problem(flag, f"{fact}: {spark_words(error)}", hint=reason())
+        raise ConfigError("the table cannot be read", [problem]) from None
     return made
 
 

@@ -22,6 +22,7 @@ _PACKAGES = (
     ("pyspark", "spark", True),
     ("scikit-learn", "sklearn", False),
     ("cloudpickle", "sklearn", False),
+    ("skops", "sklearn", False),
     ("click", "cli", False),
     ("rich", "cli", False),
     ("mlflow-skinny", "mlflow", False),
@@ -67,7 +68,15 @@ def _worker_fact() -> Fact:
     if run.returncode:
         return Fact("worker Python", f"{path} does not import numpy, pandas and pyarrow", False, hint)
     same = run.stdout.strip() == "{}.{}".format(*sys.version_info[:2])
-    return Fact("worker Python", f"{run.stdout.strip()} ({path})", same, hint)
+    return Fact("worker Python", f"{run.stdout.strip()} ({path}){_other_python()}", same, hint)
+
+
+def _other_python() -> str:
+    """What Spark starts for who does not come through the command line, if that is another Python than this one."""
+    found = shutil.which("python3")
+    if "PYSPARK_PYTHON" in os.environ or found is None or Path(found).parent == Path(sys.executable).parent:
+        return ""
+    return f"; in your own scripts {found}, unless PYSPARK_PYTHON is set"
 
 
 def _package_fact(name: str, extra: str, needed: bool) -> Fact:

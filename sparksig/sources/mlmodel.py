@@ -31,7 +31,10 @@ _MLMODEL_KEYS = {
 }
 _NESTING = 200  # the loaders recurse, libyaml in C: a file of brackets would take the process with it
 _BREAKS = re.compile("(?<=\n)|(?<=\r)(?!\n)|(?<=[\x85\u2028\u2029])")  # where YAML ends a line
-_HINT = "infer one from example data and keep it: set_signature(path, infer_signature(inputs, outputs))"
+_HINT = (
+    "infer one from example data and keep it: set_signature(path, infer_signature(inputs, outputs)), or in a shell"
+    " `sparksig infer inputs.parquet --outputs outputs.parquet -o signature.json`, for score --signature"
+)
 
 
 def load_signature(source: str | os.PathLike[str] | Mapping[str, Any]) -> ModelSignature:

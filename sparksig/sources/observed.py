@@ -16,6 +16,7 @@ from sparksig.signature.dtypes import ARROW, SPARK, Element
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,21 @@ def table_from_arrow(schema: pa.Schema) -> StructType:
     if footer is not None:
         return table_from_spark(json.loads(footer))
     return StructType(tuple(Field(f.name, from_arrow(f.type), f.nullable) for f in schema))
+
+
+def unread_by_spark(footer: pq.ParquetSchema) -> tuple[str, ...]:
+    """The columns because of which Spark refuses a Parquet file as a whole: those of nanoseconds or half floats.
+
+    Args:
+        footer: the schema of the file itself. Arrow's says too little: moments of the old INT96 are nanoseconds there
+            as well, and Spark reads them.
+    """
+    columns = [footer.column(number) for number in range(len(footer))]
+    return tuple(
+        column.path
+        for column in columns
+        if any(word in str(column.logical_type) for word in ("nanoseconds", "Float16"))
+    )
 
 
 def table_from_data(data: pa.Table) -> StructType:

@@ -193,6 +193,8 @@ def _quietly(uri: str, mlflow: Any) -> Iterator[None]:
 def _tell(uri: str, code: str, text: str, error: Exception) -> NoReturn:
     """Raise ours. MLflow's words are kept where they name what is wrong; those of a connection may hold a password."""
     server = "MLFLOW_TRACKING_URI and MLFLOW_REGISTRY_URI say which server is asked"
+    if "unsupported URI" in text:
+        server = "mlflow-skinny asks servers and folders only; for databases, as sqlite:///..: pip install mlflow"
     if code in _WRONG:
         fact = text.splitlines()[0] if text else code
         raise ModelLoadError("MLflow gives no such model", [Problem(uri, fact, hint=server)]) from error

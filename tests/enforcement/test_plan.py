@@ -29,6 +29,7 @@ from sparksig import (
     plan,
 )
 from sparksig.enforcement.steps import Plan
+from sparksig.errors import SignatureError
 from sparksig.signature.dtypes import SPARK, TABLE
 from sparksig.sources.observed import ArrayType, Field, MapType, StructType, from_spark
 from sparksig.sources.spark_schema import spark_json
@@ -376,6 +377,12 @@ def test_options_by_path_reach_inside_columns_and_a_typo_is_refused() -> None:
         with pytest.raises(PolicyError) as raised:
             plan(observed, schema, allow_nulls=[typo])
         assert [problem.path for problem in raised.value.problems] == [typo]
+
+
+@pytest.mark.parametrize("given", ["model/", None])
+def test_what_is_no_signature_is_told_with_what_reads_one(given: object) -> None:
+    with pytest.raises(SignatureError, match=r"(?s)is no ModelSignature .*load_signature"):
+        plan(table(a="long"), given)  # type: ignore[arg-type]
 
 
 # ---- a plan is data

@@ -178,7 +178,7 @@ def test_a_skops_file_that_cannot_be_read_is_not_trusted(tmp_path: Path) -> None
     [
         ("xgboost", "xgboost ubj", "pip install xgboost"),
         ("lightgbm", "lightgbm booster", "pip install lightgbm"),
-        ("skops", "sklearn skops", "skops is not installed"),
+        ("skops", "sklearn skops", r"skops is not installed .*: pip install 'sparksig\[sklearn\]'"),
     ],
 )
 def test_a_missing_package_is_told_with_how_to_install_it(

@@ -4,13 +4,14 @@ import os
 import tempfile
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
 
 from sparksig.errors import ConfigError, SinkError
-from sparksig.pipeline.io import literal_path, missing, parquet_table, unwritable, write_text
+from sparksig.pipeline.io import literal_path, missing, parquet_table, read_examples, unwritable, write_text
 
 
 def test_what_cannot_be_written_is_known_before(tmp_path: Path) -> None:
@@ -88,3 +89,9 @@ def test_columns_that_are_folders_have_the_types_that_spark_infers(tmp_path: Pat
     pads.write_dataset(pa.table(table), tmp_path / "t", format="parquet", partitioning=parts)
     shown = {field.name: str(field.type) for field in parquet_table("TABLE", str(tmp_path / "t")).fields}
     assert shown == {"a": "long", "day": "date", "n": "long", "i": "integer", "k": "string"}
+
+
+def test_an_index_of_pandas_is_no_example(tmp_path: Path) -> None:
+    pd.DataFrame({"x": [1.0, 2.0]}, index=[3, 5]).to_parquet(tmp_path / "t")
+    assert "__index_level_0__" in pq.read_schema(tmp_path / "t").names
+    assert read_examples("DATA", str(tmp_path / "t")).column_names == ["x"]

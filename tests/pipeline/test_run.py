@@ -349,6 +349,15 @@ def test_outputs_may_be_orc_in_folders_by_column(job: Job, spark: SparkSession) 
     assert (job.root / "quarantine" / "run_id=r" / "day=b").is_dir()
 
 
+def test_a_table_that_spark_refuses_is_told_with_why(job: Job, spark: SparkSession) -> None:
+    table = pa.table({"x": [1.0], "at": pa.array([0], pa.timestamp("ns", "UTC"))})
+    with pytest.warns(UserWarning, match="Spark reads no nanoseconds"):
+        error = ends(job.table(table).model(), lambda: spark, "usage")
+    (problem,) = error.problems
+    assert "PARQUET_TYPE_ILLEGAL" in problem.fact or spark.version < "4"
+    assert ": at. Write microseconds" in str(problem.hint)
+
+
 # ---- what is wrong with the model
 
 
@@ -356,6 +365,7 @@ def test_a_model_that_raises(job: Job, spark: SparkSession) -> None:
     error = ends(job.table(CLEAN).model(Raising()), lambda: spark, "failed")
     assert type(error.__cause__).__name__ == "ModelError"
     assert error.message.startswith("the model raised ValueError on a batch of ")
+    assert "on_model_error" in str(error.problems[0].hint)
 
 
 def test_a_model_that_does_not_return_what_it_declares(job: Job, spark: SparkSession) -> None:

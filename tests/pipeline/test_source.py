@@ -125,3 +125,11 @@ def test_no_value_of_an_option_or_a_condition_is_in_a_summary(spark: SparkSessio
     config = job.config(format="json", input_options=options, where=f"k = '{SECRET}'", output_options={"o": SECRET})
     assert run(config, lambda: spark).rows_in == 1
     assert SECRET not in (tmp_path / "summary.json").read_text()
+
+
+def test_a_file_that_is_no_parquet_is_told_with_what_says_what_it_is(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "t").write_text("secret")
+    with pytest.raises(ConfigError) as caught:
+        read_table(spark, CheckConfig(str(tmp_path / "t"), signature="s"))
+    (problem,) = caught.value.problems
+    assert "--format says what it is" in str(problem.hint) and "secret" not in str(caught.value)

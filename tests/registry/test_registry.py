@@ -88,6 +88,12 @@ def test_a_fetched_model_is_the_one_that_was_saved(store: Store, temporary: Path
     assert "secret" not in repr(replace(packed, files={"MLmodel": b"secret"}))
 
 
+def test_a_store_that_this_mlflow_does_not_know() -> None:
+    with tracking("unheard-of://store"), pytest.raises(ModelLoadError) as caught:
+        load_signature("models:/late/1")
+    assert "pip install mlflow" in str(caught.value.problems[0].hint)
+
+
 def test_set_signature_on_a_logged_model(store: Store) -> None:
     assert _signature_of(store.plain) is None
     with pytest.raises(SignatureError, match=f"^{store.plain}: the model was stored without a signature"):

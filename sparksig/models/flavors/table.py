@@ -148,7 +148,7 @@ _INSTALL = {
     "onnxruntime": "pip install 'sparksig[onnx]'",
     "xgboost": "pip install xgboost, or xgboost-cpu",
     "lightgbm": "pip install lightgbm",
-    "skops": "pip install skops",
+    "skops": "pip install 'sparksig[sklearn]'",
     "sklearn": "pip install 'sparksig[sklearn]'",
     "cloudpickle": "pip install 'sparksig[sklearn]'",
 }
@@ -195,7 +195,7 @@ def _distrust(stored: Stored, default: str) -> str | None:
 
         unknown = io.get_untrusted_types(data=stored.content)
     except ModuleNotFoundError:
-        return "is a skops file, and skops is not installed to tell whether it runs code"
+        return f"is a skops file, and skops is not installed to tell whether it runs code: {_INSTALL['skops']}"
     except Exception:  # a file that is none can raise anything
         return "is a skops file that cannot be read"
     return f"is a skops file with {len(unknown)} type(s) that skops does not know to be safe" if unknown else None
