@@ -7,8 +7,11 @@ import os
 import pickle
 import re
 import tempfile
+import threading
+import traceback
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,7 +82,7 @@ def test_a_fetched_model_is_the_one_that_was_saved(store: Store, temporary: Path
     for uri in uris(store):
         with fetched(uri) as (name, folder):
             assert Artifact.read(folder).digest == store.saved.digest
-        assert name == ("models:/late/1" if "prod" in uri else uri)
+        assert name == ("models:/late/1" if "prod" in uri else uri.rstrip("/"))
     packed = from_registry("models:/late@prod")
     assert isinstance(packed, Packed)
     assert (packed.origin, packed.digest) == ("models:/late/1", store.saved.digest)
@@ -114,6 +117,8 @@ def _signature_of(uri: str) -> Any:
         ("models:/none/1", "Registered Model with name=none not found"),
         ("models:/late/77", "Model Version (name=late, version=77) not found"),
         ("models:/late@none", "Registered model alias none not found."),
+        ("models:/late", "Logged model with ID 'late' not found."),
+        ("models:/late/Staging", "has no version"),
         ("models:/m-0000", "Logged model with ID 'm-0000' not found."),
         ("runs:/0000/model", "Run with id=0000 not found"),
     ],
@@ -125,6 +130,70 @@ def test_what_mlflow_does_not_have(uri: str, fact: str, store: Store, temporary:
         [problem] = caught.value.problems
         assert (problem.path, problem.fact) == (uri, fact)
         assert "MLFLOW_TRACKING_URI" in str(problem.hint)
+
+
+@pytest.mark.parametrize(
+    "uri", ["models:/", "runs:///", "models:/late/1/part", "models:/late/1#part", "models:/late/1?a=b", "runs:/0#part"]
+)
+def test_what_is_no_uri_of_a_model(uri: str, store: Store, temporary: Path) -> None:
+    """MLflow calls some of these an error of its own, which would be worth another try, and cuts off others."""
+    for ask in (load_signature, from_registry, lambda uri: set_signature(uri, SIGNATURE)):
+        with pytest.raises(ModelLoadError) as caught:
+            ask(uri)
+        assert [(problem.path, problem.fact) for problem in caught.value.problems] == [(uri, "is no URI of a model")]
+
+
+def test_slashes_at_the_end(store: Store, temporary: Path) -> None:
+    """MLflow downloads `runs:/../plain/` of a logged model into other folders than it says."""
+    for uri in (f"runs:/{store.run}/other", store.other, "models:/late/1", "models:/late@prod"):
+        assert load_signature(f"{uri}/") == load_signature(uri)
+        assert from_registry(f"{uri}/") == from_registry(uri)
+    before = load_signature(store.other)
+    set_signature(f"{store.other}/", WIDER)
+    set_signature(f"runs:/{store.run}/other/", before)
+    assert load_signature(store.other) == before
+
+
+def test_what_may_be_moved_is_resolved(store: Store, temporary: Path) -> None:
+    mlflow.MlflowClient().transition_model_version_stage("late", "1", "Production")
+    for uri, version in {
+        "late@prod": 1,
+        "late/latest": 2,
+        "late/Latest/": 2,
+        "late/production": 1,
+        "late/1": 1,
+    }.items():
+        with fetched(f"models:/{uri}", "MLmodel") as (name, _):
+            assert name == f"models:/late/{version}"
+
+
+def test_the_root_of_a_run_is_a_model(store: Store, temporary: Path) -> None:
+    with mlflow.start_run() as run:
+        mlflow.log_artifacts(str(store.saved.path))
+    for uri in (f"runs:/{run.info.run_id}", f"runs:/{run.info.run_id}/"):
+        assert load_signature(uri) == SIGNATURE
+        assert from_registry(uri).digest == store.saved.digest
+
+
+def test_a_servers_password_is_not_told(store: Store, temporary: Path) -> None:
+    with tracking("unheard-of://user:canary-password@127.0.0.1/x"):
+        for ask in (load_signature, from_registry, lambda uri: set_signature(uri, SIGNATURE)):
+            with pytest.raises(ModelLoadError, match=r"unsupported URI '\(MLFLOW_TRACKING_URI\)'") as caught:
+                ask(f"runs:/{store.run}/model" if ask is load_signature else "models:/m-0000")
+            assert "canary" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_threads_leave_the_process_as_it_was(store: Store, temporary: Path) -> None:
+    name, began = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", threading.Barrier(4)
+
+    def ask(_: int) -> object:
+        began.wait()
+        return [load_signature("models:/late/1") for _ in range(3)].pop()
+
+    filters = list(warnings.filters)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(ask, range(4))) == [SIGNATURE] * 4
+    assert name not in os.environ and warnings.filters == filters
 
 
 def test_a_server_that_does_not_answer(store: Store, temporary: Path) -> None:
