@@ -175,6 +175,24 @@ def test_the_root_of_a_run_is_a_model(store: Store, temporary: Path) -> None:
         assert from_registry(uri).digest == store.saved.digest
 
 
+def test_what_lies_there_is_called_by_its_uri(store: Store, temporary: Path, tmp_path: Path) -> None:
+    for name, text in {"broken/MLmodel": "flavors: [x\n: :", "none/other": "", "a.onnx": ""}.items():
+        (tmp_path / "logged" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "logged" / name).write_text(text)
+    with mlflow.start_run() as run:
+        mlflow.log_artifacts(str(tmp_path / "logged"), "deep")
+    facts = {
+        "broken": "not YAML, line 2",
+        "none": "has no file MLmodel",
+        "a.onnx": "is a file, not a model's directory",
+    }
+    for name, fact in facts.items():
+        uri = f"runs:/{run.info.run_id}/deep/{name}"
+        with pytest.raises(ModelLoadError) as caught:
+            from_registry(uri)
+        assert [(problem.path, problem.fact) for problem in caught.value.problems] == [(uri, fact)]
+
+
 def test_a_servers_password_is_not_told(store: Store, temporary: Path) -> None:
     with tracking("unheard-of://user:canary-password@127.0.0.1/x"):
         for ask in (load_signature, from_registry, lambda uri: set_signature(uri, SIGNATURE)):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import pickle
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from sparksig.errors import NotSupportedError, Problem
+from sparksig.errors import ModelLoadError, NotSupportedError, Problem
 from sparksig.models.artifact import MLMODEL, Artifact, Packed
 from sparksig.models.loading import CACHED, Model, load_model
 from sparksig.signature.model_signature import ModelSignature
@@ -93,7 +93,10 @@ def from_registry(model: Any) -> Any:
     if not isinstance(model, str) or not is_model_uri(model):
         return model
     with fetched(model) as (uri, folder):
-        return Packed.of(replace(Artifact.read(folder), origin=uri))
+        if folder.is_file():
+            hint = "an ONNX file is read as a file, or logged by mlflow.onnx" if folder.suffix == ".onnx" else None
+            raise ModelLoadError("there is no model", [Problem(uri, "is a file, not a model's directory", hint=hint)])
+        return Packed.of(Artifact.read(folder, uri))
 
 
 def declared_by(model: Any) -> ModelSignature:
