@@ -26,6 +26,7 @@ from sparksig.cli import main
 from sparksig.errors import EnvironmentFault, ModelLoadError, NotSupportedError, SignatureError, TrustError
 from sparksig.models.artifact import Artifact, Packed
 from sparksig.scoring.calls import from_registry
+from sparksig.scoring.calls.models import Shipped
 from sparksig.signature.model_signature import ModelSignature, check_registrable
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
 from sparksig.signature.types import AnyType, Array, Map, Object, Property
@@ -232,6 +233,15 @@ def test_uris_are_told_from_paths(tmp_path: Path) -> None:
         assert "score, predict_udf and load_signature take runs:/ and models:/" in str(caught.value)
     with pytest.raises(SignatureError, match="of URIs only runs:/ and models:/ are read"):
         load_signature("s3://bucket/model")
+
+
+def test_a_model_that_connect_does_not_send_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the limit is passed, gRPC's error comes when scores are asked for, and the job hides Spark's words."""
+    session: Any = object()  # as Connect's, it has no context; the limit itself would take a minute to send
+    monkeypatch.setattr("sparksig.scoring.calls.models._SENT_AT_MOST", 1 << 20)
+    assert Shipped(bytes(1 << 20), "").broadcast(session).pickled == bytes(1 << 20)
+    with pytest.warns(UserWarning, match="the model has 3 MiB, and Spark Connect sends at most 1: give the path"):
+        Shipped(bytes(3 << 20), "").broadcast(session)
 
 
 def test_score_takes_uris(store: Store, temporary: Path, spark: SparkSession) -> None:
