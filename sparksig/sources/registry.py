@@ -22,7 +22,7 @@ from sparksig.sources import mlmodel
 
 _URI = re.compile(r"(runs|models):/")
 # what MLflow takes, between its slashes perhaps a profile of Databricks; what follows ? or # it cuts off without a word
-_FORM = re.compile(r"runs:/(/[^/?#]*/)?[^/?#]+(/[^?#]*)?|models:/(/[^/?#]*/)?[^/?#]+(/[^/?#]+)?")
+_FORM = re.compile(r"runs:/(/[^/?#]*/)?[^/?#]+(/[^?#]*)?|models:/(/[^/?#]*/)?[^/?#]+(/[^/?#]+)?|mlflow-artifacts:/.+")
 _ALIAS = re.compile(r"models:/{1,3}([^/@]+)@([^/@]+)")
 _SUFFIX = re.compile(r"models:/{1,3}([^/]+)/([^/]+)")
 _OF_A_VERSION = re.compile(r"models:/{1,3}[^/@]+(@|/)[^/@]+")
@@ -48,13 +48,19 @@ def is_model_uri(source: object) -> bool:
     return isinstance(source, str) and _URI.match(source) is not None
 
 
+def _is_mlflows(source: str) -> bool:
+    """Whether MLflow has to read the signature: also where a server says that a version's files lie (its `source`)."""
+    return is_model_uri(source) or source.startswith("mlflow-artifacts:/")
+
+
 def load_signature(source: str | os.PathLike[str] | Mapping[str, Any]) -> ModelSignature:
     """The signature of a model, from what MLflow or sparksig wrote.
 
     Args:
         source: an MLmodel file or its directory, a JSON file, a dict of either's content, or a URI that MLflow
-            resolves: `runs:/<run id>/<name>`, `models:/<name>/<version>`, `models:/<name>@<alias>`. Of a URI only the
-            file MLmodel is fetched; this needs the extra `mlflow`.
+            resolves: `runs:/<run id>/<name>`, `models:/<name>/<version>`, `models:/<name>@<alias>`, or the `source` of
+            a version on a server, `mlflow-artifacts:/..`. Of a URI only the file MLmodel is fetched; this needs the
+            extra `mlflow`.
 
     Returns:
         The signature.
@@ -69,7 +75,7 @@ def load_signature(source: str | os.PathLike[str] | Mapping[str, Any]) -> ModelS
     >>> load_signature({"inputs": [{"type": "double", "name": "age"}]}).inputs
     ['age': double (required)]
     """
-    if not isinstance(source, str) or not is_model_uri(source):
+    if not isinstance(source, str) or not _is_mlflows(source):
         return mlmodel.load_signature(source)
     with fetched(source, "MLmodel") as (uri, file):
         return mlmodel.signature_in(file.read_bytes(), uri)
@@ -84,7 +90,7 @@ def set_signature(path: str | os.PathLike[str], signature: ModelSignature) -> No
 
     Args:
         path: the MLmodel file or its directory; or the URI of a logged model, `runs:/<run id>/<name>` or
-            `models:/<model id>`.
+            `models:/<model id>`, or of its files on a server, `mlflow-artifacts:/..`.
         signature: the new signature.
 
     Raises:
@@ -102,7 +108,7 @@ def set_signature(path: str | os.PathLike[str], signature: ModelSignature) -> No
     ...     load_signature(folder).inputs
     ['age': double (required)]
     """
-    if not isinstance(path, str) or not is_model_uri(path):
+    if not isinstance(path, str) or not _is_mlflows(path):
         return mlmodel.set_signature(path, signature)
     path = _checked(path)
     if _OF_A_VERSION.fullmatch(path):

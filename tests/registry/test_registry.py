@@ -224,6 +224,14 @@ def test_a_server_that_does_not_answer(store: Store, temporary: Path) -> None:
             assert "ConnectionError" in shown and "canary" not in shown
 
 
+def test_files_on_a_server_need_one(store: Store, temporary: Path) -> None:
+    source = "mlflow-artifacts:/0/run/artifacts/model"
+    with pytest.raises(EnvironmentFault, match="MLflow cannot be asked"):
+        load_signature(source)
+    with pytest.raises(ModelLoadError, match="Failed to download"):  # MLflow's word for it
+        set_signature(source, SIGNATURE)
+
+
 def test_uris_are_told_from_paths(tmp_path: Path) -> None:
     for path in ("model", "/models:/x", "C:/models", tmp_path, {"inputs": []}, "s3://bucket/model", "models"):
         assert not is_model_uri(path)
