@@ -214,11 +214,9 @@ def _json(value: Any) -> Any:
     if hasattr(value, "model_dump"):
         value = value.model_dump()
     if isinstance(value, np.ndarray | np.generic):
-        value = (
-            value.astype(object).tolist()
-            if isinstance(value, np.ndarray) and value.dtype.kind == "M"
-            else value.tolist()
-        )
+        # numpy's own nanoseconds become numbers, of which nobody could tell what they count
+        moments = value.dtype == np.dtype("datetime64[ns]")
+        value = np.vectorize(pd.Timestamp, otypes=[object])(value).tolist() if moments else value.tolist()
     if isinstance(value, list | tuple):
         return [_json(item) for item in value]
     if isinstance(value, Mapping):

@@ -343,8 +343,16 @@ def _entries(value: Any, spec: TensorSpec, path: str, reading: Reading) -> Any:
         return [_entries(item, spec, path, reading) for item in value]
     if isinstance(value, np.ndarray):
         made = _cells([decode(item, kind, f"{path}[]", reading) for item in value.reshape(-1)])
-        return made.reshape(value.shape)
+        return _in_unit(made, spec.type).reshape(value.shape)
     return decode(value, kind, f"{path}[]", reading)
+
+
+def _in_unit(entries: Any, dtype: np.dtype[Any]) -> Any:
+    """Datetimes in the unit that is declared, if it holds them."""
+    if dtype.kind != "M" or any(entry is None for entry in entries):
+        return entries
+    made, exact = entries.astype(dtype), entries.astype("datetime64[us]")
+    return made if np.array_equal(made.astype(exact.dtype), exact) else entries
 
 
 def _enforced(data: Any, schema: Schema, policy: Policy, problems: list[Problem]) -> Any:

@@ -13,17 +13,24 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 from typing import Any, NoReturn
 
-from sparksig.errors import EnvironmentFault, ModelLoadError, NotSupportedError, Problem
+from sparksig.errors import EnvironmentFault, ModelLoadError, NotSupportedError, Problem, SparksigError
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.sources import mlmodel
 
 _URI = re.compile(r"(runs|models):/")
-_ALIAS = re.compile(r"models:/{1,3}([^/@]+)@([^/@]+)/?")
-_OF_A_VERSION = re.compile(r"models:/{1,3}[^/@]+(@|/)[^/@]+/?")
-_OF_A_RUN = re.compile(r"runs:/{1,3}([^/]+)/([^']+?)/?")
-_OF_A_MODEL = re.compile(r"models:/{1,3}(m-[^/@]+)/?")
+# what MLflow takes, between its slashes perhaps a profile of Databricks; what follows ? or # it cuts off without a word
+_FORM = re.compile(r"runs:/(/[^/?#]*/)?[^/?#]+(/[^?#]*)?|models:/(/[^/?#]*/)?[^/?#]+(/[^/?#]+)?|mlflow-artifacts:/.+")
+_ALIAS = re.compile(r"models:/{1,3}([^/@]+)@([^/@]+)")
+_SUFFIX = re.compile(r"models:/{1,3}([^/]+)/([^/]+)")
+_OF_A_VERSION = re.compile(r"models:/{1,3}[^/@]+(@|/)[^/@]+")
+_OF_A_RUN = re.compile(r"runs:/{1,3}([^/]+)/([^']+?)")
+_OF_A_MODEL = re.compile(r"models:/{1,3}([^/@]+)")
+_SERVER = "MLFLOW_TRACKING_URI and MLFLOW_REGISTRY_URI say which server is asked"
+_USER = re.compile(r"//[^/\s'\"]*@")
+_lock = RLock()
 _META = "registered_model_meta"  # what MLflow adds to each download of a registered model: it is not in the store
 # MLflow's codes for what another try will not mend; everything else may be the network or the server
 _WRONG = {
@@ -41,13 +48,19 @@ def is_model_uri(source: object) -> bool:
     return isinstance(source, str) and _URI.match(source) is not None
 
 
+def _is_mlflows(source: str) -> bool:
+    """Whether MLflow has to read the signature: also where a server says that a version's files lie (its `source`)."""
+    return is_model_uri(source) or source.startswith("mlflow-artifacts:/")
+
+
 def load_signature(source: str | os.PathLike[str] | Mapping[str, Any]) -> ModelSignature:
     """The signature of a model, from what MLflow or sparksig wrote.
 
     Args:
         source: an MLmodel file or its directory, a JSON file, a dict of either's content, or a URI that MLflow
-            resolves: `runs:/<run id>/<name>`, `models:/<name>/<version>`, `models:/<name>@<alias>`. Of a URI only the
-            file MLmodel is fetched; this needs the extra `mlflow`.
+            resolves: `runs:/<run id>/<name>`, `models:/<name>/<version>`, `models:/<name>@<alias>`, or the `source` of
+            a version on a server, `mlflow-artifacts:/..`. Of a URI only the file MLmodel is fetched; this needs the
+            extra `mlflow`.
 
     Returns:
         The signature.
@@ -62,7 +75,7 @@ def load_signature(source: str | os.PathLike[str] | Mapping[str, Any]) -> ModelS
     >>> load_signature({"inputs": [{"type": "double", "name": "age"}]}).inputs
     ['age': double (required)]
     """
-    if not isinstance(source, str) or not is_model_uri(source):
+    if not isinstance(source, str) or not _is_mlflows(source):
         return mlmodel.load_signature(source)
     with fetched(source, "MLmodel") as (uri, file):
         return mlmodel.signature_in(file.read_bytes(), uri)
@@ -77,7 +90,7 @@ def set_signature(path: str | os.PathLike[str], signature: ModelSignature) -> No
 
     Args:
         path: the MLmodel file or its directory; or the URI of a logged model, `runs:/<run id>/<name>` or
-            `models:/<model id>`.
+            `models:/<model id>`, or of its files on a server, `mlflow-artifacts:/..`.
         signature: the new signature.
 
     Raises:
@@ -95,8 +108,9 @@ def set_signature(path: str | os.PathLike[str], signature: ModelSignature) -> No
     ...     load_signature(folder).inputs
     ['age': double (required)]
     """
-    if not isinstance(path, str) or not is_model_uri(path):
+    if not isinstance(path, str) or not _is_mlflows(path):
         return mlmodel.set_signature(path, signature)
+    path = _checked(path)
     if _OF_A_VERSION.fullmatch(path):
         hint = "set it on the logged model, runs:/<run id>/<name> or models:/<model id>, and register that again"
         raise NotSupportedError(
@@ -113,35 +127,72 @@ def set_signature(path: str | os.PathLike[str], signature: ModelSignature) -> No
 
 @contextmanager
 def fetched(uri: str, part: str = "") -> Iterator[tuple[str, Path]]:
-    """What lies behind a URI, in a folder that is gone afterwards; an alias is resolved once, to its version.
+    """What lies behind a URI, in a folder that is gone afterwards; an alias, a stage or `latest` is resolved once.
 
     Args:
         uri: a URI for which `is_model_uri` holds.
         part: a file of the model; all of it if empty.
 
     Returns:
-        The URI, with the version in an alias's place, and the local file or directory.
+        The URI, with the version in the place of what stood for it, and the local file or directory.
 
     Raises:
         ModelLoadError: MLflow knows no such model, or does not show it.
         EnvironmentFault: MLflow's server cannot be asked.
         NotSupportedError: MLflow is not installed.
     """
+    uri = _checked(uri)
     mlflow = _mlflow()
     with tempfile.TemporaryDirectory(prefix="sparksig-fetched-") as folder:
         with _quietly(uri, mlflow):
-            if alias := _ALIAS.fullmatch(uri):
-                version = mlflow.MlflowClient().get_model_version_by_alias(alias[1], alias[2]).version
-                uri = f"models:/{alias[1]}/{version}"
-            source = uri
+            source = uri = _resolved(uri, mlflow.MlflowClient())
             if part:
                 logged = _OF_A_MODEL.fullmatch(uri)  # MLflow resolves a part of a version and of a run, not of these
-                place = mlflow.MlflowClient().get_logged_model(logged[1]).artifact_location if logged else uri
+                place = _location(logged[1], mlflow.MlflowClient()) if logged else uri
                 source = f"{place.rstrip('/')}/{part}"
+            elif uri.startswith("runs:") and not _OF_A_RUN.fullmatch(uri):
+                source = f"{uri}/"  # the root of a run's artifacts
             found = Path(mlflow.artifacts.download_artifacts(source, dst_path=folder))
         if found.is_dir():
             (found / _META).unlink(missing_ok=True)
+        if part and not found.is_file():
+            raise ModelLoadError("MLflow gives no such model", [Problem(uri, f"its {part} is no file")])
         yield uri, found
+
+
+def _location(model: str, client: Any) -> str:
+    """Where a logged model lies, which only MLflow 3 knows."""
+    if not hasattr(client, "get_logged_model"):
+        hint = "pip install 'mlflow-skinny>=3', or name a version: models:/<name>/<version>"
+        problem = Problem(f"models:/{model}", "logged models are MLflow 3's, an older one is installed", hint=hint)
+        raise NotSupportedError("MLflow is too old", [problem])
+    return str(client.get_logged_model(model).artifact_location)
+
+
+def _checked(uri: str) -> str:
+    """The URI as all of MLflow reads it: without slashes at its end.
+
+    Raises:
+        ModelLoadError: it is no URI of a model. MLflow calls that an error of its own.
+    """
+    plain = uri.rstrip("/")
+    if not _FORM.fullmatch(plain):
+        hint = "runs:/<run id>/<name>, models:/<name>/<version>, models:/<name>@<alias> or models:/<model id>"
+        raise ModelLoadError("MLflow gives no such model", [Problem(uri, "is no URI of a model", hint=hint)])
+    return plain
+
+
+def _resolved(uri: str, client: Any) -> str:
+    """The URI with the version in the place of an alias, a stage or `latest`, each of which may be moved."""
+    if alias := _ALIAS.fullmatch(uri):
+        return f"models:/{alias[1]}/{client.get_model_version_by_alias(alias[1], alias[2]).version}"
+    named = _SUFFIX.fullmatch(uri)
+    if named is None or named[2].isdigit():
+        return uri
+    versions = client.get_latest_versions(named[1], None if named[2].lower() == "latest" else [named[2]])
+    if not versions:
+        raise ModelLoadError("MLflow gives no such model", [Problem(uri, "has no version", hint=_SERVER)])
+    return f"models:/{named[1]}/{max(int(version.version) for version in versions)}"
 
 
 def _logged(uri: str, client: Any) -> str:
@@ -171,33 +222,41 @@ def _mlflow() -> Any:
 
 @contextmanager
 def _quietly(uri: str, mlflow: Any) -> Iterator[None]:
-    """MLflow's work without its bars and warnings, and its errors as ours."""
+    """MLflow's work without its bars and warnings, which are the process's: a thread at a time. Its errors are ours."""
     name = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
-    before = os.environ.get(name)
-    os.environ[name] = "false"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except mlflow.exceptions.MlflowException as error:
-        _tell(uri, str(error.error_code), str(error), error)
-    except Exception as error:  # what a store's client raises, such as requests' and botocore's own
-        _tell(uri, type(error).__name__, "", error)
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+    with _lock:
+        before = os.environ.get(name)
+        os.environ[name] = "false"
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        except SparksigError:
+            raise
+        except mlflow.exceptions.MlflowException as error:
+            known = str(error)
+            for server in {str(mlflow.get_tracking_uri()), str(mlflow.get_registry_uri())}:
+                known = known.replace(server, "(MLFLOW_TRACKING_URI)")
+            _tell(uri, str(error.error_code), _USER.sub("//", known).strip(), error)
+        except Exception as error:  # what a store's client raises, such as requests' and botocore's own
+            _tell(uri, type(error).__name__, "", error)
+        finally:
+            if before is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = before
 
 
 def _tell(uri: str, code: str, text: str, error: Exception) -> NoReturn:
     """Raise ours. MLflow's words are kept where they name what is wrong; those of a connection may hold a password."""
-    server = "MLFLOW_TRACKING_URI and MLFLOW_REGISTRY_URI say which server is asked"
+    hint = _SERVER
     if "unsupported URI" in text:
-        server = "mlflow-skinny asks servers and folders only; for databases, as sqlite:///..: pip install mlflow"
+        hint = "mlflow-skinny asks servers and folders only; for databases, as sqlite:///..: pip install mlflow"
     if code in _WRONG:
-        fact = text.splitlines()[0] if text else code
-        raise ModelLoadError("MLflow gives no such model", [Problem(uri, fact, hint=server)]) from error
+        problem = Problem(uri, text.splitlines()[0] if text else code, hint=hint)
+        # what was taken out of the text would be shown again as its cause
+        cause = error if text == str(error).strip() else None
+        raise ModelLoadError("MLflow gives no such model", [problem]) from cause
     causes = [type(each).__name__ for each in (error.__cause__, error.__context__) if each is not None]
     ended = " of ".join(dict.fromkeys([code, *causes[:1]]))
-    raise EnvironmentFault("MLflow cannot be asked", [Problem(uri, f"it ended with {ended}", hint=server)]) from None
+    raise EnvironmentFault("MLflow cannot be asked", [Problem(uri, f"it ended with {ended}", hint=_SERVER)]) from None

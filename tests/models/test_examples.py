@@ -16,9 +16,20 @@ from mlflow.models import Model
 from mlflow.models.signature import ModelSignature as MlflowSignature
 from mlflow.models.utils import _read_example, _save_example
 from mlflow.types import Schema as MlflowSchema
+from mlflow.utils.proto_json_utils import parse_tf_serving_input
 from pydantic import BaseModel
 
-from sparksig import ColSpec, InputExample, Schema, SignatureError, load_serving_example, serving_payload, set_signature
+from sparksig import (
+    ColSpec,
+    InputExample,
+    Schema,
+    SchemaError,
+    SignatureError,
+    load_serving_example,
+    parse_payload,
+    serving_payload,
+    set_signature,
+)
 from sparksig.sources.inference import infer_signature
 
 
@@ -158,6 +169,25 @@ def test_mlflows_own_file_of_a_column_is_read_without_a_loss(data: Any, kind: st
     assert [None if value is pd.NA else value for value in column] == found.tolist()
     if kind in ("integer", "float", "datetime"):
         assert str(found.dtype) == {"integer": "int32", "float": "float32", "datetime": "datetime64[ns]"}[kind]
+
+
+@pytest.mark.parametrize("unit", ["ns", "us", "ms", "s", "m", "h", "D", "M"])
+def test_a_tensor_of_datetimes_passes_its_own_payload(unit: str) -> None:
+    array = np.array(["2024-01-02", "1969-02-01"], f"datetime64[{unit}]")
+    signature = infer_signature(array)
+    payload = serving_payload(array)
+    assert json.loads(payload)["inputs"][1].startswith("1969-02-01")
+    read = parse_payload(payload, signature).data
+    assert read.dtype == array.dtype and read.tolist() == array.tolist()
+    assert signature.inputs is not None
+    theirs = parse_tf_serving_input(json.loads(payload), MlflowSchema.from_json(signature.inputs.to_json()))
+    assert theirs.dtype == array.dtype and theirs.tolist() == array.tolist()
+
+
+def test_a_datetime_that_its_unit_does_not_hold() -> None:
+    days = infer_signature(np.array(["2024-01-02"], "datetime64[D]"))
+    with pytest.raises(SchemaError):
+        parse_payload({"inputs": ["2024-01-02T03:00:00"]}, days)
 
 
 def test_what_an_example_holds_is_not_made_fit(tmp_path: Path) -> None:

@@ -7,8 +7,11 @@ import os
 import pickle
 import re
 import tempfile
+import threading
+import traceback
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ from sparksig.cli import main
 from sparksig.errors import EnvironmentFault, ModelLoadError, NotSupportedError, SignatureError, TrustError
 from sparksig.models.artifact import Artifact, Packed
 from sparksig.scoring.calls import from_registry
+from sparksig.scoring.calls.models import Shipped
 from sparksig.signature.model_signature import ModelSignature, check_registrable
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
 from sparksig.signature.types import AnyType, Array, Map, Object, Property
@@ -79,7 +83,7 @@ def test_a_fetched_model_is_the_one_that_was_saved(store: Store, temporary: Path
     for uri in uris(store):
         with fetched(uri) as (name, folder):
             assert Artifact.read(folder).digest == store.saved.digest
-        assert name == ("models:/late/1" if "prod" in uri else uri)
+        assert name == ("models:/late/1" if "prod" in uri else uri.rstrip("/"))
     packed = from_registry("models:/late@prod")
     assert isinstance(packed, Packed)
     assert (packed.origin, packed.digest) == ("models:/late/1", store.saved.digest)
@@ -120,6 +124,8 @@ def _signature_of(uri: str) -> Any:
         ("models:/none/1", "Registered Model with name=none not found"),
         ("models:/late/77", "Model Version (name=late, version=77) not found"),
         ("models:/late@none", "Registered model alias none not found."),
+        ("models:/late", "Logged model with ID 'late' not found."),
+        ("models:/late/Staging", "has no version"),
         ("models:/m-0000", "Logged model with ID 'm-0000' not found."),
         ("runs:/0000/model", "Run with id=0000 not found"),
     ],
@@ -133,6 +139,88 @@ def test_what_mlflow_does_not_have(uri: str, fact: str, store: Store, temporary:
         assert "MLFLOW_TRACKING_URI" in str(problem.hint)
 
 
+@pytest.mark.parametrize(
+    "uri", ["models:/", "runs:///", "models:/late/1/part", "models:/late/1#part", "models:/late/1?a=b", "runs:/0#part"]
+)
+def test_what_is_no_uri_of_a_model(uri: str, store: Store, temporary: Path) -> None:
+    """MLflow calls some of these an error of its own, which would be worth another try, and cuts off others."""
+    for ask in (load_signature, from_registry, lambda uri: set_signature(uri, SIGNATURE)):
+        with pytest.raises(ModelLoadError) as caught:
+            ask(uri)
+        assert [(problem.path, problem.fact) for problem in caught.value.problems] == [(uri, "is no URI of a model")]
+
+
+def test_slashes_at_the_end(store: Store, temporary: Path) -> None:
+    """MLflow downloads `runs:/../plain/` of a logged model into other folders than it says."""
+    for uri in (f"runs:/{store.run}/other", store.other, "models:/late/1", "models:/late@prod"):
+        assert load_signature(f"{uri}/") == load_signature(uri)
+        assert from_registry(f"{uri}/") == from_registry(uri)
+    before = load_signature(store.other)
+    set_signature(f"{store.other}/", WIDER)
+    set_signature(f"runs:/{store.run}/other/", before)
+    assert load_signature(store.other) == before
+
+
+def test_what_may_be_moved_is_resolved(store: Store, temporary: Path) -> None:
+    mlflow.MlflowClient().transition_model_version_stage("late", "1", "Production")
+    for uri, version in {
+        "late@prod": 1,
+        "late/latest": 2,
+        "late/Latest/": 2,
+        "late/production": 1,
+        "late/1": 1,
+    }.items():
+        with fetched(f"models:/{uri}", "MLmodel") as (name, _):
+            assert name == f"models:/late/{version}"
+
+
+def test_the_root_of_a_run_is_a_model(store: Store, temporary: Path) -> None:
+    with mlflow.start_run() as run:
+        mlflow.log_artifacts(str(store.saved.path))
+    for uri in (f"runs:/{run.info.run_id}", f"runs:/{run.info.run_id}/"):
+        assert load_signature(uri) == SIGNATURE
+        assert from_registry(uri).digest == store.saved.digest
+
+
+def test_what_lies_there_is_called_by_its_uri(store: Store, temporary: Path, tmp_path: Path) -> None:
+    for name, text in {"broken/MLmodel": "flavors: [x\n: :", "none/other": "", "a.onnx": ""}.items():
+        (tmp_path / "logged" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "logged" / name).write_text(text)
+    with mlflow.start_run() as run:
+        mlflow.log_artifacts(str(tmp_path / "logged"), "deep")
+    facts = {
+        "broken": "not YAML, line 2",
+        "none": "has no file MLmodel",
+        "a.onnx": "is a file, not a model's directory",
+    }
+    for name, fact in facts.items():
+        uri = f"runs:/{run.info.run_id}/deep/{name}"
+        with pytest.raises(ModelLoadError) as caught:
+            from_registry(uri)
+        assert [(problem.path, problem.fact) for problem in caught.value.problems] == [(uri, fact)]
+
+
+def test_a_servers_password_is_not_told(store: Store, temporary: Path) -> None:
+    with tracking("unheard-of://user:canary-password@127.0.0.1/x"):
+        for ask in (load_signature, from_registry, lambda uri: set_signature(uri, SIGNATURE)):
+            with pytest.raises(ModelLoadError, match=r"unsupported URI '\(MLFLOW_TRACKING_URI\)'") as caught:
+                ask(f"runs:/{store.run}/model" if ask is load_signature else "models:/m-0000")
+            assert "canary" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_threads_leave_the_process_as_it_was(store: Store, temporary: Path) -> None:
+    name, began = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", threading.Barrier(4)
+
+    def ask(_: int) -> object:
+        began.wait()
+        return [load_signature("models:/late/1") for _ in range(3)].pop()
+
+    filters = list(warnings.filters)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(ask, range(4))) == [SIGNATURE] * 4
+    assert name not in os.environ and warnings.filters == filters
+
+
 def test_a_server_that_does_not_answer(store: Store, temporary: Path) -> None:
     with tracking("http://user:canary-password@127.0.0.1:9"):
         for ask in (load_signature, from_registry, lambda uri: set_signature(uri, SIGNATURE)):
@@ -140,6 +228,14 @@ def test_a_server_that_does_not_answer(store: Store, temporary: Path) -> None:
                 ask("models:/m-0000")
             shown = str(caught.value) + repr(caught.value.__cause__)
             assert "ConnectionError" in shown and "canary" not in shown
+
+
+def test_files_on_a_server_need_one(store: Store, temporary: Path) -> None:
+    source = "mlflow-artifacts:/0/run/artifacts/model"
+    with pytest.raises(EnvironmentFault, match="MLflow cannot be asked"):
+        load_signature(source)
+    with pytest.raises(ModelLoadError, match="Failed to download"):  # MLflow's word for it
+        set_signature(source, SIGNATURE)
 
 
 def test_uris_are_told_from_paths(tmp_path: Path) -> None:
@@ -151,6 +247,15 @@ def test_uris_are_told_from_paths(tmp_path: Path) -> None:
         assert "score, predict_udf and load_signature take runs:/ and models:/" in str(caught.value)
     with pytest.raises(SignatureError, match="of URIs only runs:/ and models:/ are read"):
         load_signature("s3://bucket/model")
+
+
+def test_a_model_that_connect_does_not_send_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the limit is passed, gRPC's error comes when scores are asked for, and the job hides Spark's words."""
+    session: Any = object()  # as Connect's, it has no context; the limit itself would take a minute to send
+    monkeypatch.setattr("sparksig.scoring.calls.models._SENT_AT_MOST", 1 << 20)
+    assert Shipped(bytes(1 << 20), "").broadcast(session).pickled == bytes(1 << 20)
+    with pytest.warns(UserWarning, match="the model has 3 MiB, and Spark Connect sends at most 1: give the path"):
+        Shipped(bytes(3 << 20), "").broadcast(session)
 
 
 def test_score_takes_uris(store: Store, temporary: Path, spark: SparkSession) -> None:

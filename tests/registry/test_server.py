@@ -53,6 +53,18 @@ def test_signatures_behind_every_uri_are_mlflows(server: Server) -> None:
     assert mlflow.models.get_model_info(server.store.plain).signature.to_dict() == SIGNATURE.to_dict()
 
 
+def test_set_signature_on_the_source_of_a_version(server: Server) -> None:
+    """As MLflow's documentation shows it: the source is changed, and registered again."""
+    with mlflow.start_run() as run:
+        mlflow.log_artifacts(str(server.store.saved.path), "model")
+    source = mlflow.register_model(f"runs:/{run.info.run_id}/model", "changed").source
+    assert source.startswith("mlflow-artifacts:/")
+    sparksig.set_signature(source, WIDER)
+    assert sparksig.load_signature(source) == WIDER
+    again = mlflow.MlflowClient().create_model_version("changed", source, run.info.run_id)
+    assert mlflow.models.get_model_info(f"models:/changed/{again.version}").signature.to_dict() == WIDER.to_dict()
+
+
 def test_mlflow_loads_what_was_registered(server: Server) -> None:
     loaded = mlflow.pyfunc.load_model("models:/late@prod")
     for threshold in (0.1, 0.9):

@@ -47,8 +47,12 @@ class Artifact:
     origin: str | None = None
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> Artifact:
+    def read(cls, path: str | os.PathLike[str], origin: str | None = None) -> Artifact:
         """Read the MLmodel file of a directory, or the file itself; of an ONNX file only where it is.
+
+        Args:
+            path: where it is.
+            origin: what messages call it, if it is a copy.
 
         Raises:
             ModelLoadError: there is none, or it is not what MLflow writes.
@@ -68,8 +72,8 @@ class Artifact:
         except OSError as error:
             fact = "has no file MLmodel" if root.is_dir() else "is not a directory"
             hint = "a model directory is what MLflow's or sparksig's save_model writes"
-            raise ModelLoadError("there is no model", [Problem(str(root), fact, hint=hint)]) from error
-        document = _document(text, root)
+            raise ModelLoadError("there is no model", [Problem(origin or str(root), fact, hint=hint)]) from error
+        document = _document(text, origin or str(root / MLMODEL))
         signature, version = document.get("signature"), document.get("mlflow_version")
         return cls(
             path=root.resolve(),  # the directory may be a link (`current`), what is in it may not
@@ -78,6 +82,7 @@ class Artifact:
             mlflow_version=None if version is None else str(version),
             hint_from_example=document.get("type_hint_from_example") is True,
             text=text,
+            origin=origin,
         )
 
     @classmethod
@@ -177,16 +182,16 @@ def _scheme(path: str) -> str | None:
     return f"{head}:/" if colon and len(head) > 1 and head.replace("-", "").isalnum() and tail.startswith("/") else None
 
 
-def _document(text: bytes, root: Path) -> dict[str, Any]:
+def _document(text: bytes, name: str) -> dict[str, Any]:
     """The parsed MLmodel, with all that is wrong about its form at once."""
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"not YAML, line {mark.line + 1}" if mark is not None else "not YAML"
-        raise ModelLoadError("MLmodel cannot be read", [Problem(str(root / MLMODEL), where)]) from None
+        raise ModelLoadError("MLmodel cannot be read", [Problem(name, where)]) from None
     if not isinstance(document, dict):
-        raise ModelLoadError("MLmodel cannot be read", [Problem(str(root / MLMODEL), "not a mapping")])
+        raise ModelLoadError("MLmodel cannot be read", [Problem(name, "not a mapping")])
     flavors = document.get("flavors")
     if not isinstance(flavors, dict) or not flavors:
         raise ModelLoadError("MLmodel cannot be read", [Problem("flavors", "missing, empty or not a mapping")])

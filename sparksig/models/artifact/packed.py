@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sparksig.errors import ModelLoadError, Problem
@@ -53,4 +53,4 @@ class Packed:
             except OSError as error:
                 problem = Problem("temporary folder", type(error).__name__, hint="TMPDIR names another place")
                 raise ModelLoadError("the model cannot be unpacked", [problem]) from error
-            yield replace(Artifact.read(root), origin=self.origin)
+            yield Artifact.read(root, self.origin)

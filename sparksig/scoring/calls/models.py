@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from sparksig.errors import NotSupportedError, Problem
+from sparksig.errors import ModelLoadError, NotSupportedError, Problem
 from sparksig.models.artifact import MLMODEL, Artifact, Packed
 from sparksig.models.loading import CACHED, Model, load_model
 from sparksig.signature.model_signature import ModelSignature
@@ -20,6 +21,7 @@ from sparksig.sources.registry import fetched, is_model_uri, load_signature
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+_SENT_AT_MOST = 128 << 20  # by a Connect client, if its channel was not built otherwise
 _LARGE = 1 << 20  # what Spark itself takes for large enough to broadcast a function
 
 _shipped: OrderedDict[str, Model] = OrderedDict()  # by digest, in a worker
@@ -62,6 +64,9 @@ class Shipped:
     def broadcast(self, session: SparkSession) -> Shipped:
         """The same, ready to be shipped by a session."""
         context = getattr(session, "_sc", None)  # Spark Connect's session has none, and raises where it is asked for it
+        if context is None and len(self.pickled) > _SENT_AT_MOST:
+            fact = f"the model has {len(self.pickled) >> 20} MiB, and Spark Connect sends at most {_SENT_AT_MOST >> 20}"
+            warnings.warn(f"{fact}: give the path of its directory, where the workers can read it", stacklevel=2)
         if context is None or not isinstance(self.pickled, bytes) or len(self.pickled) < _LARGE:
             return self
         return Shipped(context.broadcast(self.pickled), self.digest)
@@ -93,7 +98,10 @@ def from_registry(model: Any) -> Any:
     if not isinstance(model, str) or not is_model_uri(model):
         return model
     with fetched(model) as (uri, folder):
-        return Packed.of(replace(Artifact.read(folder), origin=uri))
+        if folder.is_file():
+            hint = "an ONNX file is read as a file, or logged by mlflow.onnx" if folder.suffix == ".onnx" else None
+            raise ModelLoadError("there is no model", [Problem(uri, "is a file, not a model's directory", hint=hint)])
+        return Packed.of(Artifact.read(folder, uri))
 
 
 def declared_by(model: Any) -> ModelSignature:
