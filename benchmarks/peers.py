@@ -94,9 +94,10 @@ def table(content: dict[str, Any]) -> str:
     lines.append("| Spark jobs for it | " + " | ".join(str(jobs[f"verdict: {n}"]) for n in NAMES) + " |")
     shown = (f"{splits[n]:.1f}" if n in splits else "cannot" for n in NAMES)
     lines.append("| seconds to write good and bad rows apart | " + " | ".join(shown) + " |")
+    words = {1: "found", 0: "passes", None: "no rule", "TypeError": "fails", "MISSING_COLUMN": "said once"}
+    words |= {"missing": "said once", 8: "each row is bad"}
     for fault, cells in content["found"].items():
-        texts = ("no rule" if cells[n] is None else str(cells[n]).replace("_", " ") for n in NAMES)
-        lines.append(f"| {fault} | " + " | ".join(texts) + " |")
+        lines.append(f"| {fault} | " + " | ".join(words.get(cells[n], str(cells[n])) for n in NAMES) + " |")
     return "\n".join(lines) + "\n"
 
 

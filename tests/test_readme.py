@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.peers import table
 from sparksig.pipeline.faults import EXIT
 from tests.batch_job import demo
 
@@ -42,6 +44,11 @@ def test_the_code_prints_what_stands_below_it(spark: SparkSession, capsys: pytes
 @pytest.mark.slow
 def test_the_demo_prints_what_stands_there() -> None:
     assert timeless(demo().said) == timeless(block("console"))
+
+
+def test_the_table_of_peers_is_the_one_that_was_measured() -> None:
+    measured = json.loads((ROOT / "benchmarks" / "results" / "peers.json").read_text())
+    assert f"benchmarks/results/peers.json -->\n{table(measured)}<!-- -->" in README
 
 
 def test_the_two_commands_are_targets() -> None:

@@ -16,7 +16,7 @@ import click
 
 from sparksig import _version, runtime
 from sparksig.cli import jobs, runs, signatures
-from sparksig.cli.terminal import flush, say, warnings_as_lines
+from sparksig.cli.terminal import flush, in_flags, say, warnings_as_lines
 from sparksig.errors import ConfigError, SparksigError
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -89,7 +89,7 @@ def told_code(error: BaseException, as_json: bool, verbose: bool, mute: bool) ->
         log = runtime.spark_log() if exit_code(ours) == 5 else None
         hint = f"\n  Spark's log: {log}" if log else ""
         if not mute:
-            click.echo(f"sparksig: {error_text(ours)}{hint}", err=True)
+            click.echo(f"sparksig: {in_flags(error_text(ours))}{hint}", err=True)
     code = exit_code(ours)
     summary = ours.summary if isinstance(ours, RunError) else None
     if as_json:

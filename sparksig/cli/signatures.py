@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from sparksig.cli.options import json_option, level_option, nulls_option, rounding_option
-from sparksig.cli.terminal import say
+from sparksig.cli.terminal import in_flags, say
 from sparksig.errors import ConfigError, Problem
 
 
@@ -53,7 +53,7 @@ def plan(signature: str, table: str, level: str, allow_rounding: bool, allow_nul
 
     options: dict[str, Any] = {"level": level, "allow_rounding": allow_rounding, "allow_nulls": allow_nulls}
     made = make_plan(parquet_table("TABLE", table), load_signature(signature), **options)
-    say(json.dumps(made.to_dict(), indent=2) if as_json else str(made))
+    say(json.dumps(made.to_dict(), indent=2) if as_json else in_flags(str(made)))
     return 0 if made.ok else 3
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -31,6 +32,23 @@ def say(text: str) -> None:
         click.echo(text)
     except BrokenPipeError:
         _close_stdout()
+
+
+def in_flags(text: str) -> str:
+    """Hints in a shell's words: options of Python are flags here.
+
+    >>> in_flags("level='parse' admits it; allow_rounding=True rounds; case_sensitive=False takes both")
+    '--level parse admits it; --allow-rounding rounds; --no-case-sensitive takes both'
+    """
+
+    def flag(found: re.Match[str]) -> str:
+        name = found[1].replace("_", "-")
+        return f"--no-{name}" if found[2] == "False" else f"--{name}" + ("" if found[2] == "True" else f" {found[3]}")
+
+    return _OPTION.sub(flag, text)
+
+
+_OPTION = re.compile(r"\b(level|tensor_level|allow_rounding|allow_nulls|case_sensitive)=(True|False|'(\w+)')(?!\w)")
 
 
 def flush() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,8 @@ from sparksig.signature.types import (
     read_type,
 )
 from sparksig.tables import html, note, printable
+
+_PACKAGE = Path(__file__).parents[1]
 
 LIST = (-1,)
 """The shape of a param that is a list; None is the shape of any other."""
@@ -235,7 +239,7 @@ class ParamSchema:
         if unknown := sorted(named.keys() - known.keys()):
             supported = f"the signature declares {', '.join(known)}" if known else "the signature declares none"
             names = ", ".join(map(printable, unknown))
-            warnings.warn(f"unknown params are ignored: {names}; {supported}", stacklevel=2)
+            _warn(f"unknown params are ignored: {names}; {supported}")
         read = {name: known[name].read(value) for name, value in named.items() if name in known}
         if problems := [problem for _, found in read.values() for problem in found]:
             raise ParamError("params that do not fit the signature", problems)
@@ -252,8 +256,16 @@ def resolve_params(schema: ParamSchema | None, given: Mapping[str, Any] | None) 
     if schema is not None:
         return schema.resolve(given)
     if given not in (None, {}):
-        warnings.warn("params are ignored: the signature declares none", stacklevel=2)
+        _warn("params are ignored: the signature declares none")
     return {}
+
+
+def _warn(text: str) -> None:
+    """Warn at the line of whoever called the package, however deep in it this is."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and Path(frame.f_code.co_filename).is_relative_to(_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, stacklevel=level - 1)
 
 
 def read_params(data: object, path: str, findings: Findings) -> ParamSchema | None:

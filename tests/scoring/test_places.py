@@ -65,3 +65,30 @@ def test_a_standalone_cluster_scores_the_same(cluster: str, tmp_path: Path) -> N
     assert any("the model raised ValueError" in text for text in logs)
     logs += [said, (tmp_path / "cluster.log").read_text()]
     assert [text for text in logs if KEY in text] == []
+
+
+OTHER = """
+import warnings
+from pyspark.sql import SparkSession
+from sparksig import ColSpec, ModelSignature, Schema, predict_udf, score
+spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+signature = ModelSignature(Schema([ColSpec("long", "id")]), Schema([ColSpec("long")]))
+for use in (lambda: score(spark.range(1), len, signature), lambda: predict_udf(len, signature)):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        use()
+    print([str(each.message) for each in caught if "another Python" in str(each.message)])
+"""
+
+
+@pytest.mark.spark
+def test_a_session_whose_workers_are_another_python_is_told(tmp_path: Path) -> None:
+    other = tmp_path / "python3"
+    other.symlink_to(Path(sys.executable).resolve())
+    env = environment()
+    del env["PYSPARK_PYTHON"]
+    for path, told in ((f"{tmp_path}:{env['PATH']}", True), (f"{Path(sys.executable).parent}:{env['PATH']}", False)):
+        done = subprocess.run([sys.executable, "-c", OTHER], env=env | {"PATH": path}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
+        lines = done.stdout.splitlines()
+        assert [str(other) in line for line in lines] == [told] * 2, lines

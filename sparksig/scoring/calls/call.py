@@ -20,6 +20,7 @@ from sparksig.models.flavors import graph_signature
 from sparksig.models.loading import Model, load_model, require_trust
 from sparksig.scoring.batches import Outputs
 from sparksig.scoring.calls.models import Shipped, declared_by, from_registry
+from sparksig.scoring.calls.python import warn_of_other_python
 from sparksig.scoring.calls.returns import Returns, returning
 from sparksig.scoring.calls.variables import from_env, require_variables
 from sparksig.signature.model_signature import ModelSignature
@@ -105,6 +106,7 @@ class ModelCall:
 
     def shipped_by(self, session: SparkSession) -> ModelCall:
         """The same call, ready to be shipped by a session."""
+        warn_of_other_python(session)
         return replace(self, model=self.model.broadcast(session)) if isinstance(self.model, Shipped) else self
 
     def load(self) -> Model:
