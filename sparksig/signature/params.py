@@ -262,10 +262,10 @@ def resolve_params(schema: ParamSchema | None, given: Mapping[str, Any] | None) 
 
 def _warn(text: str) -> None:
     """Warn at the line of whoever called the package, however deep in it this is."""
-    level, frame = 2, sys._getframe(1)
+    level, frame = 2, sys._getframe(1)  # whoever called this function is at level 2
     while frame.f_back is not None and Path(frame.f_code.co_filename).is_relative_to(_PACKAGE):
         level, frame = level + 1, frame.f_back
-    warnings.warn(text, stacklevel=level - 1)
+    warnings.warn(text, stacklevel=level)
 
 
 def read_params(data: object, path: str, findings: Findings) -> ParamSchema | None:

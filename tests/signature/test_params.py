@@ -139,3 +139,11 @@ def test_nobody_shares_the_values_inside_any() -> None:
     resolved = ParamSchema([spec]).resolve(given)
     resolved["o"]["x"].append(2)
     assert given == {"o": {"x": [1]}}
+
+
+def test_unknown_params_are_told_where_they_were_given() -> None:
+    with pytest.warns(UserWarning, match="unknown params are ignored: x") as caught:
+        ParamSchema([ParamSpec("n", "long", 1)]).resolve({"x": 1})
+    with pytest.warns(UserWarning, match="declares none") as none:
+        resolve_params(None, {"x": 1})
+    assert [each.filename for each in (*caught, *none)] == [__file__] * 2

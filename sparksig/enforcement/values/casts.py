@@ -73,9 +73,9 @@ def cast_array(cast: Cast, x: pa.Array, after: tuple[Guard, ...] = ()) -> tuple[
     >>> y.to_pylist(), [(w.code.value, w.mask.tolist()) for w in wrong]
     ([1, None], [('NOT_EXACT', [False, True])])
     """
-    if cast.target.numpy == "datetime64[us]" and pa.types.is_timestamp(x.type) and x.type.unit == "ns":
-        micros, finer = _whole_micros(x)
-        y, wrong = cast_array(cast, micros, after)
+    if (step := _ticks_in_one(cast.target, x.type)) > 1:
+        whole, finer = _in_unit(cast.target, x, step)
+        y, wrong = cast_array(cast, whole, after)
         return y, [*wrong, *([Wrong(Code.NOT_EXACT, finer)] if finer.any() else [])]
     if cast.zone is not None:
         return _in_zone(cast, x, cast.zone, bool(after))
@@ -87,12 +87,24 @@ def cast_array(cast: Cast, x: pa.Array, after: tuple[Guard, ...] = ()) -> tuple[
     return judged, [*wrong, *late]
 
 
-def _whole_micros(x: pa.Array) -> tuple[pa.Array, Mask]:
-    """Nanoseconds as microseconds, null where some would be cut off, and where that is. Spark's own have none."""
+_TICKS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+"""Nanoseconds in a tick, by Arrow's unit."""
+
+
+def _ticks_in_one(target: Element, given: pa.DataType) -> int:
+    """How many ticks of the given moments one tick of the declared unit has; 0 where no unit is declared."""
+    declared = pa.type_for_alias(target.arrow)
+    if not pa.types.is_timestamp(declared) or not pa.types.is_timestamp(given):
+        return 0
+    return _TICKS[declared.unit] // _TICKS[given.unit]
+
+
+def _in_unit(target: Element, x: pa.Array, step: int) -> tuple[pa.Array, Mask]:
+    """Moments in the declared unit, null where something would be cut off, and where that is."""
     ticks = x.cast(pa.int64())
-    finer = bits(x.is_valid()) & (ticks.fill_null(0).to_numpy() % 1000 != 0)
+    finer = bits(x.is_valid()) & (ticks.fill_null(0).to_numpy() % step != 0)
     kept = pc.if_else(pa.array(finer), None, ticks)
-    return kept.cast(x.type).cast(pa.timestamp("us", tz=x.type.tz)), finer
+    return kept.cast(x.type).cast(pa.timestamp(pa.type_for_alias(target.arrow).unit, tz=x.type.tz)), finer
 
 
 def bits(mask: pa.Array | pa.ChunkedArray) -> Mask:
