@@ -17,6 +17,12 @@ SPARK_CONF = {
     "spark.ui.enabled": "false",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
+    # one JVM lives through thousands of tests: Spark keeps the plans of a thousand queries for a UI that nobody opens
+    "spark.driver.memory": "3g",
+    "spark.sql.ui.retainedExecutions": "10",
+    "spark.ui.retainedJobs": "10",
+    "spark.ui.retainedStages": "10",
+    "spark.ui.retainedTasks": "100",
     "spark.sql.shuffle.partitions": "4",
     # a zone with a past of odd midnights: what depends on the session's zone shows itself
     "spark.sql.session.timeZone": "America/Sao_Paulo",
