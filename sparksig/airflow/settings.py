@@ -40,6 +40,7 @@ class Settings(TypedDict, total=False):
     level: Level | Mapping[str, Level]
     allow_rounding: bool | list[str]
     allow_nulls: bool | list[str]
+    on_model_error: Literal["fail", "quarantine"]
     run_id: str
     pin: Literal["none", "disk"]
     logical_date: str

@@ -125,7 +125,7 @@ def _from_worker(text: str) -> SparksigError | None:
     name, message = found[-1]
     kind = getattr(errors, name, None)
     if kind is errors.ModelError and message.startswith("the model raised"):
-        hint = 'in Python, score(.., on_model_error="quarantine") finds the rows; --where takes the others'
+        hint = "--on-model-error quarantine finds the rows and scores the others; --where leaves out what it says"
         return errors.ModelError(message, [Problem("--model", "which rows it was is not known", hint=hint)])
     return kind(message) if isinstance(kind, type) and issubclass(kind, SparksigError) else None
 

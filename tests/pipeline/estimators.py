@@ -28,6 +28,15 @@ class Raising(BaseEstimator):
         raise ValueError(f"cannot work with {table['x'].tolist()}")
 
 
+class Touchy(BaseEstimator):
+    """Raises at a batch that has a negative number, and doubles the others."""
+
+    def predict(self, table: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        if (table["x"] < 0).any():
+            raise ValueError(f"cannot work with {table['x'].tolist()}")
+        return pd.DataFrame({"y": table["x"] * 2})
+
+
 class Talking(BaseEstimator):
     """Returns texts where numbers were promised."""
 

@@ -17,7 +17,7 @@ from sparksig.pipeline.run import run
 from sparksig.report.summary import Summary
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import ColSpec, Schema
-from tests.pipeline.estimators import Dying, Meddling, Raising, Scaling, Talking
+from tests.pipeline.estimators import Dying, Meddling, Raising, Scaling, Talking, Touchy
 from tests.pipeline.jobs import PARAMS, SECRET, SIGNATURE, TABLE, Job
 from tests.pipeline.places import left, seen, staged
 
@@ -365,7 +365,50 @@ def test_a_model_that_raises(job: Job, spark: SparkSession) -> None:
     error = ends(job.table(CLEAN).model(Raising()), lambda: spark, "failed")
     assert type(error.__cause__).__name__ == "ModelError"
     assert error.message.startswith("the model raised ValueError on a batch of ")
-    assert "on_model_error" in str(error.problems[0].hint)
+    assert "--on-model-error quarantine" in str(error.problems[0].hint)
+
+
+ODD = pa.table(
+    {
+        "id": list(range(8)),
+        "a.b`": pa.array([float("nan"), None, -0.0, 4.0, 5.0, 6.0, 7.0, 8.0]),
+        "x": [1.0, -SECRET, None, 4.0, -0.0, float("nan"), -1.0, 2.0],
+    }
+)
+
+
+@pytest.mark.parametrize("pin", ["none", "disk"])
+def test_rows_at_which_the_model_raises_are_set_apart(job: Job, spark: SparkSession, pin: str) -> None:
+    config = job.table(ODD, ODD).model(Touchy()).config(on_model_error="quarantine", pin=pin)
+    persisted = spark.sparkContext._jsc.getPersistentRDDs().size()
+    found = run(config, lambda: spark)
+    assert (found.rows_in, found.rows_scored, found.rows_quarantined) == (16, 10, 6)
+    assert {(each.path, each.code, each.observed, each.rows) for each in found.violations} == {
+        ("x", "NULL", "double", 2),
+        ("", "MODEL_ERROR", "ValueError", 4),
+    }
+    scored, dirty = job.rows("scored"), job.rows("quarantine")
+    assert [row["id"] for row in scored] == [0, 0, 3, 3, 4, 4, 5, 5, 7, 7]
+    assert str([row["prediction"] for row in scored[::2]]) == "[2.0, 8.0, -0.0, nan, 4.0]"
+    raw = [{key: row[key] for key in ODD.column_names} for row in dirty[::2]]
+    assert str(raw) == str(ODD.take([1, 2, 6]).to_pylist())
+    assert set(dirty[0]) == {*ODD.column_names, "_violations"} and set(scored[0]) == {*ODD.column_names, "prediction"}
+    assert str(SECRET) not in (job.root / "summary.json").read_text()
+    assert spark.sparkContext._jsc.getPersistentRDDs().size() == persisted
+
+
+def test_rows_at_which_the_model_raises_count_as_bad(job: Job, spark: SparkSession) -> None:
+    job.table(ODD).model(Touchy())
+    wanted = {"on_model_error": "quarantine", "column_actions": {"x": "warn"}}
+    ends(job, lambda: spark, "over_threshold", **wanted, max_bad_rows=1)
+    run(job.config(**wanted, max_bad_rows=2), lambda: spark)
+    with pytest.raises(RunError, match="none of 3 rows is clean"):  # what was set apart is asked again, and is the same
+        run(job.config(**wanted).requeued("r"), lambda: spark)
+
+
+def test_a_model_that_raises_at_every_row_is_over_any_threshold(job: Job, spark: SparkSession) -> None:
+    error = ends(job.table(CLEAN).model(Raising()), lambda: spark, "over_threshold", on_model_error="quarantine")
+    assert error.message == "none of 2 rows is clean; nothing was committed"
 
 
 def test_a_model_that_does_not_return_what_it_declares(job: Job, spark: SparkSession) -> None:

@@ -117,6 +117,7 @@ def test_every_key_of_the_schema_is_read(tmp_path: Path) -> None:
         "max_bad_rows": 0,
         "max_bad_ratio": 1,
         "column_actions": {"a": "warn", "b": "error"},
+        "on_model_error": "quarantine",
         "pin": "disk",
         "report": "r.html",
         "logical_date": "2026-01-31",

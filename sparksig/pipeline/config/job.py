@@ -161,6 +161,15 @@ class JobConfig:
         choices=("warn", "error"),
         form=dict[str, Literal["warn", "error"]],
     )
+    on_model_error: str = _rows(
+        "What becomes of a row at which the model raises: `fail` ends the job, `quarantine` looks for such rows, by"
+        " halves, and sets them apart as MODEL_ERROR with the exception's class. The others are scored as without them,"
+        " if a prediction does not depend on the rows beside its own; what is scored is kept on the workers' disks.",
+        "fail",
+        metavar="HOW",
+        choices=("fail", "quarantine"),
+        form=Literal["fail", "quarantine"],
+    )
     pin: str = _run(
         "Whether the table is written down once before it is read: `none`, or on the workers' `disk`.",
         "none",

@@ -8,7 +8,7 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -69,6 +69,7 @@ class Attempt:
     batch: Batch | None = None
     model: Any = None  # the path, or the files of a model that MLflow has
     commit: Commit | None = None  # once it is decided that the run holds
+    kept: list[DataFrame] = field(default_factory=list)  # frames on the executors' disks while it lasts
     reading: bool = False  # whether rows are being read: from then on a fault is no longer one of usage
 
     @classmethod

@@ -15,7 +15,7 @@ from sparksig.errors import ConfigError, SinkError, SparksigError
 from sparksig.pipeline.accounting import Thresholds
 from sparksig.pipeline.config import JobConfig, typed_params
 from sparksig.pipeline.faults import told
-from sparksig.pipeline.io import has_file_system, missing, parquet_table, read_table, unwritable
+from sparksig.pipeline.io import has_file_system, missing, parquet_table, quoted, read_table, unwritable
 from sparksig.pipeline.run.attempt import Attempt, Batch, ended, facts_of, tell_end, undisturbed, write_report
 from sparksig.pipeline.run.outputs import commit, publish, reconcile, require_folders, require_tables
 from sparksig.pipeline.sinks import recover
@@ -24,6 +24,7 @@ from sparksig.report.live import Progress
 from sparksig.report.summary import Summary
 from sparksig.scoring.calls import ModelCall, declared_by, from_registry
 from sparksig.scoring.frames import score
+from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.params import resolve_params
 from sparksig.sources.registry import load_signature
 
@@ -125,9 +126,9 @@ def _work(work: Attempt, call: ModelCall, params: dict[str, Any], session: Calla
         made.require_ok()
         options: dict[str, Any] = {"trust": call.trust or False, "policy": work.policy}
         options["param_from_env"] = config.param_from_env
-        table = _pinned(table, config.pin)
-        scored = score(table, work.model, signature, params, on_violation="drop", **options)
-        dirty = split(table, signature, work.policy).quarantined
+        if config.pin == "disk":
+            table = _kept(work, table)
+        scored, dirty = _parts(work, table, signature, params, options)
         work.summary = replace(work.summary, facts=facts)
         rows = {"scored": scored, "quarantine": dirty}
         require_folders(work, rows)
@@ -142,9 +143,9 @@ def _work(work: Attempt, call: ModelCall, params: dict[str, Any], session: Calla
         with work.spark_phase("reconcile", spark):
             reconcile(work, spark, table, (scored, dirty))
     finally:
-        if config.pin == "disk":
+        for frame in work.kept:
             with suppress(Exception):  # the session may be gone
-                table.unpersist()
+                frame.unpersist()
     if work.tables:
         with work.spark_phase("commit", spark):
             publish(work, spark, rows)
@@ -153,8 +154,24 @@ def _work(work: Attempt, call: ModelCall, params: dict[str, Any], session: Calla
         commit(work)
 
 
-def _pinned(table: DataFrame, pin: str) -> DataFrame:
-    """The table, on the executors' disks from its first reading on if it must not be read again."""
+def _parts(
+    work: Attempt, table: DataFrame, signature: ModelSignature, params: dict[str, Any], options: dict[str, Any]
+) -> tuple[DataFrame, DataFrame]:
+    """The rows to be scored with their predictions, and those that are set apart as they are with what is wrong."""
+    if work.config.on_model_error == "fail":
+        scored = score(table, work.model, signature, params, on_violation="drop", **options)
+        return scored, split(table, signature, work.policy).quarantined
+    tagged = score(table, work.model, signature, params, on_model_error="quarantine", **options)
+    # kept: a row's part is what the model made of it, and a model need not make the same of it twice
+    tagged = _kept(work, tagged)
+    violations = quoted(work.policy.violations_column)
+    clean = tagged.where(f"{violations} is null").drop(work.policy.violations_column)
+    return clean, tagged.where(f"{violations} is not null").select(*map(quoted, table.columns), violations)
+
+
+def _kept(work: Attempt, frame: DataFrame) -> DataFrame:
+    """A frame that is on the executors' disks from its first reading on, because it must not be made again."""
     from pyspark import StorageLevel
 
-    return table.persist(StorageLevel.DISK_ONLY) if pin == "disk" else table
+    work.kept.append(frame.persist(StorageLevel.DISK_ONLY))
+    return work.kept[-1]

@@ -64,7 +64,8 @@ def _of_rows(plan: Plan, summary: Summary, config: JobConfig) -> Iterator[assert
                 yield _assertion(code, count is None, column, found.path, severity, *types, count.rows if count else 0)
     for count in counts.values():  # what no plan foresees, such as what the model does with a row
         types = count.expected, count.observed
-        yield _assertion(Code(count.code), False, None, count.path or "row", "warn", *types, count.rows)
+        severity = _severity(config, count.path)
+        yield _assertion(Code(count.code), False, None, count.path or "row", severity, *types, count.rows)
 
 
 def _assertion(
