@@ -10,6 +10,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -37,7 +38,7 @@ from sparksig.report.schema import check_summary
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import ColSpec, Schema
 from sparksig.signature.types import Array, DataType
-from tests.pipeline.estimators import Raising
+from tests.pipeline.estimators import Raising, Touchy
 from tests.pipeline.jobs import SECRET, TABLE, Job
 
 if TYPE_CHECKING:
@@ -262,6 +263,24 @@ def test_a_run_that_ends_otherwise_tells_how(
         code, rows = expected[verdict]
         assert assertions(end)["x", code] == (False, rows)
     assert caught.value.summary is not None and caught.value.summary.warnings == ()
+
+
+@pytest.mark.parametrize(("none_may", "severity"), [(False, "warn"), (True, "error")])
+def test_rows_at_which_the_model_raises_are_asserted_of_no_column(
+    tmp_path: Path, spark: SparkSession, none_may: bool, severity: str
+) -> None:
+    job = Job(tmp_path).table(pa.table({"x": [1.0, -SECRET]})).model(Touchy())
+    events = {"lineage": job.path("events.jsonl")}
+    config = job.config(on_model_error="quarantine", fail_on_quarantine=none_may, **events)
+    with pytest.raises(RunError, match="1 of 2 rows are dirty") if none_may else nullcontext():
+        run(config, lambda: spark)
+    (bad,) = [
+        each
+        for each in told(job)[-1]["inputs"][0]["inputFacets"]["dataQualityAssertions"]["assertions"]
+        if not each["success"]
+    ]
+    assert (bad["assertion"], bad["name"], bad["actual"]) == ("MODEL_ERROR", "row MODEL_ERROR", "1")
+    assert ("column" in bad, bad["severity"]) == (False, severity)
 
 
 def test_a_session_that_does_not_start_is_told(job: Job) -> None:
