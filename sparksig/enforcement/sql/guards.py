@@ -146,10 +146,9 @@ def _wholenumber(y: str) -> str:
     Not by a cast: Spark goes through the double's shortest text, which is another number from 2^53 on. The double is
     cut into parts that a long holds, which loses no bit, since every step is by a power of two.
     """
-    high = f"({y} / 18446744073709551616D)"
-    top = f"try_cast(if({high} < 0, ceil({high}), floor({high})) as long)"
+    top = f"try_cast({y} / 18446744073709551616D as long)"  # towards zero, as every cast to a long
     rest = f"({y} - cast({top} as double) * 18446744073709551616D)"
-    middle = f"try_cast(if({rest} < 0, ceil({rest} / 4294967296D), floor({rest} / 4294967296D)) as long)"
+    middle = f"try_cast({rest} / 4294967296D as long)"
     low = f"try_cast({rest} - cast({middle} as double) * 4294967296D as long)"
     upper = f"try_multiply(cast({top} as decimal(20,0)), 18446744073709551616BD)"
     lower = f"(cast({middle} as decimal(20,0)) * 4294967296BD + cast({low} as decimal(20,0)))"
