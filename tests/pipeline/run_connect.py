@@ -18,11 +18,14 @@ from sparksig import runtime
 from sparksig.pipeline.faults import RunError
 from sparksig.pipeline.run import run, run_stream
 from sparksig.report.summary import Summary
-from tests.pipeline.estimators import Raising, Scaling
-from tests.pipeline.jobs import TABLE, Job
+from tests.pipeline.estimators import Raising, Scaling, Touchy
+from tests.pipeline.jobs import SECRET, TABLE, Job
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+RAISING = pa.table({"id": [1, 2, 3], "x": [1.0, -SECRET, None]})
 
 
 def runs(root: Path, session: Callable[[], SparkSession]) -> Iterator[dict[str, Any]]:
@@ -34,6 +37,7 @@ def runs(root: Path, session: Callable[[], SparkSession]) -> Iterator[dict[str, 
         ("over threshold", [TABLE], Scaling(), {"max_bad_rows": 0}),
         ("incompatible", [pa.table({"id": [1], "y": [1.0]})], Scaling(), {}),
         ("a model that raises", [TABLE], Raising(), {}),
+        ("raising rows", [RAISING], Touchy(), {"on_model_error": "quarantine"}),
         ("a stream", [TABLE], Scaling(), {"trigger": "available-now", "run_id": ""}),
     ):
         if tables is not None:

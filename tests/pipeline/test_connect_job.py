@@ -46,6 +46,13 @@ def test_a_run_on_connect_is_complete_and_exact_and_replaced_by_its_own(ends: di
     assert len(ends["by folder"]["rows"]["scored"]) == 3
 
 
+def test_rows_at_which_the_model_raises_are_set_apart_on_connect(ends: dict[str, Any]) -> None:
+    found = ends["raising rows"]
+    assert [(row["id"], row["prediction"]) for row in found["rows"]["scored"]] == [(1, 2.0)]
+    apart = [(row["id"], row["x"], row["_violations"][0]["code"]) for row in found["rows"]["quarantine"]]
+    assert apart == [(2, -SECRET, "MODEL_ERROR"), (3, None, "NULL")]
+
+
 @pytest.mark.parametrize(
     ("name", "code", "words"),
     [

@@ -25,6 +25,7 @@ from sparksig.pipeline.faults import RunError
 from sparksig.pipeline.run import run, run_stream
 from sparksig.pipeline.run.checkpoint import Checkpoint
 from sparksig.report.schema import check_summary
+from tests.pipeline.estimators import Touchy
 from tests.pipeline.jobs import Job
 
 if TYPE_CHECKING:
@@ -85,6 +86,14 @@ def test_each_batch_is_a_run_of_its_own_and_nothing_is_taken_twice(job: Job, spa
     assert run_stream(asked, lambda: spark).rows_in == 1
     assert batches(job) == [(2, "clean", 1)]
     assert (found(job, "scored"), found(job, "quarantine")) == ([0, 2, 3, 4], [1])
+
+
+def test_rows_at_which_the_model_raises_are_set_apart_in_each_batch(tmp_path: Path, spark: SparkSession) -> None:
+    job = Job(tmp_path).table(rows(0, 1.0, -1.0), rows(2, -2.0, None, 3.0)).model(Touchy())
+    summary = run_stream(config(job, on_model_error="quarantine"), lambda: spark)
+    assert [summary.rows_in, summary.rows_scored, summary.rows_quarantined] == [5, 2, 3]
+    assert {each.code: each.rows for each in summary.violations} == {"MODEL_ERROR": 2, "NULL": 1}
+    assert (found(job, "scored"), found(job, "quarantine")) == ([0, 4], [1, 2, 3])
 
 
 def test_a_batch_that_spark_does_not_know_as_done_comes_again_and_replaces_itself(
