@@ -390,7 +390,7 @@ def test_a_model_that_raises_is_told_in_a_line_and_sparks_log_is_named(job: Job)
     warning, told, fact, hint, log = done.stderr.splitlines()
     assert warning.startswith("warning: unknown params are ignored: unknown")
     assert re.fullmatch(r"sparksig: the model raised ValueError on a batch of \d rows", told)
-    assert fact == "  --model: which rows it was is not known" and 'on_model_error="quarantine"' in hint
+    assert fact == "  --model: which rows it was is not known" and "--on-model-error quarantine" in hint
     path = Path(log.removeprefix("  Spark's log: "))
     assert path.is_file()
     path.unlink()
