@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sparksig import tables
 from sparksig.enforcement import sql
+from sparksig.enforcement.nodes import AbsentNode, ScalarNode
 from sparksig.enforcement.planning import plan_table
 from sparksig.enforcement.policy import Policy, resolve_policy
-from sparksig.enforcement.steps import AbsentNode, Plan, ScalarNode
+from sparksig.enforcement.steps import Plan
 from sparksig.errors import Code, PolicyError, Problem, SchemaError
 from sparksig.report.summary import Count, Report, sorted_counts
 from sparksig.signature.model_signature import ModelSignature

@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from sparksig.enforcement.nodes import ColumnsNode, Node, Path, ScalarNode, TensorNode, words
 from sparksig.enforcement.planning import NodeBuilder
 from sparksig.enforcement.policy import Policy
-from sparksig.enforcement.steps import ColumnsNode, Node, Path, Plan, ScalarNode, TensorNode, words
+from sparksig.enforcement.steps import Plan
 from sparksig.enforcement.values import Fault, arrow_type
 from sparksig.enforcement.values.cells import Reading, depth_of, from_numpy, unmasked
 from sparksig.enforcement.values.containers import read_column

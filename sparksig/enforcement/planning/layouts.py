@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 
-from sparksig.enforcement.steps import Layout
+from sparksig.enforcement.nodes import Layout
 from sparksig.signature.dtypes import SPARK, Element, Kind
 from sparksig.sources.observed import ArrayType, DecimalType, ObservedType, ScalarType, VectorType
 

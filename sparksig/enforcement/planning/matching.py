@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
+from sparksig.enforcement.nodes import ELEMENT, VALUE
 from sparksig.enforcement.policy import Policy
-from sparksig.enforcement.steps import ELEMENT, VALUE
 from sparksig.errors import Code, PolicyError, Problem
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
 from sparksig.signature.types import Array, ColumnType, Map, Object

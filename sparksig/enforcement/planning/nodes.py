@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sparksig.enforcement.planning.layouts import layout_of, tensor_hint
-from sparksig.enforcement.planning.matching import Names
-from sparksig.enforcement.policy import Policy
-from sparksig.enforcement.steps import (
+from sparksig.enforcement.nodes import (
     ELEMENT,
     VALUE,
     AbsentNode,
@@ -27,6 +24,9 @@ from sparksig.enforcement.steps import (
     VectorNode,
     words,
 )
+from sparksig.enforcement.planning.layouts import layout_of, tensor_hint
+from sparksig.enforcement.planning.matching import Names
+from sparksig.enforcement.policy import Policy
 from sparksig.errors import Code, Problem
 from sparksig.signature.casts import (
     Between,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from sparksig.enforcement.nodes import AbsentNode, Path, words
 from sparksig.enforcement.planning.matching import Match, match_columns, unknown_paths
 from sparksig.enforcement.planning.nodes import NodeBuilder
 from sparksig.enforcement.policy import Policy
-from sparksig.enforcement.steps import AbsentNode, Path, Plan, Step, words
+from sparksig.enforcement.steps import Plan, Step
 from sparksig.errors import Code, Problem, SignatureError
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import Schema, TensorSpec

@@ -8,9 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from sparksig.enforcement.sql.binary import entry_of_bytes
-from sparksig.enforcement.sql.guards import between, cast_value, ddl, fed_value, judgements, number, text
-from sparksig.enforcement.steps import (
+from sparksig.enforcement.nodes import (
     ELEMENT,
     VALUE,
     AbsentNode,
@@ -27,6 +25,8 @@ from sparksig.enforcement.steps import (
     VectorNode,
     entry_path,
 )
+from sparksig.enforcement.sql.binary import entry_of_bytes
+from sparksig.enforcement.sql.guards import between, cast_value, ddl, fed_value, judgements, number, text
 from sparksig.errors import Code
 from sparksig.signature.casts import Between, NotNan, carrier
 from sparksig.signature.dtypes import SPARK, Element, Kind

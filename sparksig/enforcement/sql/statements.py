@@ -13,21 +13,20 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
-from sparksig.enforcement.sql import nodes
-from sparksig.enforcement.sql.guards import text
-from sparksig.enforcement.steps import (
+from sparksig.enforcement.nodes import (
     AbsentNode,
     ArrayNode,
     Layout,
     MapNode,
-    Plan,
     ScalarNode,
-    Step,
     StructNode,
     TensorNode,
     Types,
     VectorNode,
 )
+from sparksig.enforcement.sql import nodes
+from sparksig.enforcement.sql.guards import text
+from sparksig.enforcement.steps import Plan, Step
 from sparksig.errors import NotSupportedError, Problem
 from sparksig.signature.types import SparkMLVector
 

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from sparksig.enforcement.steps import ELEMENT, VALUE, Types
+from sparksig.enforcement.nodes import ELEMENT, VALUE, Types
 from sparksig.enforcement.values.casts import Mask, arrow_type
 from sparksig.enforcement.values.nodes import Fault
 from sparksig.errors import Code

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pandas.api.extensions import ExtensionArray
 
+from sparksig.enforcement.nodes import AnyNode, ArrayNode, MapNode, Node, ScalarNode, StructNode
 from sparksig.enforcement.planning import match_columns, plan_table
 from sparksig.enforcement.policy import Policy, resolve_policy
-from sparksig.enforcement.steps import AnyNode, ArrayNode, MapNode, Node, Plan, ScalarNode, StructNode
+from sparksig.enforcement.steps import Plan
 from sparksig.enforcement.values.cells import Declared, Reading, depth_of, from_numpy, is_missing, unmasked
 from sparksig.enforcement.values.feeds import Feed
 from sparksig.enforcement.values.nodes import Judged, enforce_arrow, together

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from sparksig.enforcement.steps import (
+from sparksig.enforcement.nodes import (
     AbsentNode,
     AnyNode,
     ArrayNode,
@@ -22,12 +22,12 @@ from sparksig.enforcement.steps import (
     Layout,
     MapNode,
     Node,
-    Plan,
     ScalarNode,
     StructNode,
     TensorNode,
     VectorNode,
 )
+from sparksig.enforcement.steps import Plan
 from sparksig.signature.casts import Cast, Level
 from sparksig.signature.dtypes import ELEMENTS, Element, Kind
 from sparksig.signature.members import copied

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sparksig.enforcement.steps import (
+from sparksig.enforcement.nodes import (
     ELEMENT,
     VALUE,
     AbsentNode,
@@ -25,15 +25,14 @@ from sparksig.enforcement.steps import (
     Layout,
     MapNode,
     Node,
-    Plan,
     ScalarNode,
-    Step,
     StructNode,
     TensorNode,
     Types,
     VectorNode,
     entry_path,
 )
+from sparksig.enforcement.steps import Plan, Step
 from sparksig.enforcement.values.casts import Mask, arrow_type, bits, cast_array
 from sparksig.errors import Code, Problem, ViolationError
 from sparksig.signature.casts import Cast, Level, NotNan

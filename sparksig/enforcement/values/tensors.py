@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from sparksig.enforcement.nodes import ELEMENT, Path, Types, words
 from sparksig.enforcement.planning import NodeBuilder, match_columns, unknown_paths
 from sparksig.enforcement.policy import Policy
-from sparksig.enforcement.steps import ELEMENT, Path, Types, words
 from sparksig.enforcement.values.casts import Mask, bits, cast_array
 from sparksig.enforcement.values.cells import Reading, from_numpy, unmasked
 from sparksig.enforcement.values.feeds import stacked_entries
