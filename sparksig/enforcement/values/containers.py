@@ -18,9 +18,9 @@ from sparksig.enforcement.nodes import AnyNode, ArrayNode, MapNode, Node, Scalar
 from sparksig.enforcement.planning import match_columns, plan_table
 from sparksig.enforcement.policy import Policy, resolve_policy
 from sparksig.enforcement.steps import Plan
-from sparksig.enforcement.values.cells import Declared, Reading, depth_of, from_numpy, is_missing, unmasked
 from sparksig.enforcement.values.feeds import Feed
 from sparksig.enforcement.values.nodes import Judged, enforce_arrow, together
+from sparksig.enforcement.values.reading import Declared, Reading, depth_of, from_numpy, is_missing, unmasked
 from sparksig.enforcement.values.tensors import enforce_tensors, is_sparse
 from sparksig.errors import Code, PolicyError, Problem, SchemaError
 from sparksig.signature.dtypes import ELEMENTS, Kind
