@@ -15,7 +15,7 @@ from sparksig.enforcement.policy import Policy
 from sparksig.enforcement.values.casts import Mask, bits, cast_array
 from sparksig.enforcement.values.feeds import stacked_entries
 from sparksig.enforcement.values.nodes import Fault, Judged, together
-from sparksig.enforcement.values.reading import Reading, from_numpy, unmasked
+from sparksig.enforcement.values.reading import Reading, from_numpy, is_sparse, unmasked
 from sparksig.errors import Code, Problem, SchemaError
 from sparksig.signature.casts import Level, NotNan
 from sparksig.signature.members import copied
@@ -23,11 +23,6 @@ from sparksig.signature.schema import Schema, TensorSpec
 from sparksig.sources.observed import Field, ObservedType, OtherType, StructType
 
 _SPARSE = ("csr", "csc", "coo")
-
-
-def is_sparse(data: object) -> bool:
-    """Whether data is one of scipy's sparse matrices or arrays."""
-    return type(data).__module__.startswith("scipy.sparse")
 
 
 def enforce_tensors(arrays: Mapping[Any, Any], schema: Schema, policy: Policy) -> Any:
