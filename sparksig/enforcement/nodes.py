@@ -8,6 +8,8 @@ from enum import StrEnum
 from math import prod
 from typing import TypeAlias
 
+import numpy as np
+
 from sparksig.signature.casts import Cast, Guard, carrier
 from sparksig.signature.schema import ColSpec, TensorSpec
 from sparksig.signature.types import ColumnType
@@ -142,6 +144,11 @@ class TensorNode:
     def length(self) -> int | None:
         """How many entries a row has; None where the shape leaves a size open."""
         return None if -1 in self.shape else prod(self.shape)
+
+    @property
+    def known(self) -> int:
+        """How many entries the sizes make that the shape does not leave open."""
+        return int(np.prod([size for size in self.shape if size >= 0], dtype=int))
 
 
 @dataclass(frozen=True, slots=True)

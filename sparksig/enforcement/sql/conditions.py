@@ -269,9 +269,8 @@ def _run(node: TensorNode, x: str) -> list[tuple[Code, str]]:
         return judged
     if node.length is not None:
         return [(Code.WRONG_LENGTH, f"size({x}) = {node.length}")]
-    known = int(np.prod([n for n in node.shape if n >= 0], dtype=int))
-    condition = f"size({x}) % {known} = 0" if known else f"size({x}) = 0"
-    return [(Code.WRONG_LENGTH, condition)] if known != 1 else []
+    condition = f"size({x}) % {node.known} = 0" if node.known else f"size({x}) = 0"
+    return [(Code.WRONG_LENGTH, condition)] if node.known != 1 else []
 
 
 _BITS = r"\A(0[01])*\z"

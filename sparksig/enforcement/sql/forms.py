@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import numpy as np
-
 from sparksig.enforcement.nodes import (
     AbsentNode,
     AnyNode,
@@ -101,10 +99,9 @@ def _nested_cast(node: TensorNode, x: str, rank: int, depth: int, flat: bool) ->
     return x if inner == f"e{depth}" else f"transform({x}, e{depth} -> {inner})"
 
 
-def _sizes(shape: Sequence[int], x: str) -> list[str]:
+def _sizes(node: TensorNode, x: str) -> list[str]:
     """The sizes of a row's tensor, an open one computed from how many entries there are."""
-    known = int(np.prod([n for n in shape if n >= 0], dtype=int))
-    return [str(n) if n >= 0 else f"cast(size({x}) / {max(known, 1)} as int)" for n in shape]
+    return [str(n) if n >= 0 else f"cast(size({x}) / {max(node.known, 1)} as int)" for n in node.shape]
 
 
 def _reshaped(node: TensorNode, x: str, run: Callable[[str, str, str], str]) -> str:
@@ -115,7 +112,7 @@ def _reshaped(node: TensorNode, x: str, run: Callable[[str, str, str], str]) -> 
         x: what holds the entries.
         run: spells the innermost arrays by a variable that is `x`, where they begin, and their size.
     """
-    nested = _sliced("t", _sizes(node.shape, "t"), run)
+    nested = _sliced("t", _sizes(node, "t"), run)
     if node.nulls:  # what is made of an index is never null by itself
         nested = f"case when t is not null then {nested} end"
     # a variable: the optimizer would put what a column is made of into the lambda, and make it anew for each slice

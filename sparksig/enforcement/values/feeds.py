@@ -213,9 +213,8 @@ def _shapes(node: Node, array: pa.Array) -> Array | None:
         for depth in range(len(node.shape)):
             shapes[:, depth] = _sizes_at(array, depth)
         return shapes
-    known = int(np.prod([size for size in node.shape if size >= 0], dtype=int))
     lengths = np.asarray(array.value_lengths().fill_null(0))
-    shapes[:, list(node.shape).index(-1)] = lengths // max(known, 1)
+    shapes[:, list(node.shape).index(-1)] = lengths // max(node.known, 1)
     return shapes
 
 

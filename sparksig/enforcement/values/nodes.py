@@ -56,6 +56,17 @@ class Fault:
     mask: Mask
     types: Types
 
+    def lifted(self, owner: np.ndarray[Any, np.dtype[np.int64]], rows: int) -> Fault:
+        """A fault of elements as one of the rows that hold them.
+
+        Args:
+            owner: the row of each element.
+            rows: how many rows there are.
+        """
+        mask = np.zeros(rows, bool)
+        mask[owner[self.mask]] = True
+        return replace(self, mask=mask)
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -223,12 +234,7 @@ class _Run:
 
     def lift(self, faults: Sequence[Fault]) -> list[Fault]:
         """Faults of elements as faults of the rows that hold them."""
-        lifted = []
-        for fault in faults:
-            rows = np.zeros(len(self.lengths), bool)
-            rows[self.owner[fault.mask]] = True
-            lifted.append(replace(fault, mask=rows))
-        return lifted
+        return [fault.lifted(self.owner, len(self.lengths)) for fault in faults]
 
     def lists(self, elements: pa.Array) -> pa.Array:
         """The lists again, with other elements."""
@@ -310,8 +316,7 @@ def _fills(node: TensorNode, lengths: np.ndarray[Any, Any]) -> Mask:
     """Whether so many entries fill the shape."""
     if node.length is not None:
         return np.asarray(lengths == node.length)
-    known = int(np.prod([size for size in node.shape if size >= 0], dtype=int))
-    return np.asarray(lengths % known == 0 if known else lengths == 0)
+    return np.asarray(lengths % node.known == 0 if node.known else lengths == 0)
 
 
 def _bytes(node: TensorNode, x: pa.Array, path: str) -> list[Fault]:

@@ -97,10 +97,7 @@ class _Tensors:
         result.sum_duplicates()  # entries of one place add up in the type that they have
         made, faults = self._entries(result.data, replace(spec, shape=result.data.shape), path)
         rows = result.tocoo().coords[0]
-        for fault in faults:
-            mask = np.zeros(array.shape[0], bool)
-            mask[rows[fault.mask]] = True
-            self.faults.append(replace(fault, mask=mask))
+        self.faults += [fault.lifted(rows, array.shape[0]) for fault in faults]
         result.data = made
         return result
 

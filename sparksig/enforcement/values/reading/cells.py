@@ -8,7 +8,7 @@ of its row and null from then on.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -135,10 +135,7 @@ class Reading:
         """The cells of one level further in; their faults are those of the rows that hold them."""
         inner = Reading(anything=self.anything)
         array, kind = inner._read(cells, declared, path)
-        for fault in inner.faults:
-            mask = np.zeros(rows, bool)
-            mask[owner[fault.mask]] = True
-            self.faults.append(replace(fault, mask=mask))
+        self.faults += [fault.lifted(owner, rows) for fault in inner.faults]
         return array, kind
 
     def _closed(
