@@ -20,7 +20,8 @@ from sparksig.enforcement.planning import NodeBuilder
 from sparksig.enforcement.policy import Policy
 from sparksig.enforcement.steps import Plan
 from sparksig.enforcement.values import Fault, arrow_type
-from sparksig.enforcement.values.nodes import apply, together
+from sparksig.enforcement.values.faults import together
+from sparksig.enforcement.values.nodes import apply
 from sparksig.enforcement.values.reading import Reading, depth_of, from_numpy, read_column, unmasked
 from sparksig.errors import Code, NotSupportedError, OutputError, Problem
 from sparksig.scoring.anything import carrier, has_any, json_text, with_texts

@@ -15,8 +15,9 @@ from sparksig.enforcement.nodes import AnyNode, ArrayNode, MapNode, Node, Scalar
 from sparksig.enforcement.planning import match_columns, plan_table
 from sparksig.enforcement.policy import Policy, resolve_policy
 from sparksig.enforcement.steps import Plan
+from sparksig.enforcement.values.faults import Judged, together
 from sparksig.enforcement.values.feeds import Feed
-from sparksig.enforcement.values.nodes import Judged, enforce_arrow, together
+from sparksig.enforcement.values.nodes import enforce_arrow
 from sparksig.enforcement.values.reading import Reading, columns_of, objects_in, read_column, tensors_of
 from sparksig.enforcement.values.tensors import enforce_tensors
 from sparksig.errors import Code, PolicyError, Problem, SchemaError

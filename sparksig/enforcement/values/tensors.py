@@ -13,8 +13,8 @@ from sparksig.enforcement.nodes import ELEMENT, Path, Types, words
 from sparksig.enforcement.planning import NodeBuilder, match_columns, unknown_paths
 from sparksig.enforcement.policy import Policy
 from sparksig.enforcement.values.casts import Mask, bits, cast_array
+from sparksig.enforcement.values.faults import Fault, Judged, together
 from sparksig.enforcement.values.feeds import stacked_entries
-from sparksig.enforcement.values.nodes import Fault, Judged, together
 from sparksig.enforcement.values.reading import Reading, from_numpy, is_sparse, unmasked
 from sparksig.errors import Code, Problem, SchemaError
 from sparksig.signature.casts import Level, NotNan

@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from sparksig.enforcement.nodes import ELEMENT, VALUE, Types
-from sparksig.enforcement.values.nodes import Fault
-from sparksig.enforcement.values.reading.scalars import Scalars, encodes, faults_of, is_missing, lost
+from sparksig.enforcement.values.faults import Fault, faults_of, lost
+from sparksig.enforcement.values.reading.scalars import Scalars, encodes, is_missing
 from sparksig.errors import Code
 from sparksig.signature.dtypes import ELEMENTS, SPARK, Element
 from sparksig.signature.types import AnyType, Array, ColumnType, DataType, Map, Object, SparkMLVector

@@ -5,7 +5,6 @@ Of values of several classes one type is found that holds them all; a value that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -18,7 +17,7 @@ import pyarrow as pa
 
 from sparksig.enforcement.nodes import Types
 from sparksig.enforcement.values.casts import Mask, arrow_type
-from sparksig.enforcement.values.nodes import Fault
+from sparksig.enforcement.values.faults import Fault, faults_of, lost
 from sparksig.errors import Code
 from sparksig.signature.dtypes import ELEMENTS, SPARK, Element, Kind
 from sparksig.sources.observed import DecimalType, ObservedType, OtherType, ScalarType
@@ -143,16 +142,6 @@ class Scalars:
 
     def _note(self, code: Code, mask: Mask, types: Types) -> None:
         self.faults.extend(faults_of(self.path, code, mask, types))
-
-
-def faults_of(path: str, code: Code, mask: Mask, types: Types) -> list[Fault]:
-    """The fault of the rows in a mask, if any is."""
-    return [Fault(path, code, mask, types)] if mask.any() else []
-
-
-def lost(before: Sequence[object], after: Sequence[object]) -> Mask:
-    """Where a value was and is None."""
-    return np.array([a is None and b is not None for b, a in zip(before, after, strict=True)], bool)
 
 
 def from_numpy(array: np.ndarray[Any, Any]) -> tuple[pa.Array, ObservedType]:
