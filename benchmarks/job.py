@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from benchmarks.measure import arguments, ratios, report, rounds
 from sparksig import ColSpec, ModelSignature, Schema, runtime, score, split
-from sparksig.enforcement.frames import count_violations
+from sparksig.enforcement.counts import count_violations
 from sparksig.pipeline.accounting import digest, together
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from sparksig._version import __version__
 
 if TYPE_CHECKING:  # a type checker reads imports, and `as` is how they are exported; a test holds the two lists equal
+    from sparksig.enforcement.counts import validate as validate
     from sparksig.enforcement.frames import Split as Split
     from sparksig.enforcement.frames import enforce as enforce
     from sparksig.enforcement.frames import plan as plan
     from sparksig.enforcement.frames import split as split
     from sparksig.enforcement.frames import tag as tag
-    from sparksig.enforcement.frames import validate as validate
     from sparksig.enforcement.policy import Policy as Policy
     from sparksig.enforcement.steps import Plan as Plan
     from sparksig.enforcement.values import enforce_values as enforce_values
@@ -97,7 +97,8 @@ _HOMES = {
     "sparksig.sources.spark_schema": "signature_from_struct struct_type",
     "sparksig.enforcement.policy": "Policy",
     "sparksig.enforcement.steps": "Plan",
-    "sparksig.enforcement.frames": "Split enforce plan split tag validate",
+    "sparksig.enforcement.counts": "validate",
+    "sparksig.enforcement.frames": "Split enforce plan split tag",
     "sparksig.enforcement.values": "enforce_values",
     "sparksig.models.examples": "InputExample load_serving_example serving_payload",
     "sparksig.models.loading": "load_model",

@@ -22,6 +22,7 @@ STARRED = (
     "models",
     "report",
     "enforcement.policy",
+    "enforcement.nodes",
     "enforcement.steps",
     "enforcement.sql",
     "enforcement.values",

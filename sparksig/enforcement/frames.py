@@ -1,4 +1,4 @@
-"""The verbs on a Spark frame: plan, enforce, tag, split, validate. They add expressions to the query, never a job."""
+"""The verbs on a Spark frame: plan, enforce, tag, split. They add expressions to the query, never a job."""
 
 from __future__ import annotations
 
@@ -9,22 +9,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sparksig import tables
 from sparksig.enforcement import sql
+from sparksig.enforcement.nodes import AbsentNode, ScalarNode
 from sparksig.enforcement.planning import plan_table
 from sparksig.enforcement.policy import Policy, resolve_policy
-from sparksig.enforcement.steps import AbsentNode, Plan, ScalarNode
-from sparksig.errors import Code, PolicyError, Problem, SchemaError
-from sparksig.report.summary import Count, Report, sorted_counts
+from sparksig.enforcement.steps import Plan
+from sparksig.errors import Code, Problem, SchemaError
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import Schema
-from sparksig.sources.observed import (
-    ArrayType,
-    DecimalType,
-    ObservedType,
-    ScalarType,
-    table_from_arrow,
-    table_from_spark,
-)
 from sparksig.sources.observed import StructType as Observed
+from sparksig.sources.observed import table_from_arrow, table_from_spark
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -200,60 +193,6 @@ def split(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | No
     )
 
 
-def validate(
-    df: DataFrame,
-    signature: ModelSignature | Schema,
-    policy: Policy | None = None,
-    *,
-    examples: int = 0,
-    keys: Sequence[str] = (),
-    **options: Any,
-) -> Report:
-    """Count the violations of a table by path and code, in one action.
-
-    Args:
-        df: the table.
-        signature: what the model was promised.
-        policy: the options, or give them as keywords: see `Policy`.
-        examples: for how many rows of each path and code, at most, the report tells the keys. Keys are data: with 0,
-            the default, nothing of any row is in the report.
-        keys: the columns of the table that tell which row it is.
-        options: single options of `Policy`.
-
-    Returns:
-        Rows in, clean rows, and counts by path and code.
-
-    Raises:
-        SchemaError: the table's schema cannot fit, or it has no such key columns.
-        PolicyError: an option cannot be used, or only one of `examples` and `keys` is given.
-
-    >>> from sparksig import ColSpec, Schema
-    >>> table = spark.createDataFrame([(1, 20.5), (2, None)], "id long, celsius double")
-    >>> print(validate(table, Schema([ColSpec("double", "celsius")])))
-    2 rows: 1 clean, 1 with violations
-    column   code  declared  observed  rows
-    -------  ----  --------  --------  ----
-    celsius  NULL  double    double       1
-    """
-    if bool(examples) != bool(keys) or examples < 0 or isinstance(keys, str):
-        raise PolicyError("examples= is a number of rows and keys= the list of columns that tell which: give both")
-    made = plan(df, signature, policy, **options).require_ok()
-    positions = _key_positions(made, keys)
-    named = ", ".join(f"'k{i}', {sql.column(at)}" for i, at in enumerate(positions))
-    key = [f"named_struct({named}) as k"] if keys else []
-    return _count(opened(df, made).selectExpr(f"{sql.violations(made)} as v", *key), keys, examples)
-
-
-def count_violations(tagged: DataFrame, column: str) -> Report:
-    """Count what an array column of violations holds, in one action.
-
-    Args:
-        tagged: a frame that `tag`, `split` or `score` made, or that was read back from a quarantine.
-        column: the name of the violations column.
-    """
-    return _count(positional(tagged).selectExpr(f"{sql.column(tagged.columns.index(column))} as v"))
-
-
 def positional(df: DataFrame) -> DataFrame:
     """The frame with its columns renamed by position: `_0`, `_1`, ..; only such names may stand in SQL text."""
     return df.toDF(*[sql.column(i) for i in range(len(df.columns))])
@@ -293,57 +232,6 @@ _WIDE = 100
 """From how many columns on a frame is not renamed if it need not be, see `benchmarks.enforce`."""
 
 
-def _count(violations: DataFrame, keys: Sequence[str] = (), examples: int = 0) -> Report:
-    from pyspark.sql import functions as F
-
-    # the first violation of a row stands for the row: rows are counted in the same pass as what is wrong with them
-    key = ["k"] if examples else []
-    rows = violations.selectExpr("posexplode_outer(v) as (i, v)", *key).selectExpr(
-        "v.path", "v.code", "v.expected", "v.observed", "if(coalesce(i, 0) = 0, 1, 0) as first", *key
-    )
-    # each sample is the least of the rows' hashes, one hash a sample: no more than one key is held for it
-    samples = [F.expr(f"min(named_struct('h', xxhash64({i}, k), 'k', k)).k") for i in range(examples)]
-    groups = rows.groupBy("path", "code", "expected", "observed").agg(F.count("first"), F.sum("first"), *samples)
-    names = [f"s{i}" for i in range(examples)]
-    found = groups.toDF("path", "code", "expected", "observed", "rows", "firsts", *names).collect()
-    counts = [
-        Count(r.path, r.code, r.expected, r.observed, r.rows, _examples([r[name] for name in names], keys))
-        for r in found
-        if r.code is not None
-    ]
-    return Report(
-        rows_in=sum(r.firsts for r in found),
-        rows_clean=sum(r.rows for r in found if r.code is None),
-        violations=sorted_counts(counts),
-    )
-
-
-def _examples(samples: Sequence[Any], keys: Sequence[str]) -> tuple[dict[str, Any], ...]:
-    """Different rows among the samples, with the key columns' names."""
-    distinct = {repr(sample): sample for sample in samples}  # a list has no hash, and NaN is not NaN
-    return tuple(dict(zip(keys, sample, strict=True)) for sample in distinct.values())
-
-
-def _key_positions(made: Plan, keys: Sequence[str]) -> list[int]:
-    """Where the columns of `keys=` lie in the table."""
-    positions = _positions(made, keys, "keys=")
-    odd = [made.table.fields[at] for at in positions if not _is_key(made.table.fields[at].type)]
-    if odd:
-        fact = "named by keys=, but values of {} cannot be compared"
-        problems = [Problem(field.name, fact.format(field.type), Code.UNSUPPORTED_TYPE) for field in odd]
-        raise SchemaError("keys= names columns that tell no row from another", problems)
-    return positions
-
-
-def _is_key(kind: ObservedType) -> bool:
-    match kind:
-        case Observed(fields):
-            return all(_is_key(field.type) for field in fields)
-        case ArrayType(element):
-            return _is_key(element)
-    return isinstance(kind, ScalarType | DecimalType)
-
-
 def _tagging(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | None, options: dict[str, Any]) -> Plan:
     made = plan(df, signature, policy, **options).require_ok()
     name = made.policy.violations_column
@@ -366,11 +254,15 @@ def _kept_positions(made: Plan) -> list[int]:
         taken[name] = "named by keep= twice"
     if twice:
         raise SchemaError("keep= names columns that cannot be kept", twice)
-    return _positions(made, made.policy.keep, "keep=")
+    return positions_of(made, made.policy.keep, "keep=")
 
 
-def _positions(made: Plan, names: Sequence[str], option: str) -> list[int]:
-    """Where the columns that an option names lie in the table."""
+def positions_of(made: Plan, names: Sequence[str], option: str) -> list[int]:
+    """Where the columns that an option names lie in the table.
+
+    Raises:
+        SchemaError: a name is not the table's, or several of its columns have it; every problem is listed.
+    """
     problems, found = [], []
     for name in names:
         positions = [i for i, column in enumerate(made.columns) if column == name]

@@ -15,13 +15,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from sparksig.enforcement.nodes import ColumnsNode, Node, Path, ScalarNode, TensorNode, words
 from sparksig.enforcement.planning import NodeBuilder
 from sparksig.enforcement.policy import Policy
-from sparksig.enforcement.steps import ColumnsNode, Node, Path, Plan, ScalarNode, TensorNode, words
+from sparksig.enforcement.steps import Plan
 from sparksig.enforcement.values import Fault, arrow_type
-from sparksig.enforcement.values.cells import Reading, depth_of, from_numpy, unmasked
-from sparksig.enforcement.values.containers import read_column
-from sparksig.enforcement.values.nodes import apply, together
+from sparksig.enforcement.values.faults import together
+from sparksig.enforcement.values.nodes import apply
+from sparksig.enforcement.values.reading import Reading, depth_of, from_numpy, read_column, unmasked
 from sparksig.errors import Code, NotSupportedError, OutputError, Problem
 from sparksig.scoring.anything import carrier, has_any, json_text, with_texts
 from sparksig.signature.casts import Level

@@ -13,7 +13,7 @@ from sparksig.enforcement.planning import match_columns, plan_table, unknown_pat
 from sparksig.enforcement.policy import Policy, resolve_policy
 from sparksig.enforcement.steps import Plan
 from sparksig.enforcement.values import Fault, declared_arrow
-from sparksig.enforcement.values.containers import Held
+from sparksig.enforcement.values.held import Held
 from sparksig.errors import Code, NotSupportedError, Problem, SchemaError, ViolationError
 from sparksig.models.payloads import FORMS, read_json, undeclared
 from sparksig.models.texts import Reading, decode

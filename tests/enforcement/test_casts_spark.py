@@ -15,7 +15,7 @@ import pytest
 
 from sparksig import ColSpec, Policy, Schema, plan, tag
 from sparksig.enforcement.frames import positional
-from sparksig.enforcement.sql import guards, nodes
+from sparksig.enforcement.sql import conditions, guards
 from sparksig.enforcement.sql import statements as sql
 from tests.enforcement import oracle
 from tests.enforcement.edges import SOURCES, TARGETS, some
@@ -151,12 +151,12 @@ MUTANTS = {
 def test_a_planted_mistake_is_found(table: DataFrame, monkeypatch: pytest.MonkeyPatch, mutant: str) -> None:
     name, change = MUTANTS[mutant]
     mutated = change(getattr(guards, name))
-    for module in (guards, nodes):
+    for module in (guards, conditions):
         if hasattr(module, name):
             monkeypatch.setattr(module, name, mutated)
     if mutant == "not coalesced":
-        real = nodes._case
-        monkeypatch.setattr(nodes, "_case", lambda *args: (real(*args)[0], _uncoalesced(real(*args)[1])))
+        real = conditions._case
+        monkeypatch.setattr(conditions, "_case", lambda *args: (real(*args)[0], _uncoalesced(real(*args)[1])))
     chosen = [("long", "integer", False), ("double", "float", False), ("string", "double", False)]
     faults, _ = compare(table, chosen)
     assert faults

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sparksig import Policy, Schema, plan, tag
 from sparksig.enforcement.frames import opened
-from sparksig.enforcement.sql import nodes
+from sparksig.enforcement.sql import conditions
 from sparksig.enforcement.sql import statements as sql
 from tests.enforcement import oracle
 from tests.enforcement.edges import SOURCES, TARGETS
@@ -140,7 +140,7 @@ def test_nested_types_against_the_oracle(spark: SparkSession, columns: list[Any]
     tagged = [row[-1] for row in tag(df, schema, policy).collect()]
     # a bad moment may lie outside Python's calendar: only clean values are collected
     guarded = [
-        f"case when {nodes.clean(step.node, sql._x(step), 0) or 'true'} then {value} end"
+        f"case when {conditions.clean(step.node, sql._x(step), 0) or 'true'} then {value} end"
         for step, value in zip(made.steps, sql.values(made), strict=True)
     ]
     values = opened(df, made).selectExpr(*guarded).collect()

@@ -1,4 +1,4 @@
-"""A plan as Spark SQL text: `guards` spell one value, `nodes` a column, `statements` a table."""
+"""A plan as Spark SQL text: `guards` spell one value, `forms` and `conditions` a column, `statements` a table."""
 
 from sparksig.enforcement.sql.statements import (
     VIOLATIONS_TYPE,

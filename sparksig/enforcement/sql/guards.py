@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparksig.enforcement.steps import ScalarNode
+from sparksig.enforcement.nodes import ScalarNode
 from sparksig.errors import Code
 from sparksig.signature.casts import (
     Between,

@@ -13,21 +13,20 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
-from sparksig.enforcement.sql import nodes
-from sparksig.enforcement.sql.guards import text
-from sparksig.enforcement.steps import (
+from sparksig.enforcement.nodes import (
     AbsentNode,
     ArrayNode,
     Layout,
     MapNode,
-    Plan,
     ScalarNode,
-    Step,
     StructNode,
     TensorNode,
     Types,
     VectorNode,
 )
+from sparksig.enforcement.sql import conditions, forms
+from sparksig.enforcement.sql.guards import text
+from sparksig.enforcement.steps import Plan, Step
 from sparksig.errors import NotSupportedError, Problem
 from sparksig.signature.types import SparkMLVector
 
@@ -73,9 +72,9 @@ def preparations(plan: Plan) -> list[tuple[int, str | None]]:
         match step.node:
             case VectorNode(from_vector=True) | TensorNode(layout=Layout.VECTOR):
                 found.append((step.positions[0], None))
-            case node if nodes.opens_struct(node):
+            case node if forms.opens_struct(node):
                 kind = plan.table.fields[step.positions[0]].type
-                found.append((step.positions[0], f"cast({column(step.positions[0])} as {nodes.renamed(kind)})"))
+                found.append((step.positions[0], f"cast({column(step.positions[0])} as {forms.renamed(kind)})"))
     return found
 
 
@@ -98,17 +97,17 @@ def values(plan: Plan, flat: bool = False) -> list[str]:
 
 def accepted(plan: Plan) -> str | None:
     """The condition that a clean row satisfies, never null; None where no row can be dirty."""
-    conditions = []
+    asked = []
     for group in _groups(plan, 2):
         node, names = group[0].node, [_x(step) for step in group]
-        between = nodes.all_between(node, names) if len(names) > 1 and isinstance(node, ScalarNode) else None
+        between = conditions.all_between(node, names) if len(names) > 1 and isinstance(node, ScalarNode) else None
         if len(names) >= _MANY_CONDITIONS:
-            conditions.append(f"forall(array({', '.join(names)}), x -> {nodes.clean(node, 'x', 0)})")
+            asked.append(f"forall(array({', '.join(names)}), x -> {conditions.clean(node, 'x', 0)})")
         elif between is not None:
-            conditions.append(between)
+            asked.append(between)
         else:
-            conditions += [str(nodes.clean(node, x, 0)) for x in names]
-    return " and ".join(conditions) if conditions else None
+            asked += [str(conditions.clean(node, x, 0)) for x in names]
+    return " and ".join(asked) if asked else None
 
 
 def violations(plan: Plan, empty: bool = False) -> str:
@@ -194,7 +193,7 @@ def _faults(plan: Plan, condition: str) -> str:
         if len(group) > 1:
             parts.append(_group_faults(group, [order[step.name] for step in group]))
             continue
-        for found in nodes.codes(group[0].node, _x(group[0]), group[0].name, 0):
+        for found in conditions.codes(group[0].node, _x(group[0]), group[0].name, 0):
             singles.append(_fault(str(order[group[0].name]), text(found.path), found.code, found.types))
     parts += [f"array({', '.join(singles)})"] if singles else []
     every = parts[0] if len(parts) == 1 else f"concat({', '.join(parts)})"
@@ -205,7 +204,7 @@ def _faults(plan: Plan, condition: str) -> str:
     return f"transform({real}, v -> named_struct({fields}))"
 
 
-def _simple_faults(plan: Plan, condition: str) -> list[list[nodes.Fault]] | None:
+def _simple_faults(plan: Plan, condition: str) -> list[list[conditions.Fault]] | None:
     """The faults of each place, where one generated method can hold them all beside the row; None where it cannot.
 
     Without a lambda one method reads, judges, casts and writes a row. Above 8,000 bytecodes it would not be compiled,
@@ -214,9 +213,9 @@ def _simple_faults(plan: Plan, condition: str) -> list[list[nodes.Fault]] | None
     columns = _COLUMN * max(len(plan.columns), len(plan.steps))
     if columns > _COMPILED:
         return None
-    faults: list[nodes.Fault] = []
+    faults: list[conditions.Fault] = []
     for step in plan.steps:
-        found = nodes.simple_faults(step.node, _x(step), step.name)
+        found = conditions.simple_faults(step.node, _x(step), step.name)
         if found is None:
             return None
         faults += found
@@ -226,7 +225,7 @@ def _simple_faults(plan: Plan, condition: str) -> list[list[nodes.Fault]] | None
     return [list(at_place) for _, at_place in groupby(faults, key=lambda fault: fault.path)]
 
 
-def _literal(fault: nodes.Fault) -> str:
+def _literal(fault: conditions.Fault) -> str:
     said = (fault.path, fault.code, fault.types.declared, fault.types.observed)
     return (
         f"named_struct({', '.join(f'{text(name)}, {text(value)}' for name, value in zip(_FIELDS, said, strict=True))})"
@@ -237,7 +236,7 @@ def _group_faults(group: Sequence[Step], order: Sequence[int]) -> str:
     """The faults of columns that are judged alike: one expression for all of them, their paths in one literal."""
     node = group[0].node
     assert isinstance(node, ScalarNode)
-    (found,) = nodes.codes(node, "x", "", 0)
+    (found,) = conditions.codes(node, "x", "", 0)
     places = json.dumps([{"i": i, "p": step.name} for i, step in zip(order, group, strict=True)])
     read = f"from_json({text(places)}, 'array<struct<i:int,p:string>>')"
     codes = f"transform({_array(group)}, x -> {found.code})"
@@ -256,7 +255,7 @@ def _groups(plan: Plan, many: int) -> list[list[Step]]:
     alike: dict[object, list[Step]] = {}
     for i, step in enumerate(plan.steps):
         alike.setdefault(step.node if isinstance(step.node, ScalarNode) else i, []).append(step)
-    judged = [group for group in alike.values() if nodes.clean(group[0].node, _x(group[0]), 0) is not None]
+    judged = [group for group in alike.values() if conditions.clean(group[0].node, _x(group[0]), 0) is not None]
     return [part for group in judged for part in ([group] if len(group) >= many else [[s] for s in group])]
 
 
@@ -275,7 +274,7 @@ def _array(group: Sequence[Step]) -> str:
 
 def _x(step: Step) -> str:
     """What a step's column is called where it is read; several names, parted by commas, for several columns."""
-    if nodes.opens_struct(step.node) or getattr(step.node, "from_vector", False):
+    if forms.opens_struct(step.node) or getattr(step.node, "from_vector", False):
         return prepared(step.positions[0])
     if isinstance(step.node, TensorNode) and step.node.layout is Layout.VECTOR:
         return prepared(step.positions[0])
@@ -283,11 +282,11 @@ def _x(step: Step) -> str:
 
 
 def _step_value(step: Step, flat: bool) -> str:
-    if isinstance(step.node, StructNode | ArrayNode | MapNode) and nodes.unchanged(step.node, flat):
+    if isinstance(step.node, StructNode | ArrayNode | MapNode) and forms.unchanged(step.node, flat):
         return column(step.positions[0])  # the column itself, under the names of its own fields
     if isinstance(step.node, VectorNode) and step.node.from_vector and not flat:
         return column(step.positions[0])
-    return nodes.value(step.node, _x(step), 0, flat)
+    return forms.value(step.node, _x(step), 0, flat)
 
 
 def needs_vector(plan: Plan) -> list[int]:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from sparksig.enforcement.steps import (
+from sparksig.enforcement.nodes import (
     AbsentNode,
     AnyNode,
     ArrayNode,
@@ -22,12 +22,12 @@ from sparksig.enforcement.steps import (
     Layout,
     MapNode,
     Node,
-    Plan,
     ScalarNode,
     StructNode,
     TensorNode,
     VectorNode,
 )
+from sparksig.enforcement.steps import Plan
 from sparksig.signature.casts import Cast, Level
 from sparksig.signature.dtypes import ELEMENTS, Element, Kind
 from sparksig.signature.members import copied
@@ -213,9 +213,8 @@ def _shapes(node: Node, array: pa.Array) -> Array | None:
         for depth in range(len(node.shape)):
             shapes[:, depth] = _sizes_at(array, depth)
         return shapes
-    known = int(np.prod([size for size in node.shape if size >= 0], dtype=int))
     lengths = np.asarray(array.value_lengths().fill_null(0))
-    shapes[:, list(node.shape).index(-1)] = lengths // max(known, 1)
+    shapes[:, list(node.shape).index(-1)] = lengths // max(node.known, 1)
     return shapes
 
 

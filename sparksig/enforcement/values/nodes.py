@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sparksig.enforcement.steps import (
+from sparksig.enforcement.nodes import (
     ELEMENT,
     VALUE,
     AbsentNode,
@@ -25,66 +25,19 @@ from sparksig.enforcement.steps import (
     Layout,
     MapNode,
     Node,
-    Plan,
     ScalarNode,
-    Step,
     StructNode,
     TensorNode,
-    Types,
     VectorNode,
     entry_path,
 )
+from sparksig.enforcement.steps import Plan, Step
 from sparksig.enforcement.values.casts import Mask, arrow_type, bits, cast_array
-from sparksig.errors import Code, Problem, ViolationError
+from sparksig.enforcement.values.faults import Fault, Judged
+from sparksig.errors import Code
 from sparksig.signature.casts import Cast, Level, NotNan
 from sparksig.signature.dtypes import ELEMENTS, Kind
 from sparksig.signature.types import AnyType, Array, ColumnType, DataType, Map, Object, SparkMLVector
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Rows that break the contract in one way.
-
-    Attributes:
-        path: where in the row.
-        code: in which way.
-        mask: which rows.
-        types: what was declared and observed there, in words.
-    """
-
-    path: str
-    code: Code
-    mask: Mask
-    types: Types
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """Columns after enforcement.
-
-    Attributes:
-        columns: one Arrow array a step, tensors as their entries lie; a bad value is null.
-        faults: what was found, in the order of the steps.
-    """
-
-    columns: tuple[pa.Array, ...]
-    faults: tuple[Fault, ...]
-
-    @property
-    def clean(self) -> Mask | None:
-        """Which rows break nothing; None where all of them are clean."""
-        return ~np.any([fault.mask for fault in self.faults], axis=0) if self.faults else None
-
-    def require_clean(self) -> Judged:
-        """Itself.
-
-        Raises:
-            ViolationError: a row breaks the contract; counts by path and code.
-        """
-        if self.faults:
-            problems = [Problem(f.path, f"{int(f.mask.sum())} row(s)", f.code) for f in self.faults]
-            raise ViolationError("rows break the signature", problems)
-        return self
 
 
 def enforce_arrow(plan: Plan, columns: Sequence[pa.Array], rows: int) -> Judged:
@@ -101,18 +54,6 @@ def enforce_arrow(plan: Plan, columns: Sequence[pa.Array], rows: int) -> Judged:
     judged = [_step(step, columns, rows) for step in plan.steps]
     faults = [fault for _, found in judged for fault in found if fault.mask.any()]
     return Judged(tuple(column for column, _ in judged), tuple(faults))
-
-
-def together(opening: Sequence[Fault], faults: Sequence[Fault]) -> tuple[Fault, ...]:
-    """All faults of rows, one a place: where a cell could not be opened, its null is not told as well."""
-    found = list(opening)
-    for fault in faults:
-        mask = fault.mask.copy()
-        for other in opening:
-            if other.path == fault.path:
-                mask &= ~other.mask
-        found.append(replace(fault, mask=mask))
-    return tuple(fault for fault in found if fault.mask.any())
 
 
 def declared_arrow(declared: ColumnType) -> pa.DataType:
@@ -224,12 +165,7 @@ class _Run:
 
     def lift(self, faults: Sequence[Fault]) -> list[Fault]:
         """Faults of elements as faults of the rows that hold them."""
-        lifted = []
-        for fault in faults:
-            rows = np.zeros(len(self.lengths), bool)
-            rows[self.owner[fault.mask]] = True
-            lifted.append(replace(fault, mask=rows))
-        return lifted
+        return [fault.lifted(self.owner, len(self.lengths)) for fault in faults]
 
     def lists(self, elements: pa.Array) -> pa.Array:
         """The lists again, with other elements."""
@@ -311,8 +247,7 @@ def _fills(node: TensorNode, lengths: np.ndarray[Any, Any]) -> Mask:
     """Whether so many entries fill the shape."""
     if node.length is not None:
         return np.asarray(lengths == node.length)
-    known = int(np.prod([size for size in node.shape if size >= 0], dtype=int))
-    return np.asarray(lengths % known == 0 if known else lengths == 0)
+    return np.asarray(lengths % node.known == 0 if node.known else lengths == 0)
 
 
 def _bytes(node: TensorNode, x: pa.Array, path: str) -> list[Fault]:

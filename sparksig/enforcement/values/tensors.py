@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from sparksig.enforcement.nodes import ELEMENT, Path, Types, words
 from sparksig.enforcement.planning import NodeBuilder, match_columns, unknown_paths
 from sparksig.enforcement.policy import Policy
-from sparksig.enforcement.steps import ELEMENT, Path, Types, words
 from sparksig.enforcement.values.casts import Mask, bits, cast_array
-from sparksig.enforcement.values.cells import Reading, from_numpy, unmasked
+from sparksig.enforcement.values.faults import Fault, Judged, together
 from sparksig.enforcement.values.feeds import stacked_entries
-from sparksig.enforcement.values.nodes import Fault, Judged, together
+from sparksig.enforcement.values.reading import Reading, from_numpy, is_sparse, unmasked
 from sparksig.errors import Code, Problem, SchemaError
 from sparksig.signature.casts import Level, NotNan
 from sparksig.signature.members import copied
@@ -23,11 +23,6 @@ from sparksig.signature.schema import Schema, TensorSpec
 from sparksig.sources.observed import Field, ObservedType, OtherType, StructType
 
 _SPARSE = ("csr", "csc", "coo")
-
-
-def is_sparse(data: object) -> bool:
-    """Whether data is one of scipy's sparse matrices or arrays."""
-    return type(data).__module__.startswith("scipy.sparse")
 
 
 def enforce_tensors(arrays: Mapping[Any, Any], schema: Schema, policy: Policy) -> Any:
@@ -102,10 +97,7 @@ class _Tensors:
         result.sum_duplicates()  # entries of one place add up in the type that they have
         made, faults = self._entries(result.data, replace(spec, shape=result.data.shape), path)
         rows = result.tocoo().coords[0]
-        for fault in faults:
-            mask = np.zeros(array.shape[0], bool)
-            mask[rows[fault.mask]] = True
-            self.faults.append(replace(fault, mask=mask))
+        self.faults += [fault.lifted(rows, array.shape[0]) for fault in faults]
         result.data = made
         return result
 

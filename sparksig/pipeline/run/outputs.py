@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sparksig.enforcement.frames import count_violations
+from sparksig.enforcement.counts import count_violations
 from sparksig.errors import AccountingError, ConfigError, Problem, SinkError, SparksigError
 from sparksig.pipeline.accounting import Thresholds, digest, together
 from sparksig.pipeline.config import JobConfig

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sparksig._version import __version__
-from sparksig.enforcement.frames import count_violations, plan, tag
+from sparksig.enforcement.counts import count_violations
+from sparksig.enforcement.frames import plan, tag
 from sparksig.enforcement.steps import Plan
 from sparksig.errors import ConfigError, Problem, SinkError, SparksigError
 from sparksig.pipeline.accounting import Thresholds

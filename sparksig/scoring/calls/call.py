@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from sparksig.enforcement.steps import AnyNode
+from sparksig.enforcement.nodes import AnyNode
 from sparksig.enforcement.values import Feed
 from sparksig.errors import Code, ModelError, OutputError, ParamError, Problem, SignatureError
 from sparksig.models.artifact import Artifact, Packed

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from openlineage.client.facet_v2 import data_quality_assertions_dataset as asserted
 from openlineage.client.facet_v2 import data_quality_metrics_input_dataset as measured
 
-from sparksig.enforcement.sql.nodes import codes
-from sparksig.enforcement.steps import Plan, ScalarNode, Step
+from sparksig.enforcement.nodes import ScalarNode
+from sparksig.enforcement.sql.conditions import codes
+from sparksig.enforcement.steps import Plan, Step
 from sparksig.errors import Code
 from sparksig.pipeline.accounting import Thresholds
 from sparksig.pipeline.config import JobConfig

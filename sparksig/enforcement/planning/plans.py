@@ -1,0 +1,61 @@
+"""The plan of a table: its columns matched to the declared ones, and a step for each."""
+
+from __future__ import annotations
+
+from sparksig.enforcement.nodes import AbsentNode, Path, words
+from sparksig.enforcement.planning.matching import Match, match_columns, unknown_paths
+from sparksig.enforcement.planning.nodes import NodeBuilder
+from sparksig.enforcement.policy import Policy
+from sparksig.enforcement.steps import Plan, Step
+from sparksig.errors import Code, Problem, SignatureError
+from sparksig.signature.model_signature import ModelSignature
+from sparksig.signature.schema import Schema, TensorSpec
+from sparksig.sources.observed import StructType
+
+
+def _check_given(signature: object) -> None:
+    if not isinstance(signature, ModelSignature | Schema):
+        hint = "load_signature(..) reads that of a model or a file"
+        fact = f"a {type(signature).__name__} is no ModelSignature and no Schema"
+        raise SignatureError("no signature was given", [Problem("signature", fact, hint=hint)])
+
+
+def plan_table(observed: StructType, signature: ModelSignature | Schema, policy: Policy) -> Plan:
+    """Decide what happens to each column of a table.
+
+    Args:
+        observed: the table's schema.
+        signature: what the model was promised: a signature (its inputs count) or a schema.
+        policy: the options.
+
+    Returns:
+        The plan, whose `problems` list every fault of the schema.
+
+    Raises:
+        SignatureError: what is given is no signature, such as a model's path.
+        PolicyError: the policy names columns that the signature has not.
+    """
+    _check_given(signature)
+    schema = signature.inputs if isinstance(signature, ModelSignature) else signature
+    names = tuple(field.name for field in observed.fields)
+    if schema is None:
+        no_inputs = Problem("", "the signature declares no inputs", Code.NO_INPUTS, "declare inputs=Schema([..])")
+        return Plan((), names, (no_inputs,), policy, observed)
+    unknown_paths(schema, policy)
+    matches, extra, problems = match_columns(observed, schema, policy)
+    builder = NodeBuilder(policy, problems)
+    steps = [step for match in matches if (step := _step(match, observed, builder)) is not None]
+    return Plan(tuple(steps), extra, tuple(problems), policy, observed, schema.has_input_names())
+
+
+def _step(match: Match, observed: StructType, builder: NodeBuilder) -> Step | None:
+    spec, positions = match.spec, match.positions
+    fields = [observed.fields[position] for position in positions]
+    if fields:
+        node = builder.column(spec, fields, Path(match.name))
+        shown = str(fields[0].type) if len(fields) == 1 else f"{len(fields)} columns"
+    elif builder.policy.absent_optional == "omit" or isinstance(spec, TensorSpec):
+        return None
+    else:
+        node, shown = AbsentNode(spec.type), "absent"
+    return None if node is None else Step(match.name, positions, words(spec), shown, bool(spec.required), node)
