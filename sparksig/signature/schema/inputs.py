@@ -19,9 +19,10 @@ from sparksig.signature.types import (
     Map,
     Object,
     Property,
-    json_kind,
     parse_json,
     presence,
+    read_list,
+    read_whole,
 )
 from sparksig.tables import html
 
@@ -140,11 +141,8 @@ class Schema:
         Raises:
             SignatureError: with every fault of the text and its path.
         """
-        findings = Findings()
-        schema = read_schema(parse_json(text, "the schema"), "schema", findings)
-        findings.close("the schema")
-        assert schema is not None
-        return schema
+        data = parse_json(text, "the schema")
+        return read_whole("the schema", lambda findings: read_schema(data, "schema", findings))
 
     def _named(self) -> tuple[Spec, ...]:
         if not self.has_input_names():
@@ -202,15 +200,4 @@ def _check_together(inputs: list[ColSpec] | list[TensorSpec] | list[Spec]) -> No
 
 def read_schema(data: object, path: str, findings: Findings) -> Schema | None:
     """The schema that a JSON value describes; None when it describes none, which `findings` then say."""
-    if not isinstance(data, list):
-        findings.wrong(path, f"a schema is a list of inputs, not {json_kind(data)}")
-        return None
-    before = len(findings.problems)
-    inputs = [read_input(entry, f"{path}[{i}]", findings) for i, entry in enumerate(data)]
-    if len(findings.problems) > before:
-        return None
-    try:
-        return Schema([x for x in inputs if x is not None])
-    except SignatureError as error:
-        findings.adopt(path, error)
-        return None
+    return read_list(data, path, "a schema is a list of inputs", findings, read_input, Schema)

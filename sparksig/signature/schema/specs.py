@@ -20,6 +20,7 @@ from sparksig.signature.types import (
     presence_flag,
     read_required,
     read_type,
+    read_whole,
 )
 from sparksig.tables import printable
 
@@ -64,11 +65,7 @@ class ColSpec:
     @classmethod
     def from_json_dict(cls, **form: Any) -> ColSpec:
         """The input that a JSON form describes. Raises SignatureError with every fault."""
-        findings = Findings()
-        found = _read_column(form, "ColSpec", findings)
-        findings.close("the ColSpec")
-        assert found is not None
-        return found
+        return read_whole("the ColSpec", lambda findings: _read_column(form, "ColSpec", findings))
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -118,11 +115,7 @@ class TensorSpec:
     @classmethod
     def from_json_dict(cls, **form: Any) -> TensorSpec:
         """The input that a JSON form describes. Raises SignatureError with every fault."""
-        findings = Findings()
-        found = _read_tensor(form, "TensorSpec", findings)
-        findings.close("the TensorSpec")
-        assert found is not None
-        return found
+        return read_whole("the TensorSpec", lambda findings: _read_tensor(form, "TensorSpec", findings))
 
 
 Spec: TypeAlias = ColSpec | TensorSpec

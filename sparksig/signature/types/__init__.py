@@ -19,7 +19,7 @@ from sparksig.signature.types.compound import (
     read_required,
     read_type,
 )
-from sparksig.signature.types.documents import Findings, json_kind, parse_json
+from sparksig.signature.types.documents import Findings, json_kind, parse_json, read_list, read_whole
 from sparksig.signature.types.scalars import DataType
 
 __all__ = [
@@ -38,6 +38,8 @@ __all__ = [
     "parse_json",
     "presence",
     "presence_flag",
+    "read_list",
     "read_required",
     "read_type",
+    "read_whole",
 ]

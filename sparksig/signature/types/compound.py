@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import Any, Self, TypeAlias, TypeVar
 
 from sparksig.errors import SignatureError
-from sparksig.signature.types.documents import Findings, json_kind
+from sparksig.signature.types.documents import Findings, json_kind, read_whole
 from sparksig.signature.types.scalars import DataType
 from sparksig.tables import printable
 
@@ -317,9 +317,7 @@ T = TypeVar("T")
 
 
 def _from_form(kind: type[T], form: Mapping[str, Any]) -> T:
-    findings = Findings()
-    found = read_type(form, kind.__name__, findings)
-    findings.close(f"the {kind.__name__}")
+    found = read_whole(f"the {kind.__name__}", lambda findings: read_type(form, kind.__name__, findings))
     if not isinstance(found, kind):
         raise SignatureError(f"the JSON form is no {kind.__name__} but {found!r}")
     return found

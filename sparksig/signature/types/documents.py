@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from sparksig.errors import Problem, SignatureError
 from sparksig.tables import printable
+
+Whole = TypeVar("Whole")
 
 
 @dataclass(slots=True)
@@ -46,9 +48,54 @@ class Findings:
             SignatureError: with every fault.
         """
         if self.unknown:
-            warnings.warn(f"{what}: unknown keys are ignored: {', '.join(self.unknown)}", stacklevel=3)
+            warnings.warn(f"{what}: unknown keys are ignored: {', '.join(self.unknown)}", stacklevel=4)
         if self.problems:
             raise SignatureError(f"{what} cannot be read", self.problems)
+
+
+def read_whole(what: str, read: Callable[[Findings], Whole | None]) -> Whole:
+    """What a reader makes of a whole document, for a method that a user calls: its caller is warned.
+
+    Raises:
+        SignatureError: with every fault.
+    """
+    findings = Findings()
+    found = read(findings)
+    findings.close(what)
+    assert found is not None
+    return found
+
+
+def read_list(
+    data: object,
+    path: str,
+    form: str,
+    findings: Findings,
+    read: Callable[[object, str, Findings], object],
+    make: Callable[[list[Any]], Whole],
+) -> Whole | None:
+    """What a JSON list describes; None when it describes nothing, which `findings` then say.
+
+    Args:
+        data: the JSON value.
+        path: where it stands in its document.
+        form: what it should be, in words.
+        findings: takes what is wrong or unknown.
+        read: reads one entry.
+        make: takes all entries, and may refuse them together.
+    """
+    if not isinstance(data, list):
+        findings.wrong(path, f"{form}, not {json_kind(data)}")
+        return None
+    before = len(findings.problems)
+    entries = [read(entry, f"{path}[{i}]", findings) for i, entry in enumerate(data)]
+    if len(findings.problems) > before:
+        return None
+    try:
+        return make([entry for entry in entries if entry is not None])
+    except SignatureError as error:
+        findings.adopt(path, error)
+        return None
 
 
 def parse_json(text: str, what: str) -> Any:
