@@ -25,6 +25,7 @@ from sparksig.signature.types import (
     json_kind,
     parse_json,
     presence,
+    read_whole,
 )
 from sparksig.tables import html, note, printable
 
@@ -89,11 +90,7 @@ class ModelSignature:
         Raises:
             SignatureError: with every fault and its path.
         """
-        findings = Findings()
-        signature = _read_signature(data, findings)
-        findings.close("the signature")
-        assert signature is not None
-        return signature
+        return read_whole("the signature", lambda findings: _read_signature(data, findings))
 
     @classmethod
     def from_json(cls, text: str) -> ModelSignature:

@@ -24,7 +24,9 @@ from sparksig.signature.types import (
     duplicates,
     json_kind,
     parse_json,
+    read_list,
     read_type,
+    read_whole,
 )
 from sparksig.tables import html, note, printable
 
@@ -110,11 +112,7 @@ class ParamSpec:
     @classmethod
     def from_json_dict(cls, **form: Any) -> ParamSpec:
         """The param that a JSON form describes. Raises SignatureError with every fault."""
-        findings = Findings()
-        found = _read_param(form, "ParamSpec", findings)
-        findings.close("the ParamSpec")
-        assert found is not None
-        return found
+        return read_whole("the ParamSpec", lambda findings: _read_param(form, "ParamSpec", findings))
 
 
 def _param_type(dtype: object, name: str) -> DataType | Object:
@@ -212,11 +210,8 @@ class ParamSchema:
         Raises:
             SignatureError: with every fault of the text and its path.
         """
-        findings = Findings()
-        params = read_params(parse_json(text, "the params"), "params", findings)
-        findings.close("the params")
-        assert params is not None
-        return params
+        data = parse_json(text, "the params")
+        return read_whole("the params", lambda findings: read_params(data, "params", findings))
 
     def resolve(self, given: Mapping[str, Any] | None) -> dict[str, Any]:
         """What the model gets: the given values converted, in the order given, then the defaults of the others.
@@ -270,18 +265,7 @@ def _warn(text: str) -> None:
 
 def read_params(data: object, path: str, findings: Findings) -> ParamSchema | None:
     """The params that a JSON value describes; None when it describes none, which `findings` then say."""
-    if not isinstance(data, list):
-        findings.wrong(path, f"params are a list, not {json_kind(data)}")
-        return None
-    before = len(findings.problems)
-    params = [_read_param(entry, f"{path}[{i}]", findings) for i, entry in enumerate(data)]
-    if len(findings.problems) > before:
-        return None
-    try:
-        return ParamSchema([p for p in params if p is not None])
-    except SignatureError as error:
-        findings.adopt(path, error)
-        return None
+    return read_list(data, path, "params are a list", findings, _read_param, ParamSchema)
 
 
 def _read_param(data: object, path: str, findings: Findings) -> ParamSpec | None:

@@ -14,6 +14,7 @@ from sparksig.enforcement.steps import Plan
 from sparksig.errors import ConfigError, Problem, SinkError, SparksigError
 from sparksig.pipeline.accounting import Thresholds
 from sparksig.pipeline.config import JobConfig
+from sparksig.pipeline.config.job import no_source
 from sparksig.pipeline.faults import OverThreshold, RunError, Stopped, told, verdict_of
 from sparksig.pipeline.io import has_file_system, missing, parquet_table, read_table, unwritable, write_text
 from sparksig.pipeline.progress import timed, watched
@@ -37,7 +38,7 @@ class CheckConfig(JobConfig):
     """
 
     def _missing(self) -> Iterator[Problem]:
-        yield from self._no_source()
+        yield from no_source(self)
         if not self.model and not self.signature:
             yield Problem("--model", "not given", hint="give the model, or a signature with --signature")
 

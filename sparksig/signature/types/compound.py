@@ -1,89 +1,20 @@
-"""The types that a column, a property or an element can be declared with: a closed union, as frozen values.
+"""The types around the scalar ones: lists, objects, maps, and what is never looked into, with the union of all types.
 
-`ColumnType` is that union; code that must handle every type matches on it. What a scalar type means to numpy, pandas,
-Spark or Arrow stands in the table of `dtypes`; a `DataType` only knows its row. The JSON forms and the reprs are
-MLflow's.
+Each says its JSON form and is read from it; so the forms are read here.
 """
 
 from __future__ import annotations
 
-import json
-import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from difflib import get_close_matches
-from enum import Enum
 from typing import Any, Self, TypeAlias, TypeVar
 
-import numpy as np
-
-from sparksig.errors import Problem, SignatureError
-from sparksig.signature.dtypes import MLFLOW, Element, Kind
+from sparksig.errors import SignatureError
+from sparksig.signature.types.documents import Findings, json_kind, read_whole
+from sparksig.signature.types.scalars import DataType
 from sparksig.tables import printable
-
-_PYTHON: dict[Kind, type] = {
-    Kind.BOOLEAN: bool,
-    Kind.INTEGER: int,
-    Kind.FLOAT: float,
-    Kind.STRING: str,
-    Kind.BINARY: bytes,
-    Kind.DATETIME: date,
-}
-
-
-class DataType(Enum):
-    """The eight scalar types. Wherever one is taken, its name is taken too.
-
-    >>> DataType.long, DataType["double"].element.spark
-    (long, 'double')
-    """
-
-    boolean = 1
-    integer = 2
-    long = 3
-    float = 4
-    double = 5
-    string = 6
-    binary = 7
-    datetime = 8
-
-    def __repr__(self) -> str:
-        return self.name
-
-    @property
-    def element(self) -> Element:
-        """The row of the table of types with every fact about this one."""
-        return MLFLOW[self.name]
-
-    @classmethod
-    def holding(cls, element: Element) -> DataType | None:
-        """The smallest scalar type that holds every value of an element type; None where none does.
-
-        >>> from sparksig.signature.dtypes import ELEMENTS
-        >>> DataType.holding(ELEMENTS["uint32"]), DataType.holding(ELEMENTS["uint64"])
-        (long, None)
-        """
-        rows = ((scalar, scalar.element) for scalar in cls)
-        fit = (scalar for scalar, row in rows if row.kind is element.kind and row.digits >= element.digits)
-        return next(fit, None)
-
-    def to_numpy(self) -> np.dtype[Any]:
-        """The numpy dtype that a model receives for a required column of this type."""
-        return np.dtype(self.element.numpy)
-
-    def to_pandas(self) -> np.dtype[Any]:
-        """The dtype of a pandas column of this type; object for strings and binaries, as in MLflow."""
-        return np.dtype(object) if self.element.kind in (Kind.STRING, Kind.BINARY) else self.to_numpy()
-
-    def to_python(self) -> type:
-        """The Python class of one value; `datetime.date` for a datetime, as in MLflow."""
-        return _PYTHON[self.element.kind]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON form, for example `{"type": "long"}`."""
-        return {"type": self.name}
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -342,64 +273,6 @@ def _suggest(given: object) -> str:
     return f"did you mean {near[0]!r}? {known}" if near else known
 
 
-@dataclass(slots=True)
-class Findings:
-    """What a reader found wrong in one document, and what it did not know, so that all of it is told at once."""
-
-    problems: list[Problem] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
-
-    def wrong(self, path: str, fact: str, hint: str | None = None) -> None:
-        """Notes a fault."""
-        if (problem := Problem(path, fact, hint=hint)) not in self.problems:
-            self.problems.append(problem)
-
-    def adopt(self, path: str, error: SignatureError) -> None:
-        """Notes the fault that a constructor found."""
-        detail = "".join(f": {problem.fact}" for problem in error.problems)
-        self.wrong(path, f"{error.message}{detail}")
-
-    def only(self, data: Mapping[str, Any], known: Collection[str], path: str, *, fatal: bool = False) -> None:
-        """Notes keys beyond the known ones: faults where they are fatal, otherwise something to warn about."""
-        for key in data:
-            if key in known:
-                continue
-            if fatal:
-                self.wrong(path, f"unknown key {printable(key)!r}", f"the keys are {', '.join(known)}")
-            else:
-                self.unknown.append(f"{path}.{printable(key)}")
-
-    def close(self, what: str) -> None:
-        """Warns once about what was unknown and raises once about what was wrong.
-
-        Raises:
-            SignatureError: with every fault.
-        """
-        if self.unknown:
-            warnings.warn(f"{what}: unknown keys are ignored: {', '.join(self.unknown)}", stacklevel=3)
-        if self.problems:
-            raise SignatureError(f"{what} cannot be read", self.problems)
-
-
-def parse_json(text: str, what: str) -> Any:
-    """The value of a JSON text.
-
-    Raises:
-        SignatureError: the text is no JSON; the message has the position, not the text.
-    """
-    if not isinstance(text, str | bytes | bytearray):
-        raise SignatureError(f"{what} is not JSON: a text is expected, not {json_kind(text)}")
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise SignatureError(f"{what} is not JSON: {error.msg} at {place}") from None
-    except RecursionError:
-        raise SignatureError(f"{what} is nested too deeply") from None
-    except ValueError:  # a number of more digits than Python reads
-        raise SignatureError(f"{what} has a number that is too long") from None
-
-
 def read_type(
     data: object, path: str, findings: Findings, extra: Collection[str] = (), depth: int = 0
 ) -> ColumnType | None:
@@ -444,9 +317,7 @@ T = TypeVar("T")
 
 
 def _from_form(kind: type[T], form: Mapping[str, Any]) -> T:
-    findings = Findings()
-    found = read_type(form, kind.__name__, findings)
-    findings.close(f"the {kind.__name__}")
+    found = read_whole(f"the {kind.__name__}", lambda findings: read_type(form, kind.__name__, findings))
     if not isinstance(found, kind):
         raise SignatureError(f"the JSON form is no {kind.__name__} but {found!r}")
     return found
@@ -480,26 +351,3 @@ def read_required(data: object, path: str, findings: Findings, missing: bool | N
         return required
     findings.wrong(f"{path}.required", f"true or false, not {json_kind(required)}")
     return None
-
-
-def json_kind(value: object) -> str:
-    """What a JSON value is, in words that do not show it.
-
-    >>> json_kind([1, 2])
-    'a list'
-    """
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a text"
-        case Mapping():
-            return "an object"
-        case list():
-            return "a list"
-        case _:
-            return f"a {type(value).__name__}"

@@ -1,50 +1,32 @@
-"""The cast table: which observed element may become which declared one, from which level on, with which row guards.
-
-A cast is decided from two rows of the table of types. The level says who must allow it; the guards say what every value
-must satisfy, in the order in which they are tried: the first that fails names the violation. Guards are data; SQL and
-numpy spell them, each once.
-"""
+"""The cast from an observed element to a declared one, computed from two rows of the table of types."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import lru_cache
-from typing import ClassVar, TypeAlias
+from typing import TypeAlias
 
 from sparksig.errors import Code
+from sparksig.signature.casts.guards import (
+    BOOLEAN_TEXT,
+    DATETIME_TEXT,
+    FLOAT_TEXT,
+    INTEGER_TEXT,
+    Between,
+    Castable,
+    Guard,
+    HasWallClock,
+    Integral,
+    Matches,
+    Micros,
+    NotNan,
+    NoUnderflow,
+    StaysFinite,
+    Survives,
+)
+from sparksig.signature.casts.levels import Level
 from sparksig.signature.dtypes import ELEMENTS, Element, Kind
-
-
-class Level(StrEnum):
-    """How far a value may travel to become what was declared: `strict < safe < checked < parse`.
-
-    >>> Level.SAFE < Level.CHECKED, Level("strict").rank
-    (True, 0)
-    """
-
-    STRICT = "strict"
-    SAFE = "safe"
-    CHECKED = "checked"
-    PARSE = "parse"
-
-    @property
-    def rank(self) -> int:
-        """The position in the order, from 0."""
-        return tuple(Level).index(self)
-
-    def __lt__(self, other: str) -> bool:
-        return self.rank < Level(other).rank
-
-    def __le__(self, other: str) -> bool:
-        return self.rank <= Level(other).rank
-
-    def __gt__(self, other: str) -> bool:
-        return self.rank > Level(other).rank
-
-    def __ge__(self, other: str) -> bool:
-        return self.rank >= Level(other).rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,150 +46,6 @@ class Fixed:
 
 
 Source: TypeAlias = Element | Fixed
-
-
-@dataclass(frozen=True, slots=True)
-class Between:
-    """`low <= x <= high`, bounds being values of the source type; None is no bound."""
-
-    low: int | None
-    high: int | None
-    code: Code = Code.OUT_OF_RANGE
-
-    def __str__(self) -> str:
-        if self.low is None or self.high is None:
-            return f"at most {self.high}" if self.low is None else f"at least {self.low}"
-        return f"between {self.low} and {self.high}"
-
-
-class _Worded:
-    """A guard whose words are the same for every value and type."""
-
-    __slots__ = ()
-    words: ClassVar[str]
-
-    def __str__(self) -> str:
-        return self.words
-
-
-@dataclass(frozen=True, slots=True)
-class NotNan(_Worded):
-    """x is not NaN."""
-
-    code: Code = Code.NAN
-    words: ClassVar[str] = "not NaN"
-
-
-@dataclass(frozen=True, slots=True)
-class Integral(_Worded):
-    """x has nothing after the point."""
-
-    code: Code = Code.NOT_EXACT
-    words: ClassVar[str] = "integral"
-
-
-@dataclass(frozen=True, slots=True)
-class StaysFinite(_Worded):
-    """The cast does not make an infinity out of a finite x."""
-
-    code: Code = Code.OUT_OF_RANGE
-    words: ClassVar[str] = "does not become infinite"
-
-
-@dataclass(frozen=True, slots=True)
-class Survives(_Worded):
-    """x is the same after the way to the target and back; NaN and infinities are."""
-
-    code: Code = Code.NOT_EXACT
-    words: ClassVar[str] = "survives the way there and back"
-
-
-@dataclass(frozen=True, slots=True)
-class Matches(_Worded):
-    """The whole text x matches the grammar, a regular expression that Java and Python read alike."""
-
-    grammar: str
-    code: Code = Code.UNPARSABLE
-    words: ClassVar[str] = "matches the grammar"
-
-
-@dataclass(frozen=True, slots=True)
-class Castable(_Worded):
-    """The cast of the text x has a value: a number inside the target's range, a day that the calendar has."""
-
-    code: Code = Code.OUT_OF_RANGE
-    words: ClassVar[str] = "has a value in the target type"
-
-
-@dataclass(frozen=True, slots=True)
-class NoUnderflow(_Worded):
-    """A text x that is not zero does not become 0."""
-
-    code: Code = Code.OUT_OF_RANGE
-    words: ClassVar[str] = "does not become 0"
-
-
-@dataclass(frozen=True, slots=True)
-class Micros(_Worded):
-    """The text x has no digit other than 0 beyond the microsecond, which is what a Spark timestamp holds."""
-
-    code: Code = Code.NOT_EXACT
-    words: ClassVar[str] = "nothing beyond the microsecond"
-
-
-@dataclass(frozen=True, slots=True)
-class InNanoseconds(_Worded):
-    """The moment x is one that datetime64[ns] holds: from 1677-09-21 00:12:43.145225 to 2262-04-11 23:47:16.854775."""
-
-    code: Code = Code.OUT_OF_RANGE
-    words: ClassVar[str] = "a moment that datetime64[ns] holds"
-
-
-@dataclass(frozen=True, slots=True)
-class NoNulAtEnd(_Worded):
-    """The text or the bytes x do not end with a zero: numpy's fixed widths are filled with zeros, and drop them."""
-
-    code: Code = Code.NOT_EXACT
-    words: ClassVar[str] = "no zero at the end, which numpy would drop"
-
-
-@dataclass(frozen=True, slots=True)
-class HasWallClock:
-    """The zone has the wall clock x: its clocks were not put forward over it. A text with an offset is an instant."""
-
-    zone: str
-    code: Code = Code.OUT_OF_RANGE
-
-    def __str__(self) -> str:
-        return f"a wall clock that {self.zone} has"
-
-
-@dataclass(frozen=True, slots=True)
-class WallClockInNanoseconds:
-    """What the clocks of the zone show at the moment x is what datetime64[ns] holds; in UTC that is InNanoseconds."""
-
-    zone: str
-    code: Code = Code.OUT_OF_RANGE
-
-    def __str__(self) -> str:
-        return f"a wall clock in {self.zone} that datetime64[ns] holds"
-
-
-Guard: TypeAlias = (
-    Between
-    | NotNan
-    | Integral
-    | StaysFinite
-    | Survives
-    | Matches
-    | Castable
-    | NoUnderflow
-    | Micros
-    | InNanoseconds
-    | NoNulAtEnd
-    | HasWallClock
-    | WallClockInNanoseconds
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,14 +79,6 @@ class Cast:
         guards = f": {', '.join(map(str, self.guards))}" if self.guards else ""
         return f"{carrier(self.source)} to {self.target.numpy} ({self.level}{nearest}){guards}"
 
-
-INTEGER_TEXT = r"[+-]?[0-9]+"
-FLOAT_TEXT = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|NaN|[+-]?Infinity"
-BOOLEAN_TEXT = "[tT][rR][uU][eE]|[fF][aA][lL][sS][eE]"
-DATETIME_TEXT = (
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
-)
 
 _TEXT_GUARDS: dict[Kind, tuple[Guard, ...]] = {
     Kind.INTEGER: (Matches(INTEGER_TEXT), Castable()),

@@ -1,0 +1,86 @@
+"""Inputs whose type an example says: enforced by the schema that it shows, and handed on in its container."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from sparksig.enforcement.values import enforce_values
+from sparksig.errors import Problem, SignatureError
+from sparksig.models.typed.tables import plain
+from sparksig.signature.dtypes import Kind
+from sparksig.signature.schema import Schema
+from sparksig.signature.types import DataType
+from sparksig.sources.data import infer_schema
+
+
+def example_reader(example: Any) -> Callable[[Any], Any]:
+    """What turns inputs into the container of an example, enforced by the schema that the example shows.
+
+    Raises:
+        SignatureError: the example is no list, DataFrame or Series, or shows no schema.
+    """
+    return _FromExample.of(example).read
+
+
+@dataclass(frozen=True)
+class _FromExample:
+    """Inputs by the schema of an example, in its container."""
+
+    schema: Schema
+    container: type
+    records: bool
+
+    @classmethod
+    def of(cls, example: Any) -> _FromExample:
+        if not isinstance(example, list | pd.DataFrame | pd.Series) or not len(example):
+            hint = "@validated(example=[..]), a list, a DataFrame or a Series"
+            raise SignatureError("TypeFromExample needs an example", [Problem("example", "not given", hint=hint)])
+        schema, problems = infer_schema(example)
+        if problems:
+            raise SignatureError("no signature can be inferred from the example", problems)
+        return cls(schema, type(example), isinstance(example, list) and isinstance(example[0], dict))
+
+    def read(self, data: Any) -> Any:
+        frame = enforce_values(self._with_gaps(data), self.schema, level="checked")
+        if issubclass(self.container, pd.DataFrame):
+            return frame
+        if issubclass(self.container, pd.Series):
+            return frame.iloc[:, 0]
+        columns = {str(name): _restored(frame[name], spec) for name, spec in zip(frame, self.schema, strict=True)}
+        if not self.records:
+            return next(iter(columns.values()))
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    def _with_gaps(self, data: Any) -> Any:
+        """A table in which integers beside nulls have become floats, with its nulls again."""
+        if not isinstance(data, pd.DataFrame):
+            return data
+        whole = {spec.name for spec in self.schema if not spec.required and _is_integer(spec)}
+        gaps: dict[Any, pd.Series[Any]] = {
+            name: pd.Series([None if x != x else x for x in data[name]], dtype=object, index=data.index)
+            for name in whole & set(data.columns)
+            if isinstance(data[name], pd.Series) and data[name].dtype.kind == "f"
+        }
+        if not gaps:
+            return data
+        data = data.copy(deep=False)
+        for name, column in gaps.items():
+            data[name] = column
+        return data
+
+
+def _is_integer(spec: Any) -> bool:
+    return isinstance(spec.type, DataType) and spec.type.element.kind is Kind.INTEGER
+
+
+def _restored(column: pd.Series[Any], spec: Any) -> list[Any]:
+    """A column's values as Python's: nulls None, and integers beside them integers."""
+    if _is_integer(spec):
+        return [None if value != value else int(value) for value in column.tolist()]
+    if column.dtype == object or column.dtype.kind == "M":
+        return [None if gone else plain(value) for value, gone in zip(column.tolist(), column.isna(), strict=True)]
+    return list(column.tolist())

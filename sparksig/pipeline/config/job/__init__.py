@@ -1,0 +1,6 @@
+"""The job's configuration: its keys, what can be wrong with them, and what a run makes of them."""
+
+from sparksig.pipeline.config.job.config import RUN_COLUMN, JobConfig
+from sparksig.pipeline.config.job.faults import FILES, no_source
+
+__all__ = ["FILES", "RUN_COLUMN", "JobConfig", "no_source"]

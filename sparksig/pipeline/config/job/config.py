@@ -1,0 +1,141 @@
+"""The configuration of one run, frozen and checked before anything is read or written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import posixpath
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sparksig.enforcement.policy import Policy
+from sparksig.errors import ConfigError, Problem
+from sparksig.pipeline.config.job.faults import RUN_ID, not_given, overlaps, unfit
+from sparksig.pipeline.config.job.keys import JobKeys
+from sparksig.pipeline.config.paths import plain_path
+
+RUN_COLUMN = "run_id"
+"""The column of an output table that says of which run a row is."""
+
+_NOT_IN_DIGEST = ("run_id", "logical_date", "lineage", "lineage_namespace", "lineage_job")
+
+
+@dataclass(frozen=True, slots=True)
+class JobConfig(JobKeys):
+    """What one run of the batch job is asked to do.
+
+    Its attributes are the keys of the YAML file, and `docs/config.md` explains each. An empty text is not given.
+
+    Raises:
+        ConfigError: fields that cannot be used; all of them are listed.
+
+    >>> job = JobConfig("table/", "model/", "scored/", "quarantine/", "summary.json", logical_date="2026-01-31")
+    >>> job.run_id.startswith("2026-01-31-")
+    True
+    """
+
+    def __post_init__(self) -> None:
+        problems = [*self._missing(), *unfit(self)]
+        if self.trigger and self.checkpoint:
+            if self.run_id:
+                problems.append(
+                    Problem("--run-id", "given beside --trigger", hint="a stream's checkpoint names its runs")
+                )
+            place = hashlib.sha256(plain_path(self.checkpoint).encode()).hexdigest()
+            object.__setattr__(self, "run_id", f"stream-{place[:8]}")
+        if not self.run_id:
+            wrong = any(problem.path == "--logical-date" for problem in problems)
+            day = self.logical_date if self.logical_date and not wrong else datetime.now(UTC).date()
+            object.__setattr__(self, "run_id", f"{day}-{self.digest[:8]}")
+        if problems := [*problems, *overlaps(self)]:
+            raise ConfigError("the job cannot be run as configured", problems)
+
+    @property
+    def digest(self) -> str:
+        """A sha256 of everything but the run's id, its date and its lineage: the same job has the same digest.
+
+        What is as by default is not in it, so that a setting that is added later leaves the digests as they are.
+        """
+        asked = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _NOT_IN_DIGEST}
+        usual = {one.name: {} if one.default is MISSING else one.default for one in fields(self)}
+        given = {name: value for name, value in asked.items() if value != usual[name]}
+        return hashlib.sha256(json.dumps(given, sort_keys=True, default=_json).encode()).hexdigest()
+
+    @property
+    def policy(self) -> Policy:
+        """How the table is read against the signature."""
+        return Policy(level=self.level, allow_rounding=self.allow_rounding, allow_nulls=self.allow_nulls)
+
+    @property
+    def source(self) -> dict[str, str]:
+        """What the summary says of the table: its name, or its path and its format; no option's value."""
+        again = {} if self.requeues is None else {"requeues": self.requeues}
+        if self.input_table is not None:
+            return {"table": self.input_table, **again}
+        return {"path": self.input, "format": self.format, **again}
+
+    @property
+    def folders(self) -> dict[str, str]:
+        """Where the rows of each kind are written first: the outputs, or folders in `staging` on the way to tables."""
+        if self.staging:
+            return {kind: f"{self.staging.rstrip('/')}/{kind}" for kind in ("scored", "quarantine")}
+        return {"scored": self.output, "quarantine": self.quarantine}
+
+    @property
+    def requeues(self) -> str | None:
+        """The run whose quarantine is the table: it is read without the column of violations. None for other tables."""
+        if self.input_table is not None:
+            name = (self.where or "").removeprefix(f"{RUN_COLUMN} = '").removesuffix("'")
+            ours = self.input_table == self.quarantine_table and self.where == _of_run(name)
+            return name if ours and RUN_ID.fullmatch(name) else None
+        folder, _, name = self.input.rstrip("/").rpartition("/run_id=")
+        ours = bool(folder and self.quarantine) and plain_path(folder) == plain_path(self.quarantine)
+        return name if ours and RUN_ID.fullmatch(name) else None
+
+    def requeued(self, run_id: str, given: Collection[str] = (), own: str | None = None) -> JobConfig:
+        """The same job for the rows that a run has set apart.
+
+        Args:
+            run_id: that run.
+            given: settings that are said for this job itself: where its summary and report go is else where those of
+                the other go, with `.requeued` in it.
+            own: its run id; None for the other's, with `.requeued`.
+
+        Raises:
+            ConfigError: there can be no such run.
+        """
+        if not RUN_ID.fullmatch(run_id):
+            raise ConfigError("the job cannot be run as configured", [Problem("RUN_ID", "not a run's name")])
+        changed: dict[str, Any] = {
+            "input": f"{self.quarantine.rstrip('/')}/run_id={run_id}",
+            "format": self.output_format,
+            **{"input_options": self.output_options, "input_table": None, "where": None, "columns": None},
+            **{"trigger": None, "checkpoint": None, "run_id": own or f"{run_id}.requeued"},
+        }
+        if self.quarantine_table:
+            changed |= {"input": "", "input_table": self.quarantine_table, "where": _of_run(run_id)}
+        for name in {"summary", "report"}.difference(given):
+            if place := getattr(self, name):
+                stem, suffix = posixpath.splitext(place)
+                changed[name] = f"{stem}.requeued{suffix}"
+        return replace(self, **changed)
+
+    @property
+    def trusted(self) -> bool | str:
+        """The trust in the form that loading takes."""
+        return True if self.trust == "true" else self.trust or False
+
+    def _missing(self) -> Iterator[Problem]:
+        """What a run cannot do without."""
+        yield from not_given(self)
+
+
+def _of_run(run_id: str) -> str:
+    """The condition on a table's rows that they are of a run."""
+    return f"{RUN_COLUMN} = '{run_id}'"
+
+
+def _json(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else str(value)
