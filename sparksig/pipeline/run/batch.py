@@ -94,8 +94,7 @@ def check(work: Attempt) -> tuple[ModelCall, dict[str, Any]]:
         raise SinkError("the job must not or cannot write where it was told to", faults)
     if not work.tables and recover(config.output, config.run_id):
         work.summary = replace(work.summary, warnings=(_FINISHED,))
-    work.model = from_registry(config.model)  # once: an alias may be moved while a run lasts
-    signature = load_signature(config.signature) if config.signature else declared_by(work.model)
+    signature = _find_model(work)
     Thresholds.of(config).require_columns_of(signature)
     typed = typed_params(config.params, signature.params)
     with warnings.catch_warnings(record=True) as caught:
@@ -112,6 +111,17 @@ def check(work: Attempt) -> tuple[ModelCall, dict[str, Any]]:
     if work.batch is None and config.input and config.format == "parquet" and has_file_system(config.input):
         parquet_table("--input", config.input)
     return call, params
+
+
+def _find_model(work: Attempt) -> ModelSignature:
+    """Note the model, and return its signature. What MLflow has is fetched once: an alias may be moved meanwhile."""
+    config, batch = work.config, work.batch
+    if batch is None:
+        work.model = from_registry(config.model)
+        given = load_signature(config.signature) if config.signature else None
+    else:
+        work.model, given = batch.model, batch.signature
+    return declared_by(work.model) if given is None else given
 
 
 def _work(work: Attempt, call: ModelCall, params: dict[str, Any], session: Callable[[], SparkSession]) -> None:
