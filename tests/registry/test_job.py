@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from sparksig.cli import main
+from sparksig.models.artifact import Artifact, Packed
 from sparksig.pipeline.config import JobConfig
 from sparksig.pipeline.faults import RunError
 from sparksig.pipeline.run import run_stream
@@ -69,7 +71,17 @@ class Moving(Silent):
             self.files.rename(self.files.with_name("away"))
 
 
-def test_a_stream_fetches_its_model_once_and_keeps_it(store: Store, tmp_path: Path, spark: SparkSession) -> None:
+def test_a_stream_fetches_its_model_once_and_keeps_it(
+    store: Store, tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[Packed] = []
+    unpacked = Packed.unpacked
+
+    def noted(packed: Packed) -> AbstractContextManager[Artifact]:
+        looked_at.append(packed)
+        return unpacked(packed)
+
+    monkeypatch.setattr(Packed, "unpacked", noted)
     client = mlflow.MlflowClient()
     client.set_registered_model_alias("late", "turn", "1")
     files = Path(client.get_model_version_download_uri("late", "1").removeprefix("file://"))
@@ -95,6 +107,8 @@ def test_a_stream_fetches_its_model_once_and_keeps_it(store: Store, tmp_path: Pa
     for one in (whole, *batches):
         assert (one["model_uri"], one["model_digest"]) == ("models:/late/1", store.saved.digest)
         assert one["signature"] == whole["signature"]
+    # one fetch; the stream and each batch look whether it is trusted, and score by what they have looked at
+    assert len(looked_at) == 3 and all(packed is looked_at[0] for packed in looked_at)
     # the next time asks again, and the one that comes is not trusted
     with pytest.raises(RunError, match="the one that was trusted\\n  models:/late/2: ") as caught:
         run_stream(JobConfig(**asked), lambda: spark)

@@ -6,11 +6,12 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from sparksig.enforcement.frames import plan, split
+from sparksig.enforcement.steps import Plan
 from sparksig.errors import ConfigError, SinkError, SparksigError
 from sparksig.pipeline.accounting import Thresholds
 from sparksig.pipeline.config import JobConfig, typed_params
@@ -23,7 +24,7 @@ from sparksig.report.html import page_template
 from sparksig.report.live import Progress
 from sparksig.report.summary import Summary
 from sparksig.scoring.calls import ModelCall, declared_by, from_registry
-from sparksig.scoring.frames import score
+from sparksig.scoring.frames import score_by
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.params import resolve_params
 from sparksig.sources.registry import load_signature
@@ -58,8 +59,8 @@ def run(
     work = Attempt.of(config, progress, batch)
     try:
         with work.phase("check"):
-            call, params = check(work)
-        _work(work, call, params, session)
+            call = check(work)
+        _work(work, call, session)
     except (Exception, KeyboardInterrupt) as error:
         cause = told(error)  # nothing else of `error` may be told: Spark's own message may hold a row
         with undisturbed():
@@ -74,8 +75,8 @@ def run(
     return work.summary
 
 
-def check(work: Attempt) -> tuple[ModelCall, dict[str, Any]]:
-    """Everything that can be wrong without a Spark session: the call of the model, and the params that were given."""
+def check(work: Attempt) -> ModelCall:
+    """Everything that can be wrong without a Spark session. What comes of it is the call of the model."""
     config = work.config
     if config.report:
         page_template()  # raises where what makes the page is not installed
@@ -110,7 +111,7 @@ def check(work: Attempt) -> tuple[ModelCall, dict[str, Any]]:
     plan(pa.schema([]), signature, work.policy)  # what is not built yet is refused by name, whatever the table is
     if work.batch is None and config.input and config.format == "parquet" and has_file_system(config.input):
         parquet_table("--input", config.input)
-    return call, params
+    return call
 
 
 def _find_model(work: Attempt) -> ModelSignature:
@@ -124,21 +125,19 @@ def _find_model(work: Attempt) -> ModelSignature:
     return declared_by(work.model) if given is None else given
 
 
-def _work(work: Attempt, call: ModelCall, params: dict[str, Any], session: Callable[[], SparkSession]) -> None:
-    config, sinks, signature = work.config, work.sinks, call.signature
+def _work(work: Attempt, call: ModelCall, session: Callable[[], SparkSession]) -> None:
+    config, sinks = work.config, work.sinks
     with work.phase("start Spark"):
         spark = session()
     with work.phase("plan"):
         table = read_table(spark, config) if work.batch is None else work.batch.table
-        made = plan(table, signature, work.policy)
+        made = plan(table, call.signature, work.policy)
         facts = facts_of(work, call, made, spark)
         work.lineage.found(made, facts, spark)
         made.require_ok()
-        options: dict[str, Any] = {"trust": call.trust or False, "policy": work.policy}
-        options["param_from_env"] = config.param_from_env
         if config.pin == "disk":
             table = _kept(work, table)
-        scored, dirty = _parts(work, table, signature, params, options)
+        scored, dirty = _parts(work, table, call, made)
         work.summary = replace(work.summary, facts=facts)
         rows = {"scored": scored, "quarantine": dirty}
         require_folders(work, rows)
@@ -164,14 +163,12 @@ def _work(work: Attempt, call: ModelCall, params: dict[str, Any], session: Calla
         commit(work)
 
 
-def _parts(
-    work: Attempt, table: DataFrame, signature: ModelSignature, params: dict[str, Any], options: dict[str, Any]
-) -> tuple[DataFrame, DataFrame]:
+def _parts(work: Attempt, table: DataFrame, call: ModelCall, made: Plan) -> tuple[DataFrame, DataFrame]:
     """The rows to be scored with their predictions, and those that are set apart as they are with what is wrong."""
     if work.config.on_model_error == "fail":
-        scored = score(table, work.model, signature, params, on_violation="drop", **options)
-        return scored, split(table, signature, work.policy).quarantined
-    tagged = score(table, work.model, signature, params, on_model_error="quarantine", **options)
+        scored = score_by(call, made, table, on_violation="drop")
+        return scored, split(table, call.signature, work.policy).quarantined
+    tagged = score_by(call, made, table, on_model_error="quarantine")
     # kept: a row's part is what the model made of it, and a model need not make the same of it twice
     tagged = _kept(work, tagged)
     violations = quoted(work.policy.violations_column)

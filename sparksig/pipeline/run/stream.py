@@ -59,7 +59,7 @@ def run_stream(config: JobConfig, session: Callable[[], SparkSession], progress:
     try:
         with work.phase("check"):
             work.lineage.run_id = stream.name
-            call, _ = check(work)
+            call = check(work)
             stream.signature = call.signature if config.signature else None
         with work.phase("start Spark"):
             spark = session()
