@@ -104,6 +104,7 @@ def score(
         raise PolicyError("on_model_error='quarantine' tags rows: it needs on_violation='tag'")
     call = ModelCall.of(model, signature, params, trust, param_from_env, returns)
     made = plan(df, call.signature, policy, **options).require_ok()
+    call = call.shipped_by(df.sparkSession)
     return score_by(call, made, df, output=output, keep=keep, on_violation=on_violation, on_model_error=on_model_error)
 
 
@@ -120,7 +121,7 @@ def score_by(
     """What `score` returns, by a call and a plan that have been made: the model's files are not read again.
 
     Args:
-        call: the model, with its params and its contract.
+        call: the model with its params and its contract, shipped by the frame's session.
         made: the plan of the frame; it is ok.
         df: the table.
         output: as for `score`.
@@ -130,7 +131,7 @@ def score_by(
     """
     from pyspark.sql import functions as F
 
-    call = call.on(Feed.of(made)).shipped_by(df.sparkSession)
+    call = call.on(Feed.of(made))
     if hasattr(F, "parse_json"):
         call = call.as_variants()
     if isinstance(output, str) and "*" in output:

@@ -165,6 +165,7 @@ def _work(work: Attempt, call: ModelCall, session: Callable[[], SparkSession]) -
 
 def _parts(work: Attempt, table: DataFrame, call: ModelCall, made: Plan) -> tuple[DataFrame, DataFrame]:
     """The rows to be scored with their predictions, and those that are set apart as they are with what is wrong."""
+    call = call.shipped_by(table.sparkSession)
     if work.config.on_model_error == "fail":
         scored = score_by(call, made, table, on_violation="drop")
         return scored, split(table, call.signature, work.policy).quarantined
