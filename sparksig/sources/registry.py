@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import Any, NoReturn
 from sparksig.errors import EnvironmentFault, ModelLoadError, NotSupportedError, Problem, SparksigError
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.sources import mlmodel
+from sparksig.sources.folders import temporary
 
 _URI = re.compile(r"(runs|models):/")
 # what MLflow takes, between its slashes perhaps a profile of Databricks; what follows ? or # it cuts off without a word
@@ -144,7 +144,7 @@ def fetched(uri: str, part: str = "") -> Iterator[tuple[str, Path]]:
     """
     uri = _checked(uri)
     mlflow = _mlflow()
-    with tempfile.TemporaryDirectory(prefix="sparksig-fetched-") as folder:
+    with temporary("fetched") as folder:
         with _quietly(uri, mlflow):
             source = uri = _resolved(uri, mlflow.MlflowClient())
             if part:
@@ -161,10 +161,10 @@ def fetched(uri: str, part: str = "") -> Iterator[tuple[str, Path]]:
         yield uri, found
 
 
-def _downloaded(source: str, folder: str, uri: str, part: str, mlflow: Any) -> Path:
+def _downloaded(source: str, folder: Path, uri: str, part: str, mlflow: Any) -> Path:
     """What MLflow has put into a folder; what it raises where it could not, and not what it takes that for."""
     try:
-        return Path(mlflow.artifacts.download_artifacts(source, dst_path=folder))
+        return Path(mlflow.artifacts.download_artifacts(source, dst_path=str(folder)))
     except mlflow.exceptions.MlflowException as error:
         wrong = error
     # whatever the download of a run's artifact ended with, MLflow calls it a wrong path: the list of them says if it is

@@ -82,8 +82,8 @@ class ArtifactServer(ThreadingHTTPServer):
 
     Attributes:
         root: the folder.
-        fails: how it fails: a status of HTTP, `drop` without an answer, `short` in the middle of one, or `page` of a
-            proxy; None if it does not.
+        fails: how it fails: a status of HTTP, `drop` without an answer, `short` in the middle of one, `page` of a
+            proxy, or `hang`, in the middle of an answer until `over` is set; None if it does not.
         at: whether it fails at `list` or at `get`.
     """
 
@@ -92,7 +92,7 @@ class ArtifactServer(ThreadingHTTPServer):
 
     def __init__(self, root: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Artifacts)
-        self.root = root
+        self.root, self.over = root, threading.Event()
 
     @property
     def url(self) -> str:
@@ -124,6 +124,10 @@ class _Artifacts(BaseHTTPRequestHandler):
             self._answer(200, b"<html>log in</html>")
         elif how == "short":
             self._answer(200, b"{", 100)
+        elif how == "hang":
+            self._answer(200, b"{", 100)
+            self.wfile.flush()
+            self.server.over.wait()
         else:
             self.connection.shutdown(socket.SHUT_RDWR)
 
@@ -146,5 +150,6 @@ def artifact_server(root: Path) -> Iterator[ArtifactServer]:
         try:
             yield server
         finally:
+            server.over.set()
             server.shutdown()
             running.join()

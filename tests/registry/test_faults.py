@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,8 +17,8 @@ import pytest
 from sparksig.cli import main
 from sparksig.errors import EnvironmentFault, ModelLoadError
 from sparksig.scoring.calls import from_registry
-from sparksig.sources.registry import load_signature
-from tests.registry.servers import ArtifactServer, artifact_server
+from sparksig.sources.registry import fetched, load_signature
+from tests.registry.servers import WAIT, ArtifactServer, artifact_server
 from tests.registry.stores import SIGNATURE, Store
 
 with warnings.catch_warnings():
@@ -82,6 +87,29 @@ def test_a_file_that_cannot_be_downloaded_is_there(run: str, server: ArtifactSer
     server.fails, server.at = 500, "get"
     with pytest.raises(EnvironmentFault, match="MLflow lists it, but could not download it"):
         from_registry(f"{run}/deep/model/MLmodel")
+
+
+def test_what_a_killed_process_leaves_behind_the_next_fetch_removes(
+    run: str, server: ArtifactServer, temporary: Path
+) -> None:
+    uri = f"{run}/deep/model"
+    code = f"from sparksig.scoring.calls import from_registry; from_registry({uri!r})"
+    env = {**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": os.pathsep.join(sys.path)}
+    server.fails, server.at = "hang", "get"
+    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], env=env) as process:
+        end = time.monotonic() + WAIT
+        while not (left := list(temporary.glob("sparksig-fetched-*/model/**/MLmodel"))):
+            assert process.poll() is None and time.monotonic() < end
+            time.sleep(0.05)
+        server.fails = None
+        from_registry(uri)
+        assert left[0].exists()  # its process lives
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    with fetched(uri) as (_, mine):
+        assert not left[0].exists()
+        assert load_signature(uri) == SIGNATURE
+        assert (mine / "MLmodel").exists()
 
 
 def test_the_exit_codes(run: str, server: ArtifactServer, temporary: Path, capsys: pytest.CaptureFixture[str]) -> None:
