@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from typing import Any, NamedTuple
@@ -225,10 +225,14 @@ def _records(value: Any, schema: Schema) -> Any:
 def _instances(value: Any, schema: Schema) -> Any:
     if not isinstance(value, list):
         raise bad("instances is a list, of rows")
-    return value
+    return _inputs(value, schema)
 
 
 def _inputs(value: Any, schema: Schema) -> Any:
+    """What it holds; a list without objects is the one column that has a name, where there is one."""
+    one = len(schema.inputs) == 1 and schema.has_input_names() and isinstance(value, list)
+    if one and not any(isinstance(row, Mapping) for row in value):
+        return {schema.inputs[0].name: value}
     return value
 
 
@@ -314,8 +318,19 @@ def _decoded(data: Any, schema: Schema, reading: Reading) -> Any:
         return {name: _value(v, specs.get(name), str(name), reading) for name, v in data.items()}
     if isinstance(data, list) and named and all(isinstance(row, Mapping) for row in data):
         return [{n: _value(v, specs.get(n), str(n), reading) for n, v in row.items()} for row in data]
-    path = "" if schema.is_tensor_spec() else "0"
-    return _value(data, schema.inputs[0] if len(schema.inputs) == 1 else None, path, reading)
+    if schema.is_tensor_spec():
+        return _value(data, schema.inputs[0] if len(schema.inputs) == 1 else None, "", reading)
+    return _decoded_unnamed(data, [spec for spec in schema if isinstance(spec, ColSpec)], reading)
+
+
+def _decoded_unnamed(data: Any, columns: Sequence[ColSpec], reading: Reading) -> Any:
+    """Columns without names: rows of as many values, or of one column its values, or a single one."""
+    scalars = all(isinstance(column.type, DataType) for column in columns)
+    if scalars and isinstance(data, list) and all(isinstance(row, list) for row in data):
+        known = dict(enumerate(columns))
+        return [[_value(cell, known.get(i), str(i), reading) for i, cell in enumerate(row)] for row in data]
+    made = _value(data, columns[0] if len(columns) == 1 else None, "0", reading)
+    return [made] if isinstance(data, str) and scalars else made
 
 
 def _decoded_frame(data: pd.DataFrame, known: Mapping[Any, Any], reading: Reading) -> pd.DataFrame:

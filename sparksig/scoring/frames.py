@@ -96,8 +96,6 @@ def score(
     >>> [(row.id, row.prediction) for row in scored.collect()]
     [(1, 41.0), (2, None)]
     """
-    from pyspark.sql import functions as F
-
     if on_violation not in ("tag", "fail", "drop"):
         raise PolicyError(f"on_violation={on_violation!r} is no choice: use 'tag', 'fail' or 'drop'")
     if on_model_error not in ("fail", "quarantine"):
@@ -106,7 +104,34 @@ def score(
         raise PolicyError("on_model_error='quarantine' tags rows: it needs on_violation='tag'")
     call = ModelCall.of(model, signature, params, trust, param_from_env, returns)
     made = plan(df, call.signature, policy, **options).require_ok()
-    call = call.on(Feed.of(made)).shipped_by(df.sparkSession)
+    call = call.shipped_by(df.sparkSession)
+    return score_by(call, made, df, output=output, keep=keep, on_violation=on_violation, on_model_error=on_model_error)
+
+
+def score_by(
+    call: ModelCall,
+    made: Plan,
+    df: DataFrame,
+    *,
+    output: str | Sequence[str] = "prediction",
+    keep: Sequence[str] | None = None,
+    on_violation: OnViolation = "tag",
+    on_model_error: OnModelError = "fail",
+) -> DataFrame:
+    """What `score` returns, by a call and a plan that have been made: the model's files are not read again.
+
+    Args:
+        call: the model with its params and its contract, shipped by the frame's session.
+        made: the plan of the frame; it is ok.
+        df: the table.
+        output: as for `score`.
+        keep: as for `score`.
+        on_violation: as for `score`.
+        on_model_error: as for `score`.
+    """
+    from pyspark.sql import functions as F
+
+    call = call.on(Feed.of(made))
     if hasattr(F, "parse_json"):
         call = call.as_variants()
     if isinstance(output, str) and "*" in output:
@@ -225,7 +250,7 @@ def _warn_of_batches(df: DataFrame, bound: int) -> None:
         warnings.warn(
             f"batches of {limit or 'all'} rows are over {BATCH_BYTES >> 20} MiB for this signature: the model gets "
             f"{bound} at a time, but a worker holds them all; set spark.sql.execution.arrow.maxRecordsPerBatch={bound}",
-            stacklevel=3,
+            stacklevel=4,  # whoever calls `score`
         )
 
 

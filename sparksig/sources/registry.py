@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from threading import RLock
 from typing import Any, NoReturn
 
 from sparksig.errors import EnvironmentFault, ModelLoadError, NotSupportedError, Problem, SparksigError
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.sources import mlmodel
+from sparksig.sources.folders import temporary
 
 _URI = re.compile(r"(runs|models):/")
 # what MLflow takes, between its slashes perhaps a profile of Databricks; what follows ? or # it cuts off without a word
@@ -37,6 +37,7 @@ _WRONG = {
     *("BAD_REQUEST", "FEATURE_DISABLED", "INVALID_PARAMETER_VALUE", "INVALID_STATE", "NOT_FOUND", "NOT_IMPLEMENTED"),
     *("PERMISSION_DENIED", "RESOURCE_DOES_NOT_EXIST", "UNAUTHENTICATED"),
 }
+_LATER = (408, 425, 429)  # of HTTP's codes for what the client did wrong, those that another try may mend
 
 
 def is_model_uri(source: object) -> bool:
@@ -100,7 +101,7 @@ def set_signature(path: str | os.PathLike[str], signature: ModelSignature) -> No
         NotSupportedError: the URI is of a registered model's version, or MLflow is not installed.
 
     >>> from tempfile import TemporaryDirectory
-    >>> from pathlib import Path
+    >>> from pathlib import Path, PurePosixPath
     >>> from sparksig import ColSpec, Schema
     >>> with TemporaryDirectory() as folder:
     ...     _ = Path(folder, "MLmodel").write_text("flavors: {}\nmlflow_version: 3.17.2\n")
@@ -143,7 +144,7 @@ def fetched(uri: str, part: str = "") -> Iterator[tuple[str, Path]]:
     """
     uri = _checked(uri)
     mlflow = _mlflow()
-    with tempfile.TemporaryDirectory(prefix="sparksig-fetched-") as folder:
+    with temporary("fetched") as folder:
         with _quietly(uri, mlflow):
             source = uri = _resolved(uri, mlflow.MlflowClient())
             if part:
@@ -152,12 +153,39 @@ def fetched(uri: str, part: str = "") -> Iterator[tuple[str, Path]]:
                 source = f"{place.rstrip('/')}/{part}"
             elif uri.startswith("runs:") and not _OF_A_RUN.fullmatch(uri):
                 source = f"{uri}/"  # the root of a run's artifacts
-            found = Path(mlflow.artifacts.download_artifacts(source, dst_path=folder))
+            found = _downloaded(source, folder, uri, part, mlflow)
         if found.is_dir():
             (found / _META).unlink(missing_ok=True)
         if part and not found.is_file():
             raise ModelLoadError("MLflow gives no such model", [Problem(uri, f"its {part} is no file")])
         yield uri, found
+
+
+def _downloaded(source: str, folder: Path, uri: str, part: str, mlflow: Any) -> Path:
+    """What MLflow has put into a folder; what it raises where it could not, and not what it takes that for."""
+    try:
+        return Path(mlflow.artifacts.download_artifacts(source, dst_path=str(folder)))
+    except mlflow.exceptions.MlflowException as error:
+        wrong = error
+    # whatever the download of a run's artifact ended with, MLflow calls it a wrong path: the list of them says if it is
+    if uri.startswith("runs:") and wrong.error_code == "RESOURCE_DOES_NOT_EXIST" and _is_listed(uri, part, mlflow):
+        fact = "MLflow lists it, but could not download it"
+        raise EnvironmentFault("MLflow cannot be asked", [Problem(uri, fact, hint=_SERVER)])
+    raise wrong
+
+
+def _is_listed(uri: str, part: str, mlflow: Any) -> bool:
+    """Whether MLflow knows that artifact of a run. Raises what asking for it ends with."""
+
+    def names(folder: str) -> set[str]:
+        return {PurePosixPath(file.path).name for file in mlflow.artifacts.list_artifacts(f"{folder}/")}
+
+    if part:
+        return part in names(uri)
+    if names(uri):
+        return True
+    above, _, name = uri.rpartition("/")
+    return bool(_OF_A_RUN.fullmatch(uri)) and name in names(above)  # a file lists nothing
 
 
 def _location(model: str, client: Any) -> str:
@@ -239,6 +267,9 @@ def _quietly(uri: str, mlflow: Any) -> Iterator[None]:
                 known = known.replace(server, "(MLFLOW_TRACKING_URI)")
             _tell(uri, str(error.error_code), _USER.sub("//", known).strip(), error)
         except Exception as error:  # what a store's client raises, such as requests' and botocore's own
+            status = getattr(getattr(error, "response", None), "status_code", None)
+            if isinstance(status, int) and 400 <= status < 500 and status not in _LATER:
+                _tell(uri, "BAD_REQUEST", f"the server answered HTTP {status}", error)
             _tell(uri, type(error).__name__, "", error)
         finally:
             if before is None:

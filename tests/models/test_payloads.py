@@ -170,6 +170,74 @@ def test_well_formed_payloads_are_read_as_mlflow_reads_them(payload: dict[str, A
     assert {name: ours[name].tolist() for name in ("n", "x")} == expected
 
 
+NOON = "2024-01-31T12:00:00"
+MOMENT = {"type": "datetime"}
+
+
+@pytest.mark.parametrize(
+    ("form", "payload"),
+    [
+        ([MOMENT], {"inputs": NOON}),
+        ([MOMENT], {"inputs": "2024-01-31T14:00:00+02:00"}),
+        ([MOMENT], {"inputs": [NOON, "2024-02-01"]}),
+        ([MOMENT], {"instances": [[NOON], ["2024-02-01"]]}),
+        ([MOMENT, MOMENT], {"inputs": [[NOON, "2024-02-01"]]}),
+        ([{"type": "long"}], {"inputs": 3}),
+        ([{"type": "string"}], {"inputs": "a"}),
+        ([{**MOMENT, "name": "t"}], {"inputs": {"t": NOON}}),
+        ([{**MOMENT, "name": "t"}], {"inputs": [NOON, NOON]}),
+        ([{"type": "long", "name": "t"}], {"instances": [3, 4]}),
+        ([{"type": "long", "name": "t", "required": False}], {"inputs": [3]}),
+        ([{"type": "string", "name": "t"}], {"inputs": ["a", "b"]}),
+        ([{"type": "array", "items": {"type": "long"}, "name": "t"}], {"inputs": [1, 2]}),
+    ],
+    ids=str,
+)
+def test_one_value_and_columns_without_names_are_read_as_mlflow_reads_them(
+    form: list[dict[str, Any]], payload: dict[str, Any]
+) -> None:
+    declared = json.dumps(form)
+    ours = parse_payload(payload, ModelSignature(Schema.from_json(declared))).data
+    theirs = _served(payload, MlflowSchema.from_json(declared))
+    assert list(ours.columns) == list(theirs.columns)
+    assert [list(map(_plain, row)) for row in ours.values] == [list(map(_plain, row)) for row in theirs.values]
+
+
+def _served(payload: dict[str, Any], schema: MlflowSchema) -> pd.DataFrame:
+    """What MLflow's server gives a model."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow.models.utils import _enforce_schema
+        from mlflow.pyfunc.scoring_server import infer_and_parse_data
+
+        return pd.DataFrame(_enforce_schema(infer_and_parse_data(payload, schema), schema))
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, np.ndarray) else value
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        ({"inputs": "Anna"}, "UNPARSABLE"),  # MLflow refuses it too
+        ({"inputs": None}, "INCOMPATIBLE_TYPE"),  # and this
+        ({"inputs": 3}, "INCOMPATIBLE_TYPE"),  # 3 nanoseconds of 1970 to MLflow
+        ({"inputs": True}, "INCOMPATIBLE_TYPE"),  # 1 nanosecond
+        ({"inputs": f"{NOON}.123456789"}, "NOT_EXACT"),
+        ({"inputs": "9999-01-01"}, "OUT_OF_RANGE"),  # in the year 1815 to MLflow
+        ({"inputs": [["Anna"]]}, "UNPARSABLE"),
+        ({"instances": NOON}, "BAD_PAYLOAD"),  # rows are a list
+    ],
+    ids=str,
+)
+def test_a_single_datetime_is_a_text_that_is_one(payload: dict[str, Any], code: str) -> None:
+    with pytest.raises(SparksigError) as raised:
+        parse_payload(payload, ModelSignature(Schema([ColSpec("datetime")])))
+    assert [str(problem.code) for problem in raised.value.problems] == [code]
+    assert "Anna" not in str(raised.value)
+
+
 def test_a_serving_input_is_validated_with_the_model(tmp_path: Path) -> None:
     frame = pd.DataFrame({"n": [1, 2, 3], "x": [0.5, 1.5, 2.5]})
     signature = infer_signature(frame, np.array([1.0]))

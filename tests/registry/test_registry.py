@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import re
-import tempfile
 import threading
 import traceback
 import warnings
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +19,6 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 import sparksig
-from sparksig.cli import main
 from sparksig.errors import EnvironmentFault, ModelLoadError, NotSupportedError, SignatureError, TrustError
 from sparksig.models.artifact import Artifact, Packed
 from sparksig.scoring.calls import from_registry
@@ -32,33 +28,13 @@ from sparksig.signature.schema import ColSpec, Schema, TensorSpec
 from sparksig.signature.types import AnyType, Array, Map, Object, Property
 from sparksig.sources.registry import fetched, is_model_uri, load_signature, set_signature
 from tests.models.estimators import Threshold
-from tests.registry.stores import FRAME, SIGNATURE, WIDER, Store, fill, tracking
+from tests.registry.stores import FRAME, SIGNATURE, WIDER, Store, tracking
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import mlflow
 
 pytestmark = pytest.mark.filterwarnings("default")  # MLflow's own deprecations
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    folder = tmp_path_factory.mktemp("store")
-    before = os.getcwd()
-    os.chdir(folder)  # a store in a file puts artifacts into the folder that one works in
-    try:
-        with tracking(f"sqlite:///{folder / 'store.db'}"):
-            yield fill(folder)
-    finally:
-        os.chdir(before)
-
-
-@pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where what is fetched lies for a while; nothing is left."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    yield tmp_path
-    assert list(tmp_path.glob("sparksig-fetched-*")) == list(tmp_path.glob("sparksig-unpacked-*")) == []
 
 
 def uris(store: Store) -> list[str]:
@@ -286,36 +262,6 @@ def test_what_the_readme_shows(
     done: dict[str, Any] = {**names, **given}
     exec(compile(code, "README.md", "exec"), done)
     assert done["scored"].where("_violations is null").count() == len(FRAME)
-
-
-def test_the_job_takes_a_uri_and_says_which_version_it_was(
-    store: Store, tmp_path: Path, spark: SparkSession, capsys: pytest.CaptureFixture[str]
-) -> None:
-    spark.createDataFrame([(1, 2.0), (2, None), (3, -2.0)], "id long, x double").write.parquet(f"{tmp_path}/table")
-    places = {name: str(tmp_path / name) for name in ("output", "quarantine")}
-    words = [f"--{name}={place}" for name, place in places.items()]
-    summary = tmp_path / "summary.json"
-    argv = ["score", f"--input={tmp_path}/table", *words, f"--summary={summary}", "--run-id=r"]
-    assert ended([*argv, "--model=models:/late@none"]) == 2
-    assert "Registered model alias none not found." in capsys.readouterr().err
-    with tracking("http://127.0.0.1:9"):
-        assert ended([*argv, "--model=models:/late@prod", "--trust=true"]) == 5  # another try may find the server
-    assert ended([*argv, "--model=models:/late@prod", f"--trust={store.saved.digest}"]) == 0
-    found = json.loads(summary.read_text())
-    assert (found["rows_in"], found["rows_scored"], found["rows_quarantined"]) == (3, 2, 1)
-    assert (found["model_uri"], found["model_digest"]) == ("models:/late/1", store.saved.digest)
-    assert ended(["validate", f"--input={tmp_path}/table", "--model=models:/late@prod", "--json"]) == 0
-    capsys.readouterr()
-    assert ended(["show", "models:/late@prod"]) == 0
-    assert "threshold" in capsys.readouterr().out
-    assert ended(["diff", "models:/late@prod", "models:/late@next"]) == 4  # the outputs' names are gone
-    assert ended(["plan", "models:/late@prod", f"{tmp_path}/table"]) == 0
-
-
-def ended(argv: list[str]) -> object:
-    with pytest.raises(SystemExit) as stop:
-        main(argv)
-    return stop.value.code
 
 
 def test_what_a_registry_of_typed_models_takes() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from sparksig.errors import ModelLoadError, Problem
 from sparksig.models.artifact.directory import Artifact
+from sparksig.sources.folders import temporary
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +44,7 @@ class Packed:
         """
         with ExitStack() as stack:
             try:
-                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sparksig-unpacked-"))
-                root = Path(folder, "model")
+                root = stack.enter_context(temporary("unpacked"))
                 for name, content in self.files.items():
                     (root / name).parent.mkdir(parents=True, exist_ok=True)
                     (root / name).write_bytes(content)

@@ -48,11 +48,15 @@ class Batch:
         table: the rows.
         stream: Spark's id of the stream.
         digest: the digest of the stream's configuration.
+        model: the stream's `Attempt.model`, so that all its batches have the same one.
+        signature: the signature that was given beside the model, if one was.
     """
 
     table: DataFrame
     stream: str
     digest: str
+    model: Any
+    signature: ModelSignature | None
 
 
 @dataclass(slots=True)

@@ -6,11 +6,12 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from sparksig.enforcement.frames import plan, split
+from sparksig.enforcement.steps import Plan
 from sparksig.errors import ConfigError, SinkError, SparksigError
 from sparksig.pipeline.accounting import Thresholds
 from sparksig.pipeline.config import JobConfig, typed_params
@@ -23,7 +24,7 @@ from sparksig.report.html import page_template
 from sparksig.report.live import Progress
 from sparksig.report.summary import Summary
 from sparksig.scoring.calls import ModelCall, declared_by, from_registry
-from sparksig.scoring.frames import score
+from sparksig.scoring.frames import score_by
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.params import resolve_params
 from sparksig.sources.registry import load_signature
@@ -58,8 +59,8 @@ def run(
     work = Attempt.of(config, progress, batch)
     try:
         with work.phase("check"):
-            call, params = check(work)
-        _work(work, call, params, session)
+            call = check(work)
+        _work(work, call, session)
     except (Exception, KeyboardInterrupt) as error:
         cause = told(error)  # nothing else of `error` may be told: Spark's own message may hold a row
         with undisturbed():
@@ -74,8 +75,8 @@ def run(
     return work.summary
 
 
-def check(work: Attempt) -> tuple[ModelCall, dict[str, Any]]:
-    """Everything that can be wrong without a Spark session: the call of the model, and the params that were given."""
+def check(work: Attempt) -> ModelCall:
+    """Everything that can be wrong without a Spark session. What comes of it is the call of the model."""
     config = work.config
     if config.report:
         page_template()  # raises where what makes the page is not installed
@@ -94,8 +95,7 @@ def check(work: Attempt) -> tuple[ModelCall, dict[str, Any]]:
         raise SinkError("the job must not or cannot write where it was told to", faults)
     if not work.tables and recover(config.output, config.run_id):
         work.summary = replace(work.summary, warnings=(_FINISHED,))
-    work.model = from_registry(config.model)  # once: an alias may be moved while a run lasts
-    signature = load_signature(config.signature) if config.signature else declared_by(work.model)
+    signature = _find_model(work)
     Thresholds.of(config).require_columns_of(signature)
     typed = typed_params(config.params, signature.params)
     with warnings.catch_warnings(record=True) as caught:
@@ -111,24 +111,33 @@ def check(work: Attempt) -> tuple[ModelCall, dict[str, Any]]:
     plan(pa.schema([]), signature, work.policy)  # what is not built yet is refused by name, whatever the table is
     if work.batch is None and config.input and config.format == "parquet" and has_file_system(config.input):
         parquet_table("--input", config.input)
-    return call, params
+    return call
 
 
-def _work(work: Attempt, call: ModelCall, params: dict[str, Any], session: Callable[[], SparkSession]) -> None:
-    config, sinks, signature = work.config, work.sinks, call.signature
+def _find_model(work: Attempt) -> ModelSignature:
+    """Note the model, and return its signature. What MLflow has is fetched once: an alias may be moved meanwhile."""
+    config, batch = work.config, work.batch
+    if batch is None:
+        work.model = from_registry(config.model)
+        given = load_signature(config.signature) if config.signature else None
+    else:
+        work.model, given = batch.model, batch.signature
+    return declared_by(work.model) if given is None else given
+
+
+def _work(work: Attempt, call: ModelCall, session: Callable[[], SparkSession]) -> None:
+    config, sinks = work.config, work.sinks
     with work.phase("start Spark"):
         spark = session()
     with work.phase("plan"):
         table = read_table(spark, config) if work.batch is None else work.batch.table
-        made = plan(table, signature, work.policy)
+        made = plan(table, call.signature, work.policy)
         facts = facts_of(work, call, made, spark)
         work.lineage.found(made, facts, spark)
         made.require_ok()
-        options: dict[str, Any] = {"trust": call.trust or False, "policy": work.policy}
-        options["param_from_env"] = config.param_from_env
         if config.pin == "disk":
             table = _kept(work, table)
-        scored, dirty = _parts(work, table, signature, params, options)
+        scored, dirty = _parts(work, table, call, made)
         work.summary = replace(work.summary, facts=facts)
         rows = {"scored": scored, "quarantine": dirty}
         require_folders(work, rows)
@@ -154,14 +163,13 @@ def _work(work: Attempt, call: ModelCall, params: dict[str, Any], session: Calla
         commit(work)
 
 
-def _parts(
-    work: Attempt, table: DataFrame, signature: ModelSignature, params: dict[str, Any], options: dict[str, Any]
-) -> tuple[DataFrame, DataFrame]:
+def _parts(work: Attempt, table: DataFrame, call: ModelCall, made: Plan) -> tuple[DataFrame, DataFrame]:
     """The rows to be scored with their predictions, and those that are set apart as they are with what is wrong."""
+    call = call.shipped_by(table.sparkSession)
     if work.config.on_model_error == "fail":
-        scored = score(table, work.model, signature, params, on_violation="drop", **options)
-        return scored, split(table, signature, work.policy).quarantined
-    tagged = score(table, work.model, signature, params, on_model_error="quarantine", **options)
+        scored = score_by(call, made, table, on_violation="drop")
+        return scored, split(table, call.signature, work.policy).quarantined
+    tagged = score_by(call, made, table, on_model_error="quarantine")
     # kept: a row's part is what the model made of it, and a model need not make the same of it twice
     tagged = _kept(work, tagged)
     violations = quoted(work.policy.violations_column)

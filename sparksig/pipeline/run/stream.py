@@ -31,6 +31,7 @@ from sparksig.pipeline.run.batch import check, run
 from sparksig.pipeline.run.checkpoint import Checkpoint
 from sparksig.report.live import Progress
 from sparksig.report.summary import Count, Summary, sorted_counts
+from sparksig.signature.model_signature import ModelSignature
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -58,7 +59,8 @@ def run_stream(config: JobConfig, session: Callable[[], SparkSession], progress:
     try:
         with work.phase("check"):
             work.lineage.run_id = stream.name
-            call, _ = check(work)
+            call = check(work)
+            stream.signature = call.signature if config.signature else None
         with work.phase("start Spark"):
             spark = session()
             _require_classic(spark)
@@ -100,6 +102,7 @@ class _Stream:
         work: what was found; its summary is that of all batches.
         checkpoint: where Spark keeps how far it has read.
         name: what the runs of the batches begin with.
+        signature: the signature that was given beside the model, if one was.
         identity: Spark's id of the stream, once it has begun.
         begun: that it has.
         batches: the summaries of the batches that were committed, by number.
@@ -110,6 +113,7 @@ class _Stream:
     work: Attempt
     checkpoint: Checkpoint
     name: str
+    signature: ModelSignature | None = None
     identity: str = ""
     begun: Event = field(default_factory=Event)
     batches: dict[int, Summary] = field(default_factory=dict)
@@ -149,7 +153,7 @@ class _Stream:
         """One batch, in a thread of Spark's own."""
         self.begun.wait()
         config = self.work.config
-        batch = Batch(table, self.identity, config.digest)
+        batch = Batch(table, self.identity, config.digest, self.work.model, self.signature)
         progress = _Numbered(self.work.progress, number)
         try:
             self._require_files(number)
