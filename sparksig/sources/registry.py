@@ -101,7 +101,7 @@ def set_signature(path: str | os.PathLike[str], signature: ModelSignature) -> No
         NotSupportedError: the URI is of a registered model's version, or MLflow is not installed.
 
     >>> from tempfile import TemporaryDirectory
-    >>> from pathlib import Path, PurePosixPath
+    >>> from pathlib import Path
     >>> from sparksig import ColSpec, Schema
     >>> with TemporaryDirectory() as folder:
     ...     _ = Path(folder, "MLmodel").write_text("flavors: {}\nmlflow_version: 3.17.2\n")
