@@ -126,9 +126,25 @@ def _find_model(work: Attempt) -> ModelSignature:
 
 
 def _work(work: Attempt, call: ModelCall, session: Callable[[], SparkSession]) -> None:
-    config, sinks = work.config, work.sinks
     with work.phase("start Spark"):
         spark = session()
+    try:
+        rows = _staged(work, call, spark)
+    finally:
+        for frame in work.kept:
+            with suppress(Exception):  # the session may be gone
+                frame.unpersist()
+    if work.tables:
+        with work.spark_phase("commit", spark):
+            publish(work, spark, rows)
+        return
+    with work.phase("commit"), undisturbed():
+        commit(work)
+
+
+def _staged(work: Attempt, call: ModelCall, spark: SparkSession) -> dict[str, DataFrame]:
+    """Both outputs, written beside their place and held against the source."""
+    config, sinks = work.config, work.sinks
     with work.phase("plan"):
         table = read_table(spark, config) if work.batch is None else work.batch.table
         made = plan(table, call.signature, work.policy)
@@ -144,23 +160,13 @@ def _work(work: Attempt, call: ModelCall, session: Callable[[], SparkSession]) -
         if work.tables:
             require_tables(work, spark, rows)
         work.lineage.start(rows)
-    try:
-        with work.spark_phase("score", spark):
-            sinks["scored"].write(scored)
-        with work.spark_phase("quarantine", spark):
-            sinks["quarantine"].write(dirty)
-        with work.spark_phase("reconcile", spark):
-            reconcile(work, spark, table, (scored, dirty))
-    finally:
-        for frame in work.kept:
-            with suppress(Exception):  # the session may be gone
-                frame.unpersist()
-    if work.tables:
-        with work.spark_phase("commit", spark):
-            publish(work, spark, rows)
-        return
-    with work.phase("commit"), undisturbed():
-        commit(work)
+    with work.spark_phase("score", spark):
+        sinks["scored"].write(scored)
+    with work.spark_phase("quarantine", spark):
+        sinks["quarantine"].write(dirty)
+    with work.spark_phase("reconcile", spark):
+        reconcile(work, spark, table, (scored, dirty))
+    return rows
 
 
 def _parts(work: Attempt, table: DataFrame, call: ModelCall, made: Plan) -> tuple[DataFrame, DataFrame]:
