@@ -17,7 +17,8 @@ SPARK_CONF = {
     "spark.ui.enabled": "false",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
-    # one JVM lives through thousands of tests: Spark keeps the plans of a thousand queries for a UI that nobody opens
+    # one JVM lives through thousands of tests: of every form of SQL text that it has seen Spark's parser keeps some
+    # hundred MB, and a UI that nobody opens the plans of a thousand queries
     "spark.driver.memory": "3g",
     "spark.sql.ui.retainedExecutions": "10",
     "spark.ui.retainedJobs": "10",
