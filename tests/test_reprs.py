@@ -152,8 +152,13 @@ def seen(browser: Browser, pages: dict[str, Path]) -> Iterator[Any]:
     def show(theme: str = "light", width: int = WIDTHS[0]) -> tuple[Page, list[str]]:
         context = browser.new_context(viewport={"width": width, "height": 800})
         opened.append(context)
-        page, events = context.new_page(), []
-        page.on("dialog", lambda dialog: (events.append(dialog.message), dialog.dismiss()))
+        page, events = context.new_page(), list[str]()
+
+        def dismiss(dialog: Any) -> None:
+            events.append(dialog.message)
+            dialog.dismiss()
+
+        page.on("dialog", dismiss)
         page.route("**/*", lambda route: route.continue_() if route.request.url.startswith("file:") else route.abort())
         page.goto(pages[theme].as_uri())
         page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")

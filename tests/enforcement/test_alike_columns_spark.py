@@ -26,7 +26,7 @@ def frame(spark: SparkSession, source: str, width: int) -> tuple[DataFrame, list
     harmless = float(7) if source in ("float", "double") else 7
     rows = []
     for i, value in enumerate([*SOURCES[source], None]):
-        row = [harmless] * width
+        row: list[Any] = [harmless] * width
         row[i % width] = value
         row[(i * 7 + 3) % width] = [harmless, None][i % 3 == 0] if width > 2 else row[(i * 7 + 3) % width]
         rows.append(tuple(row))

@@ -269,7 +269,7 @@ def test_a_time_zone_stands_in_the_plan() -> None:
 
 
 def test_a_field_that_another_one_hides_by_case_is_not_dropped_silently() -> None:
-    fields = [{"name": name, "type": "long", "nullable": True, "metadata": {}} for name in ("a", "A")]
+    fields: list[Any] = [{"name": name, "type": "long", "nullable": True, "metadata": {}} for name in ("a", "A")]
     observed = table(s={"type": "struct", "fields": fields})
     one = Schema([ColSpec(Object([Property("a", "long")]), "s")])
     assert faults(plan(observed, one)) == [("s.A", "UNEXPECTED_FIELD")]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 NUMBER = Schema([ColSpec("double")])
 
 
-class Rows(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+class Rows(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
     """A model that is a function of the table."""
 
     def __init__(self, function: Callable[[Any], Any]) -> None:

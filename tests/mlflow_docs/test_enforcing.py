@@ -212,7 +212,7 @@ def test_a_named_tensor_against_a_table_and_its_cures() -> None:
 
 
 def test_a_chat_of_messages() -> None:
-    chat = {
+    chat: dict[str, Any] = {
         "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}],
         "temperature": 0.7,
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Literal, Optional, Union  # noqa: UP035
 
@@ -182,11 +183,11 @@ def test_objects_and_dicts_are_validated_before_the_model_sees_them() -> None:
     ]:
         with pytest.raises(MlflowException, match=words):
             pyfunc(contents)(wrong)
-        assert faults(lambda wrong=wrong: sparksig.validated(contents)(wrong)) == [fault]
+        assert faults(partial(sparksig.validated(contents), wrong)) == [fault]
 
 
 def test_a_class_is_validated_too() -> None:
-    class Theirs(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    class Theirs(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
         def predict(self, model_input: list[str], params=None) -> list[str]:
             return model_input
 
@@ -236,7 +237,7 @@ def test_containers_as_hints_declare_and_validate_nothing(hint: Any) -> None:
 
 
 def test_the_type_of_an_example(tmp_path: Path) -> None:
-    class Model(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    class Model(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
         def predict(self, model_input: TypeFromExample):
             return model_input
 
@@ -248,7 +249,7 @@ def test_the_type_of_an_example(tmp_path: Path) -> None:
     assert faults(lambda: here([1])) == ["0 INCOMPATIBLE_TYPE"]
 
 
-class Contents(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+class Contents(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
     def predict(self, model_input: list[Message]) -> list[str]:
         return [message.content for message in model_input]
 

@@ -236,7 +236,7 @@ class Pydantic(pydantic.BaseModel):
 
 
 def test_a_dataclass_instance() -> None:
-    message = make_dataclass("Message", [("role", str), ("content", str)])
+    message: Any = make_dataclass("Message", [("role", str), ("content", str)])
     request = make_dataclass("Request", [("messages", list[message])])
     expected = "['messages': Array({content: string (required), role: string (required)}) (required)]"
     theirs = mlflow.models.infer_signature(request([message("user", "Hi")]), "a text")

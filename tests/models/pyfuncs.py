@@ -87,7 +87,7 @@ class HintedByExample(PythonModel):  # type: ignore[misc]
         if isinstance(model_input, pd.DataFrame):  # how MLflow calls it when it infers the outputs
             return ["?"] * len(model_input)
         assert isinstance(model_input[0], dict)
-        return [f"{row['n']}{row['s']}" for row in model_input]
+        return [f"{row['n']}{row['s']}" for row in model_input]  # type: ignore[attr-defined]
 
 
 def function(model_input: list[str]) -> list[str]:

@@ -127,6 +127,7 @@ def test_nested_bytes_and_moments() -> None:
 
 def test_tensors() -> None:
     one = ModelSignature(Schema([TensorSpec(np.dtype("float32"), (-1, 2))]))
+    payload: Any
     for payload in ({"inputs": [[1, 2.5]]}, {"instances": [[1, 2.5]]}):
         found = parse_payload(payload, one).data
         assert found.dtype == np.float32 and found.tolist() == [[1.0, 2.5]]

@@ -318,7 +318,7 @@ def test_dates_and_decimals_at_every_depth_and_gaps_in_a_table(spark: SparkSessi
 
     @validated(example=example)
     def rows(model_input: TypeFromExample) -> list[str]:
-        return [str(row) for row in model_input]
+        return [str(row) for row in model_input]  # type: ignore[attr-defined]
 
     signature = ModelSignature(infer_signature(example).inputs, Schema([ColSpec("string")]))
     table = spark.sql("select 5L as n, array(0.5D) as l union all select null, array()")

@@ -94,7 +94,7 @@ def conforms(event: dict[str, Any]) -> None:
                 schema = files("sparksig.pipeline.run.lineage").joinpath("verdict.schema.json").read_text()
                 Draft202012Validator(json.loads(schema)).validate({key: facet})
                 continue
-            kind = KNOWN[key]
+            kind: Any = KNOWN[key]
             known = {field.name.removeprefix("_"): field for field in attr.fields(kind) if field.init}
             given = {field.removeprefix("_"): value for field, value in facet.items() if field != "_schemaURL"}
             assert set(given) <= set(known)

@@ -192,7 +192,7 @@ def test_what_is_in_a_quarantine_table_is_scored_again(job: Job, spark: SparkSes
 def test_rows_that_another_attempt_has_staged_are_not_published(
     job: Job, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, under_way = TableSink.publish, []
+    whole, under_way = TableSink.publish, list[Any]()
 
     def meets(sink: TableSink, *given: Any) -> None:
         if not under_way:

@@ -215,6 +215,7 @@ def test_files_on_a_server_need_one(store: Store, temporary: Path) -> None:
 
 
 def test_uris_are_told_from_paths(tmp_path: Path) -> None:
+    path: Any
     for path in ("model", "/models:/x", "C:/models", tmp_path, {"inputs": []}, "s3://bucket/model", "models"):
         assert not is_model_uri(path)
     for read in (Artifact.read, sparksig.load_model):

@@ -39,7 +39,7 @@ class Seen:
             viewport={"width": width, "height": 800}, color_scheme=scheme, service_workers="block"
         )
         self.page: Page = self.context.new_page()
-        self.page.on("dialog", lambda dialog: (self.events.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        self.page.on("dialog", self.dismiss)
         self.page.on("console", lambda message: self.events.append(f"console {message.text}"))
         self.page.on("pageerror", lambda error: self.events.append(f"error {error}"))
         self.page.on("request", lambda request: self.events.append(f"request {request.url}"))
@@ -47,6 +47,10 @@ class Seen:
         self.page.wait_for_load_state("networkidle")
         self.page.mouse.move(width / 2, 400)
         assert self.events.pop(0) == f"request {file.as_uri()}"
+
+    def dismiss(self, dialog: Any) -> None:
+        self.events.append(f"dialog {dialog.message}")
+        dialog.dismiss()
 
 
 @pytest.fixture

@@ -86,8 +86,8 @@ def test_what_is_pasted_from_the_page_finds_the_rows(
         for number, name in enumerate(names if "path" in sink else names[:2]):
             text = quarantine_sql(sink, name)
             assert text is not None
-            counted, found = (spark.sql(statement.strip()) for statement in text.rstrip(";").split(";"))
-            assert [row["key"] for row in found.collect()] == [f"key{number}"], name
+            counted, keyed = (spark.sql(statement.strip()) for statement in text.rstrip(";").split(";"))
+            assert [row["key"] for row in keyed.collect()] == [f"key{number}"], name
         assert [row["rows"] for row in counted.collect()] == [1] * len(names)
 
 

@@ -53,7 +53,8 @@ def test_nothing_can_be_assigned() -> None:
 
 
 def test_a_vector_is_no_array_of_doubles() -> None:
-    assert SparkMLVector() != Array("double") and Array("double") != SparkMLVector()
+    vector: object = SparkMLVector()
+    assert vector != Array("double") and Array("double") != vector
 
 
 def test_nested_vectors_are_kept() -> None:

@@ -159,7 +159,7 @@ def test_params() -> None:
 
 
 def test_all_bad_params_are_told_at_once() -> None:
-    bad = {
+    bad: dict[str, Any] = {
         "a": None,
         "b": b"x",
         "c": (1,),

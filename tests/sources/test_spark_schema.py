@@ -43,7 +43,8 @@ def test_nulls_of_elements_follow_their_column_and_members_their_property() -> N
     assert field.nullable and not inner["x"].nullable and inner["y"].nullable
     assert not inner["x"].dataType.containsNull and inner["y"].dataType.valueContainsNull
     [tags] = struct_type(Schema([ColSpec(Array("string"), "tags")]))
-    assert not tags.dataType.containsNull
+    element: Any = tags.dataType
+    assert not element.containsNull
 
 
 def test_unnamed_columns_are_called_by_their_position() -> None:
