@@ -1,4 +1,4 @@
-"""The DAGs of jobs/dags, in the real Airflow on real data: green where all is well, red where it is not."""
+"""The DAGs of jobs/dags in a real Airflow on real data: which tasks succeed, fail or are skipped."""
 
 from __future__ import annotations
 

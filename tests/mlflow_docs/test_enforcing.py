@@ -1,6 +1,6 @@
-"""The samples that hold inputs against a signature, among them those that the pages call problems, and their cures.
+"""Samples that check inputs against a signature, including those that the pages call problems, and their fixes.
 
-What `differs` is said of stands in docs/differences.md.
+docs/differences.md lists the behavior marked `differs`.
 """
 
 from __future__ import annotations

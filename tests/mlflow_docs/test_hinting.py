@@ -1,6 +1,6 @@
-"""The samples that declare a signature by type hints, with pydantic models, and validate what a model is given.
+"""Samples that declare a signature by type hints, with pydantic models, and validate a model's input.
 
-What `differs` is said of stands in docs/differences.md.
+docs/differences.md lists the behavior marked `differs`.
 """
 
 from __future__ import annotations
