@@ -1,6 +1,6 @@
-"""What a cast must do, in plain Python: ints, Fractions and Decimals. Written from the words of the cast table.
+"""The expected result of every cast, in plain Python (ints, Fractions, Decimals), written from the cast table's text.
 
-Imports nothing of sparksig: a mistake in the table or in its spelling must not stand here as well.
+Imports nothing from sparksig, so that a mistake in the table or in the rendered SQL is not repeated here.
 """
 
 from __future__ import annotations

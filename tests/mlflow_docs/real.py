@@ -1,4 +1,4 @@
-"""The real MLflow beside sparksig: a model that hands back what it gets, and what each of the two says of an input."""
+"""The real MLflow next to sparksig: a model that returns its input, and the error of each for an input."""
 
 from __future__ import annotations
 

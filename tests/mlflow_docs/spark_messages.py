@@ -1,4 +1,4 @@
-"""What makes `spark_udf` say the messages of docs/troubleshooting.md, and sparksig its answer to the same table."""
+"""Tables that make `spark_udf` raise the messages of docs/troubleshooting.md, and sparksig its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MLflow's models of Python code, each in one way of writing them."""
+"""MLflow's models of Python code, one for each way of writing them."""
 
 from __future__ import annotations
 

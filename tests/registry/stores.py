@@ -1,4 +1,4 @@
-"""A store of MLflow's with a model in it: what the tests of a local store and of a server have in common."""
+"""An MLflow store with a model in it, shared by the tests of a local store and of a server."""
 
 from __future__ import annotations
 
