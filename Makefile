@@ -33,7 +33,7 @@ help:
 	@echo "make test-browser the report's page in a headless Chromium"
 	@echo "make coverage     the tests of make test, with coverage"
 	@echo "make fuzz         casts of random values against the oracle, until stopped"
-	@echo "make lint         ruff, mypy, import-linter"
+	@echo "make lint         ruff, mypy, import-linter, the schemas of the workflows"
 	@echo "make format       ruff's fixes and formatting"
 	@echo "make docs         write docs/config.md from the settings and docs/api.md from the docstrings"
 	@echo "make notebook     run notebooks/signature_playground.ipynb and write its outputs"
@@ -138,10 +138,7 @@ coverage: check-java $(VENV)/.test-stamp
 	$(BIN)/python -m pytest --cov -m "not ($$($(BIN)/python -c 'from tests.lanes import MARKED; print(MARKED)'))"
 
 lint: $(VENV)/.test-stamp
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/python -m tests.lanes lint
 
 format: $(VENV)/.test-stamp
 	$(BIN)/ruff check --fix .

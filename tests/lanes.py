@@ -1,6 +1,7 @@
-"""Runs the tests in parallel lanes, and times each one: `make check`, `make test` and `make test-all`.
+"""Runs the tests in parallel lanes, and times each one: `make lint`, `check`, `test` and `test-all`.
 
-    python -m tests.lanes check     lint, types and the tests that need no JVM
+    python -m tests.lanes lint      ruff, import-linter, the workflows' schemas, mypy
+    python -m tests.lanes check     the same, and the tests that need no JVM
     python -m tests.lanes test      the same in one lane, the tests on Spark in another
     python -m tests.lanes all       `test`, then every marked suite: a line for each
 
@@ -28,16 +29,28 @@ SUITES = ("matrix", "cluster", "airflow", "mlflow_server", "browser", "docker", 
 MARKED = " or ".join(SUITES)
 SPARK_FREE = f"not (spark or {MARKED})"
 ON_SPARK = f"spark and not ({MARKED})"
-WORKFLOWS = sorted(ROOT.glob(".github/workflows/*.yml"))
 
 Command = Sequence[str | Path]
+
+GITHUB = {
+    "github-workflows": ".github/workflows/*.yml",
+    "dependabot": ".github/dependabot.yml",
+    "github-issue-config": ".github/ISSUE_TEMPLATE/config.yml",
+    "github-issue-forms": ".github/ISSUE_TEMPLATE/[!c]*.yml",
+}
+"""The files that GitHub reads, by the name of their JSON schema."""
 
 LINT: tuple[Command, ...] = (
     (BIN / "ruff", "check", "."),
     (BIN / "ruff", "format", "--check", "."),
     (BIN / "lint-imports",),
+    *(
+        (BIN / "check-jsonschema", "--builtin-schema", f"vendor.{schema}", *sorted(ROOT.glob(files)))
+        for schema, files in GITHUB.items()
+    ),
+    (BIN / "zizmor", "--offline", "--quiet", ".github"),
+    (BIN / "mypy",),
 )
-TYPES: Command = (BIN / "mypy",)
 
 
 def pytest(marks: str, *options: str) -> Command:
@@ -75,12 +88,13 @@ class Outcome:
 
 
 LANES: dict[str, tuple[Lane, ...]] = {
+    "lint": (Lane("lint", LINT),),
     "check": (
-        Lane("lint", (*LINT, TYPES)),
+        Lane("lint", LINT),
         Lane("spark-free", (pytest(SPARK_FREE, "-n", "2", "--dist", "loadfile"),)),
     ),
     "test": (
-        Lane("spark-free", (*LINT, TYPES, pytest(SPARK_FREE))),
+        Lane("spark-free", (*LINT, pytest(SPARK_FREE))),
         Lane("spark", (pytest(ON_SPARK),)),
     ),
 }
@@ -139,7 +153,8 @@ def main(name: str) -> int:
     if name == "all":
         outcomes += run_suites()
     print("\n" + "\n".join(map(str, outcomes)))
-    print(closing_line(outcomes))
+    if name != "lint":
+        print(closing_line(outcomes))
     return int(any(outcome.code for outcome in outcomes))
 
 
