@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CheckConfig(JobConfig):
     """What a validation is asked to do: a job's configuration, of which it needs a table and a signature, no outputs.
 

@@ -15,6 +15,7 @@ from sparksig.errors import ConfigError, Problem
 from sparksig.pipeline.config.job.faults import RUN_ID, not_given, overlaps, unfit
 from sparksig.pipeline.config.job.keys import JobKeys
 from sparksig.pipeline.config.paths import plain_path
+from sparksig.redaction import without_credentials
 
 RUN_COLUMN = "run_id"
 """The column of an output table that says of which run a row is."""
@@ -22,7 +23,7 @@ RUN_COLUMN = "run_id"
 _NOT_IN_DIGEST = ("run_id", "logical_date", "lineage", "lineage_namespace", "lineage_job")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class JobConfig(JobKeys):
     """What one run of the batch job is asked to do.
 
@@ -57,10 +58,14 @@ class JobConfig(JobKeys):
         """A sha256 of everything but the run's id, its date and its lineage: the same job has the same digest.
 
         What is as by default is not in it, so that a setting that is added later leaves the digests as they are.
+        Credentials are not in it either: a password that is changed makes no other job.
         """
         asked = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _NOT_IN_DIGEST}
         usual = {one.name: {} if one.default is MISSING else one.default for one in fields(self)}
         given = {name: value for name, value in asked.items() if value != usual[name]}
+        for name, value in given.items():
+            if isinstance(value, str) or name in ("input_options", "output_options"):
+                given[name] = without_credentials(value)
         return hashlib.sha256(json.dumps(given, sort_keys=True, default=_json).encode()).hexdigest()
 
     @property
