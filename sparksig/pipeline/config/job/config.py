@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import posixpath
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from sparksig.enforcement.policy import Policy
 from sparksig.errors import ConfigError, Problem
 from sparksig.pipeline.config.job.faults import RUN_ID, not_given, overlaps, unfit
 from sparksig.pipeline.config.job.keys import JobKeys
-from sparksig.pipeline.config.paths import plain_path
+from sparksig.pipeline.config.paths import comparable, joined, marked, plain_path, split_query
 from sparksig.redaction import without_credentials
 
 RUN_COLUMN = "run_id"
@@ -85,7 +84,7 @@ class JobConfig(JobKeys):
     def folders(self) -> dict[str, str]:
         """Where the rows of each kind are written first: the outputs, or folders in `staging` on the way to tables."""
         if self.staging:
-            return {kind: f"{self.staging.rstrip('/')}/{kind}" for kind in ("scored", "quarantine")}
+            return {kind: joined(self.staging, kind) for kind in ("scored", "quarantine")}
         return {"scored": self.output, "quarantine": self.quarantine}
 
     @property
@@ -95,8 +94,8 @@ class JobConfig(JobKeys):
             name = (self.where or "").removeprefix(f"{RUN_COLUMN} = '").removesuffix("'")
             ours = self.input_table == self.quarantine_table and self.where == _of_run(name)
             return name if ours and RUN_ID.fullmatch(name) else None
-        folder, _, name = self.input.rstrip("/").rpartition("/run_id=")
-        ours = bool(folder and self.quarantine) and plain_path(folder) == plain_path(self.quarantine)
+        folder, _, name = split_query(self.input)[0].rstrip("/").rpartition("/run_id=")
+        ours = bool(folder and self.quarantine) and comparable(folder) == comparable(self.quarantine)
         return name if ours and RUN_ID.fullmatch(name) else None
 
     def requeued(self, run_id: str, given: Collection[str] = (), own: str | None = None) -> JobConfig:
@@ -114,7 +113,7 @@ class JobConfig(JobKeys):
         if not RUN_ID.fullmatch(run_id):
             raise ConfigError("the job cannot be run as configured", [Problem("RUN_ID", "not a run's name")])
         changed: dict[str, Any] = {
-            "input": f"{self.quarantine.rstrip('/')}/run_id={run_id}",
+            "input": joined(self.quarantine, f"run_id={run_id}"),
             "format": self.output_format,
             **{"input_options": self.output_options, "input_table": None, "where": None, "columns": None},
             **{"trigger": None, "checkpoint": None, "run_id": own or f"{run_id}.requeued"},
@@ -123,8 +122,7 @@ class JobConfig(JobKeys):
             changed |= {"input": "", "input_table": self.quarantine_table, "where": _of_run(run_id)}
         for name in {"summary", "report"}.difference(given):
             if place := getattr(self, name):
-                stem, suffix = posixpath.splitext(place)
-                changed[name] = f"{stem}.requeued{suffix}"
+                changed[name] = marked(place, ".requeued")
         return replace(self, **changed)
 
     @property

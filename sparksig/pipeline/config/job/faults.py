@@ -11,7 +11,7 @@ from sparksig.errors import Problem
 from sparksig.pipeline.config.declared import flag_of, setting_of, unlisted
 from sparksig.pipeline.config.job.keys import JobKeys
 from sparksig.pipeline.config.lineage import lineage_file, unusable
-from sparksig.pipeline.config.paths import is_inside
+from sparksig.pipeline.config.paths import is_inside, joined
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """What a run may be called."""
@@ -109,7 +109,7 @@ def overlaps(keys: JobKeys) -> Iterator[Problem]:
     for flag, place in others.items():
         for other, folder in sinks.items():
             if place and folder and not is_inside(folder, place):
-                run = f"{folder.rstrip('/')}/run_id={keys.run_id}"
+                run = joined(folder, f"run_id={keys.run_id}")
                 if is_inside(place, run):
                     yield Problem(flag, f"lies where {other} would be written: {run}", hint="take another run id")
 
