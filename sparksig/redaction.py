@@ -26,7 +26,7 @@ _NO_AUTHORITY = ("file", "dbfs", "hdfs", "viewfs")
 """Schemes whose paths may begin after one slash or three: `file:/user@host` is a folder, not a user."""
 
 _SECRET_KEY = re.compile(r"secret|passw|pwd|passphrase|token|key|credential|authorization", re.IGNORECASE)
-_SECRET_PARAM = re.compile(rf"{_SECRET_KEY.pattern}|^sig$|signature|^auth$|^user$|^username$", re.IGNORECASE)
+_SECRET_PARAM = re.compile(rf"{_SECRET_KEY.pattern}|^sig$|signature|^auth$", re.IGNORECASE)
 
 _SCHEME = r"(?<![A-Za-z0-9+.-])((?:[A-Za-z][A-Za-z0-9+.-]+:)+)"
 _URI = re.compile(rf"{_SCHEME}(/+)((?:(?!,[A-Za-z][A-Za-z0-9+.-]+:/)[^\s'\"<>`\\])*)")

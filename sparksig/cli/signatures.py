@@ -81,8 +81,9 @@ def sql(signature: str, table: str, level: str, allow_rounding: bool, allow_null
 
     options: dict[str, Any] = {"level": level, "allow_rounding": allow_rounding, "allow_nulls": allow_nulls}
     made = make_plan(parquet_table("TABLE", table), load_signature(signature), **options).require_ok()
-    if name is not None and "${" in name:
-        problem = Problem("--name", "holds '${', which Spark would replace", hint="rename the table or create a view")
+    if name is not None and ("${" in name or masked(name) != name):
+        fact = "holds '${', which Spark would replace" if "${" in name else "holds credentials, which would be printed"
+        problem = Problem("--name", fact, hint="register it as a view and give the view's name")
         raise ConfigError("the name cannot be used in SQL", [problem])
     path = literal_path(table)
     if name is None and (masked(path) != path or "`" in path or "$" in path):
