@@ -42,7 +42,7 @@ _ASSIGNED = re.compile(
     r"private|shared|storage|encryption)[._-]?key)[\w.-]*|sig)(\s*=\s*)(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s;&,'\"`)\]}]+)",
     re.IGNORECASE,
 )
-_BEARER = re.compile(r"\b(Bearer|Basic)(\s+)[A-Za-z0-9+/=._~-]{6,}", re.IGNORECASE)
+_BEARER = re.compile(r"(\bAuthorization\s*[:=]\s*\w+\s+)\S+|(\bBearer\s+)[A-Za-z0-9+/=._~-]{16,}", re.IGNORECASE)
 _AFTER = ").,:;!"
 
 
@@ -79,7 +79,7 @@ def masked(text: str) -> str:
         text = _ENCODED.sub(rf"\1{MASK}", text)
     if "=" in text:
         text = _ASSIGNED.sub(rf"\1\2{MASK}", text)
-    return _BEARER.sub(rf"\1\2{MASK}", text)
+    return _BEARER.sub(lambda match: f"{match[1] or match[2]}{MASK}", text)
 
 
 def masked_values(value: _T) -> _T:

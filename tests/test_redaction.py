@@ -67,7 +67,8 @@ MASKED = {
     f"fs.s3a.secret.key={SECRET}": "fs.s3a.secret.key=***",
     f"AccountName=a;AccountKey={SECRET};EndpointSuffix=x": "AccountName=a;AccountKey=***;EndpointSuffix=x",
     f'Module required username="u" password="a {SECRET}";': 'Module required username="u" password=***;',
-    f"Authorization: Bearer {SECRET}": "Authorization: Bearer ***",
+    f"Authorization: Basic {SECRET}": "Authorization: Basic ***",
+    f"the header Bearer {SECRET * 2}": "the header Bearer ***",
 }
 
 UNCHANGED = (
@@ -94,6 +95,7 @@ UNCHANGED = (
     "C:/Users/a@b",
     "mail a@example.com about 3/4 at 10:30",
     "the table has no column key=a",
+    "the bearer documents basic information",
     "--level parse=checked; allow_nulls=True; param_from_env={token: SCORING_TOKEN}",
 )
 

@@ -115,6 +115,7 @@ def test_a_source_can_be_its_options_alone_but_not_one_of_files() -> None:
         ({"partition_by": ("a", "a")}, "--partition-by"),
         ({"where": "a = '${env:HOME}'"}, "--where"),
         ({"input": "", "input_table": "${env:HOME}"}, "--input-table"),
+        ({"output_options": {"replaceWhere": "day = '${env:HOME}'"}}, "--output-option"),
         ({"report": "out/r.html"}, "--report"),
         ({"report": "s.json"}, "--report"),
     ],

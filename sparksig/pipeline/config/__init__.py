@@ -2,12 +2,13 @@
 
 from sparksig.pipeline.config.job import FILES, RUN_COLUMN, JobConfig
 from sparksig.pipeline.config.params import typed_params
-from sparksig.pipeline.config.paths import is_inside, joined, marked, plain_path, split_query, with_scheme
+from sparksig.pipeline.config.paths import comparable, is_inside, joined, marked, plain_path, split_query, with_scheme
 
 __all__ = [
     "FILES",
     "RUN_COLUMN",
     "JobConfig",
+    "comparable",
     "is_inside",
     "joined",
     "marked",

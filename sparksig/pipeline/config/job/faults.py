@@ -19,6 +19,9 @@ RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 FILES = ("parquet", "orc", "json", "csv", "text", "xml", "avro", "binaryFile")
 """Formats that read the files at a path."""
 
+_SQL_OPTIONS = ("replacewhere",)
+"""Options of readers and writers that Spark parses as SQL, in lower case."""
+
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -69,6 +72,10 @@ def unfit(keys: JobKeys) -> Iterator[Problem]:
         if "${" in (getattr(keys, name) or ""):
             hint = "nothing is put in its place here; in a text write concat('$', '{')" if name == "where" else None
             yield Problem(f"--{name.replace('_', '-')}", "holds '${'", hint=hint)
+    for flag, options in (("--input-option", keys.input_options), ("--output-option", keys.output_options)):
+        for name, value in options.items():
+            if name.lower() in _SQL_OPTIONS and "${" in value:
+                yield Problem(flag, f"{name} holds '${{'", hint="in a text write concat('$', '{')")
 
 
 def _half_tables(keys: JobKeys) -> Iterator[Problem]:
