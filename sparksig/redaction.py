@@ -123,7 +123,9 @@ def without_credentials(value: _T) -> _T:
         scheme, slashes, rest = uri.groups()
         user, rest = _user_and_rest(scheme, slashes, rest)
         path, mark, query = rest.partition("?")
-        if mark or user:
+        if _name(scheme) == "file":  # a `?` is a part of the file's name
+            found = f"{scheme}{slashes}{rest}"
+        elif mark or user:
             kept_params = [each for each in query.split("&") if not _SECRET_PARAM.search(each.partition("=")[0])]
             found = f"{scheme}{slashes}{path}" + (f"?{'&'.join(kept_params)}" if any(kept_params) else "")
     return found  # type: ignore[no-any-return]

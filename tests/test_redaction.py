@@ -125,6 +125,7 @@ def test_without_credentials_keeps_what_identifies_a_place() -> None:
     assert without_credentials(kept) == kept
     for text in (f"s3://AKIA:{SECRET}@lake/t?region=eu&endpoint_override=a:1", f"{kept}&access_key=a&secret_key=b"):
         assert without_credentials(text) == kept
+    assert without_credentials(f"file:///data/a?sig={SECRET}/run_id=r") == f"file:///data/a?sig={SECRET}/run_id=r"
     assert without_credentials({"url": f"jdbc:mysql://u:{SECRET}@h/d", "token": SECRET}) == {"url": "jdbc:mysql://h/d"}
 
 
