@@ -27,6 +27,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sparksig.redaction import masked
+
 
 class Code(StrEnum):
     """What can be wrong, as a word that does not change. Codes are API.
@@ -63,7 +65,7 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault: where, which code, the fact and what would mend it.
+    """One fault: where, which code, the fact and what would mend it. Credentials in its texts are masked.
 
     Attributes:
         path: where, such as `price`, `inputs.tags[]` or `--param`; empty for the whole.
@@ -81,6 +83,11 @@ class Problem:
     code: Code | None = None
     hint: str | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("path", "fact", "hint"):
+            if text := getattr(self, name):
+                object.__setattr__(self, name, masked(text))
+
     def __str__(self) -> str:
         code = f" [{self.code}]" if self.code else ""
         hint = f"\n    hint: {self.hint}" if self.hint else ""
@@ -89,6 +96,8 @@ class Problem:
 
 class SparksigError(Exception):
     """Base of every error that sparksig raises. `problems` lists each fault; `str()` tells them all.
+
+    Credentials in the message are masked.
 
     Args:
         message: the fact in one sentence.
@@ -100,9 +109,9 @@ class SparksigError(Exception):
     """
 
     def __init__(self, message: str, problems: Iterable[Problem] = ()) -> None:
-        self.message = message
+        self.message = masked(message)
         self.problems: tuple[Problem, ...] = tuple(problems)
-        super().__init__(message)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return "\n".join([self.message, *(f"  {problem}" for problem in self.problems)])

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from sparksig.errors import ConfigError
 from sparksig.pipeline.faults import EXIT
+from sparksig.redaction import masked_values
 from sparksig.report.summary import Summary, problem_dicts
 
 Outcome = Literal["success", "skip", "fail", "retry"]
@@ -159,9 +160,9 @@ def small(summary: Summary, path: str | None) -> dict[str, Any]:
         "problems": problem_dicts(summary.problems[:_LISTED]),
         "problems_in_all": len(summary.problems),
         "warnings": list(summary.warnings[:_LISTED]),
-        "outputs": dict(summary.outputs),
+        "outputs": masked_values(dict(summary.outputs)),
         "seconds": round(sum(summary.seconds.values()), 3),
-        "summary": path,
+        "summary": masked_values(path),
     }
 
 

@@ -10,6 +10,7 @@ import click
 from sparksig.cli.options import json_option, level_option, nulls_option, rounding_option
 from sparksig.cli.terminal import in_flags, say
 from sparksig.errors import ConfigError, Problem
+from sparksig.redaction import masked
 
 
 @click.command()
@@ -80,10 +81,15 @@ def sql(signature: str, table: str, level: str, allow_rounding: bool, allow_null
 
     options: dict[str, Any] = {"level": level, "allow_rounding": allow_rounding, "allow_nulls": allow_nulls}
     made = make_plan(parquet_table("TABLE", table), load_signature(signature), **options).require_ok()
+    if name is not None and ("${" in name or masked(name) != name):
+        fact = "holds '${', which Spark would replace" if "${" in name else "holds credentials, which would be printed"
+        problem = Problem("--name", fact, hint="register it as a view and give the view's name")
+        raise ConfigError("the name cannot be used in SQL", [problem])
     path = literal_path(table)
-    if name is None and ("`" in path or "$" in path):
+    if name is None and (masked(path) != path or "`" in path or "$" in path):
+        fact = "holds '`' or '$'" if masked(path) == path else "holds credentials or a query, which would be printed"
         hint = "register it as a view and give its name with --name"
-        raise ConfigError("the path cannot be said in SQL", [Problem("TABLE", "it holds '`' or '$'", hint=hint)])
+        raise ConfigError("the path cannot be used in SQL", [Problem("TABLE", fact, hint=hint)])
     say(statement(made, name or f"parquet.`{path}`"))
 
 
@@ -118,7 +124,7 @@ def infer(data: str, outputs: str | None, params: str | None, output: str | None
     if as_json:
         say(json.dumps(found.to_dict(), indent=2))
     else:
-        say(signature_tree(found) if output is None else f"{signature_tree(found)}\n\nwritten to {output}")
+        say(signature_tree(found) if output is None else f"{signature_tree(found)}\n\nwritten to {masked(output)}")
 
 
 @click.command()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sparksig import runtime, tables
+from sparksig.redaction import masked
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -69,7 +70,7 @@ def warnings_as_lines(mute: bool) -> Iterator[None]:
 
     def show_warning(message: Warning | str, category: type[Warning], filename: str, *_: Any, **__: Any) -> None:
         if not mute and Path(filename).is_relative_to(_PACKAGE):
-            click.echo(f"warning: {tables.printable(message)}", err=True)
+            click.echo(f"warning: {masked(tables.printable(message))}", err=True)
 
     with warnings.catch_warnings():
         warnings.filterwarnings("default", category=UserWarning, module="sparksig")

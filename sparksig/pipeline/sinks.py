@@ -20,7 +20,8 @@ from uuid import uuid4
 import pyarrow.fs as pafs
 
 from sparksig.errors import Problem, SinkError
-from sparksig.pipeline.io import file_system, literal_path, quoted, spark_path, unwritable, write_text
+from sparksig.pipeline.config import joined
+from sparksig.pipeline.io import file_system, literal_path, object_store, quoted, spark_path, unwritable, write_text
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -30,6 +31,12 @@ MARKER = "_sparksig.json"
 
 _MISSING = pafs.FileType.NotFound
 _ATOMIC = ("local", "hdfs")  # pyarrow's names of file systems where a folder is renamed whole or not at all
+
+
+_NOT_AN_OBJECT_STORE = (
+    "write to a disk that Spark's machines share, or to hdfs://; or to tables, with --output-table, --quarantine-table"
+    " and a --staging folder on such a disk"
+)
 
 
 @dataclass(slots=True)
@@ -63,25 +70,29 @@ class Sink:
     @property
     def final(self) -> str:
         """Where the run's rows lie once the run is committed."""
-        return f"{self.folder.rstrip('/')}/run_id={self.run_id}"
+        return joined(self.folder, f"run_id={self.run_id}")
 
     @property
     def staging(self) -> str:
         """Where they are written first; hidden from readers of the folder."""
-        return f"{self.folder.rstrip('/')}/_staging-{self.run_id}"
+        return joined(self.folder, f"_staging-{self.run_id}")
 
     @property
     def former(self) -> str:
         """Where an earlier attempt's rows wait while they are being replaced."""
-        return f"{self.folder.rstrip('/')}/_former-{self.run_id}"
+        return joined(self.folder, f"_former-{self.run_id}")
 
     def faults(self) -> Iterator[Problem]:
         """What keeps this run from writing here: what is not ours, what is no folder, what may not be written."""
-        yield from unwritable(self.folder, folder=True)
-        files, _ = file_system(self.folder)
-        if files.type_name not in _ATOMIC:
-            fact = f"{files.type_name} cannot rename a folder whole: a crash could leave half a run"
-            yield Problem(self.folder, fact, hint="write to a disk or to HDFS")
+        # by the scheme first: how an object store is opened must not be explained before it is rejected
+        store = object_store(self.folder)
+        if store is None:
+            yield from unwritable(self.folder, folder=True)
+            files, _ = file_system(self.folder)
+            store = None if files.type_name in _ATOMIC else files.type_name
+        if store is not None:
+            fact = f"{store} cannot rename a folder whole: a crash could leave half a run"
+            yield Problem(self.folder, fact, hint=_NOT_AN_OBJECT_STORE)
             return
         for place in (self.final, self.staging, self.former):
             if _exists(place) and self._mark(place) is None:
@@ -239,7 +250,7 @@ class Commit:
     @property
     def place(self) -> str:
         """The file that holds the decision."""
-        return f"{self.folders['scored'].rstrip('/')}/_commit-{self.run_id}.json"
+        return joined(self.folders["scored"], f"_commit-{self.run_id}.json")
 
     def sinks(self) -> list[Sink]:
         """The sinks of the run."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparksig import tables
 from sparksig.errors import NotSupportedError
+from sparksig.redaction import masked_values
 from sparksig.report.query import quarantine_python, quarantine_sql
 from sparksig.report.summary import Summary, sorted_counts
 
@@ -54,7 +55,7 @@ def report_html(summary: Mapping[str, Any]) -> str:
     >>> "&lt;r1&gt;" in page, "<script" in page
     (True, False)
     """
-    found = Summary.from_dict(summary)
+    found = Summary.from_dict(masked_values(summary))  # a summary of an older version is not masked
     tone, sentence = _VERDICTS[found.verdict]
     batches = list(reversed(found.facts.get("batches", [])))
     before = sum(batch["verdict"] in _COMMITTED for batch in batches)

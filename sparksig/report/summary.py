@@ -9,6 +9,7 @@ from typing import Any
 
 from sparksig import tables
 from sparksig.errors import Code, ConfigError, Problem
+from sparksig.redaction import masked_repr, masked_values
 
 SCHEMA_VERSION = 2
 """The version of the summary's JSON form; it changes when a reader of the last one would misread the new one, or would
@@ -136,7 +137,7 @@ class Report:
         return found + tables.html(_EXAMPLES, self._examples(), _ASKED) if self._examples() else found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Summary:
     """What one run of the batch job did; `summary.json` holds it.
 
@@ -183,8 +184,8 @@ class Summary:
     source: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """The summary as JSON values; `sparksig summary-schema` prints their JSON Schema."""
-        return {
+        """The summary as JSON values; `sparksig summary-schema` prints their JSON Schema. Credentials are masked."""
+        found = {
             "schema_version": SCHEMA_VERSION,
             "run_id": self.run_id,
             "verdict": self.verdict,
@@ -203,6 +204,10 @@ class Summary:
             "source": dict(self.source),
             **self.facts,
         }
+        return masked_values(found)
+
+    def __repr__(self) -> str:
+        return masked_repr(self)
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Summary:

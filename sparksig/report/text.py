@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sparksig import tables
 from sparksig.errors import SparksigError
+from sparksig.redaction import masked_values
 from sparksig.report.summary import Summary
 
 
@@ -36,7 +37,7 @@ def summary_text(summary: Summary) -> str:
         phases.append(("total", f"{sum(summary.seconds.values()):.1f}"))
         parts.append(tables.text(("phase", "seconds"), phases, right=[1]))
     if summary.outputs:
-        parts.append(tables.text(("output", "path"), list(summary.outputs.items())))
+        parts.append(tables.text(("output", "path"), list(masked_values(summary.outputs).items())))
     return "\n\n".join(parts)
 
 

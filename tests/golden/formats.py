@@ -102,10 +102,12 @@ def cli_options(_: Path) -> Any:
 
 
 def _parameters(command: click.Command) -> dict[str, Any]:
-    parent = click.Context(app, **app.context_settings)
-    context = click.Context(command, None if command is app else parent, **command.context_settings)
-    found: dict[str, Any] = {}
-    for parameter in command.get_params(context):
+    # click keeps the option for help with the names of the first context, so its names come from the settings
+    names = app.context_settings["help_option_names"]
+    found: dict[str, Any] = {name: {"type": "flag"} for name in names}
+    for parameter in command.get_params(click.Context(command, help_option_names=names)):
+        if parameter.name == "help":
+            continue
         info = parameter.to_info_dict()
         facts = {
             "type": "flag" if info.get("is_flag") else info["type"]["name"],

@@ -115,6 +115,7 @@ def test_config_accepts_options_alone_as_source_except_for_files() -> None:
         ({"partition_by": ("a", "a")}, "--partition-by"),
         ({"where": "a = '${env:HOME}'"}, "--where"),
         ({"input": "", "input_table": "${env:HOME}"}, "--input-table"),
+        ({"output_options": {"replaceWhere": "day = '${env:HOME}'"}}, "--output-option"),
         ({"report": "out/r.html"}, "--report"),
         ({"report": "s.json"}, "--report"),
     ],

@@ -58,7 +58,7 @@ def _read(spark: SparkSession, config: JobConfig) -> DataFrame:
     reader = reader.format(config.format)
     if not config.input:
         return reader.load()
-    path = literal_path(config.input)
+    path = literal_path(config.input, spark)
     if stream and config.format in FILES:  # a stream of files wants to be told its schema
         if is_file(config.input):
             hint = "a stream reads the files of a folder"

@@ -81,7 +81,10 @@ def check(work: Attempt) -> ModelCall:
     if config.report:
         page_template()  # raises where what makes the page is not installed
     work.lineage.open()
-    problems = [*(missing("--input", config.input) if config.input else ()), *missing("--model", config.model)]
+    problems = [
+        *(missing("--input", config.input, read_by_spark=True) if config.input else ()),
+        *missing("--model", config.model),
+    ]
     if config.signature is not None:
         problems += missing("--signature", config.signature)
     if problems:

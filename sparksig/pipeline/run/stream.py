@@ -6,7 +6,6 @@ not there yet, because the process was killed in between, comes again with the s
 
 from __future__ import annotations
 
-import posixpath
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparksig.enforcement.frames import plan
 from sparksig.errors import AccountingError, NotSupportedError, Problem, SparksigError
-from sparksig.pipeline.config import JobConfig
+from sparksig.pipeline.config import JobConfig, marked
 from sparksig.pipeline.faults import RunError, Stopped, told
 from sparksig.pipeline.io import read_table, spark_path
 from sparksig.pipeline.run.attempt import (
@@ -127,7 +126,9 @@ class _Stream:
             Exception: what ended it before.
         """
         writer = table.writeStream.foreachBatch(self._run_batch).trigger(availableNow=True)
-        query = writer.option("checkpointLocation", spark_path(self.work.config.checkpoint or "")).start()
+        query = writer.option(
+            "checkpointLocation", spark_path(self.work.config.checkpoint or "", table.sparkSession)
+        ).start()
         try:
             self.identity = str(query.id)
             self.checkpoint.name(self.name)  # before the first batch: it keeps its name wherever it is moved to
@@ -233,11 +234,10 @@ class _Numbered:
 
 def _of_batch(config: JobConfig, name: str, number: int) -> JobConfig:
     """The run that a batch is."""
-    stem, suffix = posixpath.splitext(config.summary)
     return replace(
         config,
         run_id=f"{name}.batch-{number}",
-        summary=f"{stem}.batch-{number}{suffix}",
+        summary=marked(config.summary, f".batch-{number}"),
         report=None,
         trigger=None,
         checkpoint=None,

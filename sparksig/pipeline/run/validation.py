@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CheckConfig(JobConfig):
     """What a validation is asked to do: a job's configuration, of which it needs a table and a signature, no outputs.
 
@@ -147,7 +147,12 @@ def _check(config: JobConfig, summary: str | None) -> ModelSignature:
     """Everything that can be wrong without a Spark session."""
     declared = ("--signature", config.signature) if config.signature else ("--model", config.model)
     places = dict([("--input", config.input), declared])
-    if problems := [each for flag, place in places.items() if place for each in missing(flag, place)]:
+    if problems := [
+        each
+        for flag, place in places.items()
+        if place
+        for each in missing(flag, place, read_by_spark=flag == "--input")
+    ]:
         raise ConfigError("the job cannot be run as configured", problems)
     if summary is not None and (faults := list(unwritable(summary))):
         raise SinkError("the summary cannot be written", faults)

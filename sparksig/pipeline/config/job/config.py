@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import posixpath
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from datetime import UTC, datetime
@@ -14,7 +13,8 @@ from sparksig.enforcement.policy import Policy
 from sparksig.errors import ConfigError, Problem
 from sparksig.pipeline.config.job.faults import RUN_ID, not_given, overlaps, unfit
 from sparksig.pipeline.config.job.keys import JobKeys
-from sparksig.pipeline.config.paths import plain_path
+from sparksig.pipeline.config.paths import comparable, joined, marked, plain_path, split_query
+from sparksig.redaction import without_credentials
 
 RUN_COLUMN = "run_id"
 """The column of an output table that says of which run a row is."""
@@ -22,7 +22,7 @@ RUN_COLUMN = "run_id"
 _NOT_IN_DIGEST = ("run_id", "logical_date", "lineage", "lineage_namespace", "lineage_job")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class JobConfig(JobKeys):
     """What one run of the batch job is asked to do.
 
@@ -57,10 +57,14 @@ class JobConfig(JobKeys):
         """A sha256 of everything but the run's id, its date and its lineage: the same job has the same digest.
 
         What is as by default is not in it, so that a setting that is added later leaves the digests as they are.
+        Credentials are not in it either: a password that is changed makes no other job.
         """
         asked = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _NOT_IN_DIGEST}
         usual = {one.name: {} if one.default is MISSING else one.default for one in fields(self)}
         given = {name: value for name, value in asked.items() if value != usual[name]}
+        for name, value in given.items():
+            if isinstance(value, str) or name in ("input_options", "output_options"):
+                given[name] = without_credentials(value)
         return hashlib.sha256(json.dumps(given, sort_keys=True, default=_json).encode()).hexdigest()
 
     @property
@@ -80,7 +84,7 @@ class JobConfig(JobKeys):
     def folders(self) -> dict[str, str]:
         """Where the rows of each kind are written first: the outputs, or folders in `staging` on the way to tables."""
         if self.staging:
-            return {kind: f"{self.staging.rstrip('/')}/{kind}" for kind in ("scored", "quarantine")}
+            return {kind: joined(self.staging, kind) for kind in ("scored", "quarantine")}
         return {"scored": self.output, "quarantine": self.quarantine}
 
     @property
@@ -90,8 +94,8 @@ class JobConfig(JobKeys):
             name = (self.where or "").removeprefix(f"{RUN_COLUMN} = '").removesuffix("'")
             ours = self.input_table == self.quarantine_table and self.where == _of_run(name)
             return name if ours and RUN_ID.fullmatch(name) else None
-        folder, _, name = self.input.rstrip("/").rpartition("/run_id=")
-        ours = bool(folder and self.quarantine) and plain_path(folder) == plain_path(self.quarantine)
+        folder, _, name = split_query(self.input)[0].rstrip("/").rpartition("/run_id=")
+        ours = bool(folder and self.quarantine) and comparable(folder) == comparable(self.quarantine)
         return name if ours and RUN_ID.fullmatch(name) else None
 
     def requeued(self, run_id: str, given: Collection[str] = (), own: str | None = None) -> JobConfig:
@@ -109,7 +113,7 @@ class JobConfig(JobKeys):
         if not RUN_ID.fullmatch(run_id):
             raise ConfigError("the job cannot be run as configured", [Problem("RUN_ID", "not a run's name")])
         changed: dict[str, Any] = {
-            "input": f"{self.quarantine.rstrip('/')}/run_id={run_id}",
+            "input": joined(self.quarantine, f"run_id={run_id}"),
             "format": self.output_format,
             **{"input_options": self.output_options, "input_table": None, "where": None, "columns": None},
             **{"trigger": None, "checkpoint": None, "run_id": own or f"{run_id}.requeued"},
@@ -118,8 +122,7 @@ class JobConfig(JobKeys):
             changed |= {"input": "", "input_table": self.quarantine_table, "where": _of_run(run_id)}
         for name in {"summary", "report"}.difference(given):
             if place := getattr(self, name):
-                stem, suffix = posixpath.splitext(place)
-                changed[name] = f"{stem}.requeued{suffix}"
+                changed[name] = marked(place, ".requeued")
         return replace(self, **changed)
 
     @property

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 from sparksig.pipeline.config.declared import declare
+from sparksig.redaction import masked_repr
 from sparksig.signature.casts import Level
 
 _source = partial(declare, "Source")
@@ -23,7 +24,7 @@ _LEVELS = tuple(level.value for level in Level)
 _Level = Literal["strict", "safe", "checked", "parse"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class JobKeys:
     """What a YAML file, flags and the environment can say; `docs/config.md` is made of it."""
 
@@ -183,3 +184,6 @@ class JobKeys:
         None,
         metavar="NAME",
     )
+
+    def __repr__(self) -> str:
+        return masked_repr(self)
