@@ -24,7 +24,10 @@ SHOWN = 20
 _VERDICTS = {
     "clean": ("good", "Committed. Every row was clean and has been scored."),
     "quarantined": ("fair", "Committed. Clean rows have been scored, the others are in the quarantine."),
-    "over_threshold": ("bad", "Nothing was committed: more rows are dirty than was tolerated."),
+    "over_threshold": (
+        "bad",
+        "Nothing was committed: more rows are dirty, or there are more warnings, than tolerated.",
+    ),
     "incompatible": ("bad", "Nothing was committed: the table does not fit the signature."),
     "failed": ("bad", "Nothing was committed: the run failed."),
 }

@@ -213,6 +213,7 @@ def test_what_is_nested_is_asserted_by_its_path_and_told_with_its_members(tmp_pa
         model=job.path("model"),
         level={"n": "checked", "*": "safe"},
         column_actions={"n": "error"},
+        on_absent="ignore",
         lineage=job.path("events.jsonl"),
     )
     with pytest.raises(RunError) as caught:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pyarrow as pa
 import pytest
 
-from sparksig.errors import Problem
+from sparksig.airflow.verdicts import lines, small
+from sparksig.errors import AbsentColumnWarning, Problem
 from sparksig.models.saving import save_model
 from sparksig.pipeline.faults import RunError
 from sparksig.pipeline.run import run
+from sparksig.report.schema import check_summary
 from sparksig.report.summary import Summary
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import ColSpec, Schema
@@ -295,6 +297,47 @@ def test_thresholds(job: Job, spark: SparkSession, limits: dict[str, Any], passe
     assert job.summary()["thresholds"] == {"max_bad_rows": None, "max_bad_ratio": None, "columns": {}} | {
         name.replace("column_actions", "columns"): value for name, value in limits.items()
     }
+
+
+# ---- optional columns that the table does not have
+
+
+OPTIONAL = ModelSignature(
+    Schema([ColSpec("double", "x"), ColSpec("double", "discount", required=False)]), SIGNATURE.outputs
+)
+RENAMED = pa.table({"id": [1, 2], "x": [1.0, None], "discount_pct": [0.1, 0.2]})
+LINE = "discount: optional, but the table has no such column: the model receives nulls; did you mean 'discount_pct'?"
+
+
+def test_job_warns_of_an_absent_optional_column(job: Job, spark: SparkSession) -> None:
+    job.table(RENAMED).model(signature=OPTIONAL)
+    with pytest.warns(AbsentColumnWarning) as caught:
+        run(job.config(report=job.path("report.html")), lambda: spark)
+    assert [str(each.message) for each in caught] == [LINE]
+    found = job.summary()
+    assert (found["verdict"], found["warnings"]) == ("quarantined", [LINE])
+    assert [each["path"] for each in found["plan"]["warnings"]] == ["discount"]
+    check_summary(found)
+    page = (job.root / "report.html").read_text()
+    assert "discount: optional" in page and "discount_pct" in page
+    summary = Summary.from_dict(found)
+    assert small(summary, None)["warnings"] == [LINE]
+    assert f"warning: {LINE}" in lines(summary)
+    run(job.config(run_id="i", on_absent="ignore", report=None), lambda: spark)
+    assert job.summary()["warnings"] == []
+
+
+def test_job_ends_with_on_absent_error_or_fail_on_warning(job: Job, spark: SparkSession) -> None:
+    job.table(RENAMED).model(signature=OPTIONAL)
+    error = ends(job, lambda: spark, "incompatible", on_absent={"discount": "error"})
+    assert [(p.path, p.hint) for p in error.problems] == [("discount", "did you mean 'discount_pct'?")]
+    with pytest.warns(AbsentColumnWarning):
+        error = ends(job, lambda: spark, "over_threshold", fail_on_warning=True)
+    assert LINE in error.message and "--fail-on-warning" in error.message
+    assert job.summary()["rows_in"] == 2
+    # a run without a warning passes
+    run(job.config(fail_on_warning=True, on_absent="ignore"), lambda: spark)
+    assert job.summary()["thresholds"]["fail_on_warning"] is True
 
 
 # ---- what was set apart

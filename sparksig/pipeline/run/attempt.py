@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
+RECOVERED = "an attempt at this run had been decided when it was killed; it was finished before this one began"
+"""The warning of a run that has finished an earlier attempt. `fail_on_warning` does not count it."""
+
 _READ = {"none": "twice", "disk": "pinned"}
 """How often the source is read, by what `pin` says: in the summary's words."""
 
@@ -103,6 +106,13 @@ class Attempt:
             if table
         }
         return cls(config, config.policy, sinks, named, progress or Silent(), summary, Lineage(config, "score"), batch)
+
+    def warn(self, lines: Iterable[str], category: type[Warning] = UserWarning) -> None:
+        """Add warnings to the summary, and issue them; those of a stream's batch are issued by the stream."""
+        for line in lines:
+            self.summary = replace(self.summary, warnings=(*self.summary.warnings, line))
+            if self.batch is None:
+                warnings.warn(line, category, stacklevel=2)
 
     def phase(self, name: str) -> AbstractContextManager[None]:
         """Time a phase and tell of it."""

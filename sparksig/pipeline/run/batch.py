@@ -10,14 +10,23 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from sparksig.enforcement.frames import plan, split
+from sparksig.enforcement.frames import plan, split_by
 from sparksig.enforcement.steps import Plan
-from sparksig.errors import ConfigError, SinkError, SparksigError
+from sparksig.errors import AbsentColumnWarning, ConfigError, SinkError, SparksigError
 from sparksig.pipeline.accounting import Thresholds
 from sparksig.pipeline.config import JobConfig, typed_params
 from sparksig.pipeline.faults import told
 from sparksig.pipeline.io import has_file_system, missing, parquet_table, quoted, read_table, unwritable
-from sparksig.pipeline.run.attempt import Attempt, Batch, ended, facts_of, tell_end, undisturbed, write_report
+from sparksig.pipeline.run.attempt import (
+    RECOVERED,
+    Attempt,
+    Batch,
+    ended,
+    facts_of,
+    tell_end,
+    undisturbed,
+    write_report,
+)
 from sparksig.pipeline.run.outputs import commit, publish, reconcile, require_folders, require_tables
 from sparksig.pipeline.sinks import recover
 from sparksig.report.html import page_template
@@ -31,8 +40,6 @@ from sparksig.sources.registry import load_signature
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-_FINISHED = "an attempt at this run had been decided when it was killed; it was finished before this one began"
 
 
 def run(
@@ -94,19 +101,17 @@ def check(work: Attempt) -> ModelCall:
     if faults:
         raise SinkError("the job must not or cannot write where it was told to", faults)
     if not work.tables and recover(config.output, config.run_id):
-        work.summary = replace(work.summary, warnings=(_FINISHED,))
+        work.summary = replace(work.summary, warnings=(RECOVERED,))
     signature = _find_model(work)
     Thresholds.of(config).require_columns_of(signature)
     typed = typed_params(config.params, signature.params)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         resolve_params(signature.params, typed)
-    unknown = tuple(str(each.message) for each in caught)
-    for text in unknown:
-        warnings.warn(text, stacklevel=2)
+    work.warn(str(each.message) for each in caught)
     known = {spec.name for spec in signature.params or ()}
     params = {name: value for name, value in typed.items() if name in known}
-    work.summary = replace(work.summary, params=tuple(params), warnings=(*work.summary.warnings, *unknown))
+    work.summary = replace(work.summary, params=tuple(params))
     call = ModelCall.of(work.model, signature, params, config.trusted, config.param_from_env)
     plan(pa.schema([]), signature, work.policy)  # what is not built yet is refused by name, whatever the table is
     if work.batch is None and config.input and config.format == "parquet" and has_file_system(config.input):
@@ -150,6 +155,7 @@ def _staged(work: Attempt, call: ModelCall, spark: SparkSession) -> dict[str, Da
         made = plan(table, call.signature, work.policy)
         facts = facts_of(work, call, made, spark)
         work.lineage.found(made, facts, spark)
+        work.warn(made.warning_lines, AbsentColumnWarning)
         made.require_ok()
         if config.pin == "disk":
             table = _kept(work, table)
@@ -174,7 +180,7 @@ def _parts(work: Attempt, table: DataFrame, call: ModelCall, made: Plan) -> tupl
     call = call.shipped_by(table.sparkSession)
     if work.config.on_model_error == "fail":
         scored = score_by(call, made, table, on_violation="drop")
-        return scored, split(table, call.signature, work.policy).quarantined
+        return scored, split_by(made, table).quarantined
     tagged = score_by(call, made, table, on_model_error="quarantine")
     # kept: a row's part is what the model made of it, and a model need not make the same of it twice
     tagged = _kept(work, tagged)

@@ -14,7 +14,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from sparksig.enforcement.frames import plan
-from sparksig.errors import AccountingError, NotSupportedError, Problem, SparksigError
+from sparksig.errors import AbsentColumnWarning, AccountingError, NotSupportedError, Problem, SparksigError
 from sparksig.pipeline.config import JobConfig
 from sparksig.pipeline.faults import RunError, Stopped, told
 from sparksig.pipeline.io import read_table, spark_path
@@ -69,6 +69,7 @@ def run_stream(config: JobConfig, session: Callable[[], SparkSession], progress:
             made = plan(table, call.signature, work.policy)
             facts = facts_of(work, call, made, spark)
             work.lineage.found(made, facts, spark)
+            work.warn(made.warning_lines, AbsentColumnWarning)
             made.require_ok()
             work.summary = replace(work.summary, facts=facts)
         with work.phase("batches"):

@@ -8,7 +8,7 @@ import posixpath
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from sparksig.enforcement.policy import Policy
 from sparksig.errors import ConfigError, Problem
@@ -66,7 +66,12 @@ class JobConfig(JobKeys):
     @property
     def policy(self) -> Policy:
         """How the table is read against the signature."""
-        return Policy(level=self.level, allow_rounding=self.allow_rounding, allow_nulls=self.allow_nulls)
+        return Policy(
+            level=self.level,
+            allow_rounding=self.allow_rounding,
+            allow_nulls=self.allow_nulls,
+            on_absent=cast(Any, self.on_absent),  # checked with the other keys
+        )
 
     @property
     def source(self) -> dict[str, str]:

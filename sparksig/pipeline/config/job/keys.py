@@ -20,6 +20,7 @@ _lineage = partial(declare, "Lineage")
 
 _Scalar = str | bool | int | float
 _LEVELS = tuple(level.value for level in Level)
+_OnAbsent = Literal["warn", "error", "ignore"]
 _Level = Literal["strict", "safe", "checked", "parse"]
 
 
@@ -65,6 +66,14 @@ class JobKeys:
     allow_nulls: bool | tuple[str, ...] = _rows(
         "Let required columns hold nulls; in a file also a list of columns or paths.", False
     )
+    on_absent: str | Mapping[str, str] = _rows(
+        "How an optional column that the table does not have is reported: `warn`, `error` (end 3, no row is read) or"
+        " `ignore`. In a file also a map of these by column or path, `*` for all others.",
+        "warn",
+        metavar="HOW",
+        choices=("warn", "error", "ignore"),
+        form=_OnAbsent | dict[str, _OnAbsent],
+    )
     trust: str | None = _model(
         "Vouch for a model that runs code when loaded (a pickle): the digest that the refusal names, or `true`.",
         None,
@@ -80,6 +89,10 @@ class JobKeys:
     )
     fail_on_quarantine: bool = _bad(
         "One dirty row is too many, also one of a `warn` column: end 4 and commit nothing.", False
+    )
+    fail_on_warning: bool = _bad(
+        "End 4 and commit nothing if there is any warning, such as an optional column that the table does not have.",
+        False,
     )
     input_table: str | None = _source("A table by its name in the catalog, instead of a path.", None, metavar="NAME")
     input_options: Mapping[str, str] = _source(
