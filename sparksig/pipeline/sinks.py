@@ -47,6 +47,8 @@ class Sink:
         begun: whether this attempt has written anything.
         made_folder: whether the output folder was not there before.
         stream: Spark's id of the stream that the run is a batch of, which lies in its checkpoint; empty for none.
+        source: the path or table that the run reads; empty where a run may be replaced whatever it reads.
+        model: the name of its model, without the version; empty likewise.
     """
 
     folder: str
@@ -59,6 +61,8 @@ class Sink:
     begun: bool = False
     made_folder: bool = False
     stream: str = ""
+    source: str = ""
+    model: str = ""
 
     @property
     def final(self) -> str:
@@ -93,6 +97,12 @@ class Sink:
             hint = "name another output for the new checkpoint, or move what lies there"
             yield Problem(self.final, "is of a stream with another checkpoint", hint=hint)
 
+    def other_job(self) -> tuple[str, str] | None:
+        """The source and the model of the committed run if it is another job's; older versions did not store them."""
+        mark = self._mark(self.final) or {}
+        there = (str(mark.get("source", self.source)), str(mark.get("model", self.model)))
+        return None if not self.source or there == (self.source, self.model) else there
+
     def facts(self) -> dict[str, str]:
         """What the summary says of it: where, in what form, and what is guaranteed."""
         files, _ = file_system(self.folder)
@@ -107,8 +117,8 @@ class Sink:
         files, path = file_system(self.staging)
         files.create_dir(path, recursive=True)
         mark: dict[str, Any] = {"run_id": self.run_id, "kind": self.kind, "attempt": self.attempt, "version": 2}
-        if self.stream:
-            mark["stream"] = self.stream
+        more = {"stream": self.stream, "source": self.source, "model": self.model}
+        mark |= {name: value for name, value in more.items() if value}
         with files.open_output_stream(f"{path}/{MARKER}") as out:  # first: what a killed run leaves is known as ours
             out.write(json.dumps(mark).encode())
         writer = rows.write.format(self.format).options(**self.options).mode("append")

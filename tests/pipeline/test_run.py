@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from sparksig.airflow.verdicts import lines, small
@@ -15,6 +17,7 @@ from sparksig.errors import AbsentColumnWarning, Problem
 from sparksig.models.saving import save_model
 from sparksig.pipeline.faults import RunError
 from sparksig.pipeline.run import run
+from sparksig.pipeline.sinks import MARKER
 from sparksig.report.schema import check_summary
 from sparksig.report.summary import Summary
 from sparksig.signature.model_signature import ModelSignature
@@ -102,6 +105,44 @@ def test_the_same_run_again_replaces_its_own_rows_and_nothing_else(job: Job, spa
     assert sorted(path.name for path in (job.root / "scored").iterdir()) == ["run_id=other", "run_id=r"]
     assert len(job.rows("scored")) == len(job.rows("scored", "other")) == 3
     spark.read.parquet(job.path("scored")).count()  # the folder as a whole is a table
+
+
+def test_job_replaces_the_run_of_a_day_and_never_that_of_another_job(job: Job, spark: SparkSession) -> None:
+    job.table(TABLE).model()
+    (job.root / "other").mkdir()
+    pq.write_table(CLEAN, job.root / "other" / "part.parquet")
+    for version in ("v1", "v2"):
+        shutil.copytree(job.root / "model", job.root / "models" / version)
+    day: dict[str, Any] = {"run_id": "", "logical_date": "2026-01-31", "model": job.path("models/v1")}
+    first = run(job.config(**day), lambda: spark)
+    # a day is run again with another threshold and the next version of the model
+    again = run(job.config(**{**day, "model": job.path("models/v2")}, max_bad_ratio=0.5), lambda: spark)
+    assert again.run_id == first.run_id
+    assert [path.name for path in (job.root / "scored").iterdir()] == [f"run_id={first.run_id}"]
+    for changed in ({"input": job.path("other")}, {"model": job.path("model")}):
+        with pytest.raises(RunError) as caught:
+            run(job.config(**{**day, **changed}), no_session)
+        [problem] = caught.value.problems
+        assert (caught.value.code, problem.path) == (2, "--run-id")
+        assert "--run-id" in str(problem.hint)
+        names = {job.path("source"), job.path("models"), *changed.values()}
+        assert all(name in problem.fact for name in names)
+    assert len(job.rows("scored", first.run_id)) == 3
+    run(job.config(**{**day, "input": job.path("other"), "run_id": "own"}), lambda: spark)
+    # a run of an older version, whose marker has no source and no model, is replaced
+    for kind in ("scored", "quarantine"):
+        marker = job.root / kind / f"run_id={first.run_id}" / MARKER
+        mark = json.loads(marker.read_text())
+        assert (mark.pop("source"), mark.pop("model")) == (job.path("source"), job.path("models"))
+        marker.write_text(json.dumps(mark))
+    assert run(job.config(**{**day, "input": job.path("other")}), lambda: spark).rows_in == 2
+
+
+def test_job_warns_of_the_date_that_stands_in_for_a_missing_logical_date(job: Job, spark: SparkSession) -> None:
+    config = job.table(CLEAN).model().config(run_id="", fail_on_warning=True)
+    with pytest.warns(UserWarning, match=f"the run is for {config.run_id[:10]}, today in UTC"):
+        found = run(config, lambda: spark)
+    assert (found.verdict, len(found.warnings)) == ("clean", 1)
 
 
 def test_a_table_without_rows_leaves_two_empty_tables(job: Job, spark: SparkSession) -> None:

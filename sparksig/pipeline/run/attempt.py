@@ -19,7 +19,7 @@ from sparksig.enforcement.steps import Plan
 from sparksig.errors import Problem, SparksigError
 from sparksig.models.artifact import Packed
 from sparksig.pipeline.accounting import Thresholds
-from sparksig.pipeline.config import JobConfig
+from sparksig.pipeline.config import JobConfig, model_name
 from sparksig.pipeline.faults import RunError, Stopped, verdict_of
 from sparksig.pipeline.io import write_text
 from sparksig.pipeline.progress import timed, watched
@@ -37,7 +37,15 @@ if TYPE_CHECKING:
 
 
 RECOVERED = "an attempt at this run had been decided when it was killed; it was finished before this one began"
-"""The warning of a run that has finished an earlier attempt. `fail_on_warning` does not count it."""
+"""The warning of a run that has finished an earlier attempt."""
+
+
+def date_warning(config: JobConfig) -> str:
+    """The warning of a run that is named after the current date; empty where it has another name."""
+    if config.assumed_date is None:
+        return ""
+    return f"no logical date was given: the run is for {config.assumed_date}, today in UTC (--logical-date names a day)"
+
 
 _READ = {"none": "twice", "disk": "pinned"}
 """How often the source is read, by what `pin` says: in the summary's words."""
@@ -88,10 +96,11 @@ class Attempt:
             "scored": ("--output-table", config.output_table),
         }
         kind_of = "parquet" if config.output_table else config.output_format
+        # a stream's batch is known by its checkpoint
+        names = {"stream": stream} if stream else {"source": config.source_name, "model": model_name(config.model)}
         form = (kind_of, config.output_options, config.partition_by)
         sinks = {
-            kind: Sink(folder, config.run_id, kind, name, *form, stream=stream)
-            for kind, folder in config.folders.items()
+            kind: Sink(folder, config.run_id, kind, name, *form, **names) for kind, folder in config.folders.items()
         }
         summary = Summary(
             config.run_id,
@@ -113,6 +122,12 @@ class Attempt:
             self.summary = replace(self.summary, warnings=(*self.summary.warnings, line))
             if self.batch is None:
                 warnings.warn(line, category, stacklevel=2)
+
+    @property
+    def failing_warnings(self) -> tuple[str, ...]:
+        """The warnings that end a run with `fail_on_warning`: those of its table, its model and its params."""
+        others = (RECOVERED, date_warning(self.config))
+        return tuple(line for line in self.summary.warnings if line not in others)
 
     def phase(self, name: str) -> AbstractContextManager[None]:
         """Time a phase and tell of it."""

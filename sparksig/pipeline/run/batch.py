@@ -12,15 +12,16 @@ import pyarrow as pa
 
 from sparksig.enforcement.frames import plan, split_by
 from sparksig.enforcement.steps import Plan
-from sparksig.errors import AbsentColumnWarning, ConfigError, SinkError, SparksigError
+from sparksig.errors import AbsentColumnWarning, ConfigError, Problem, SinkError, SparksigError
 from sparksig.pipeline.accounting import Thresholds
-from sparksig.pipeline.config import JobConfig, typed_params
+from sparksig.pipeline.config import JobConfig, model_name, typed_params
 from sparksig.pipeline.faults import told
 from sparksig.pipeline.io import has_file_system, missing, parquet_table, quoted, read_table, unwritable
 from sparksig.pipeline.run.attempt import (
     RECOVERED,
     Attempt,
     Batch,
+    date_warning,
     ended,
     facts_of,
     tell_end,
@@ -102,6 +103,9 @@ def check(work: Attempt) -> ModelCall:
         raise SinkError("the job must not or cannot write where it was told to", faults)
     if not work.tables and recover(config.output, config.run_id):
         work.summary = replace(work.summary, warnings=(RECOVERED,))
+    _require_same_job(work)
+    if text := date_warning(config):
+        work.warn([text])
     signature = _find_model(work)
     Thresholds.of(config).require_columns_of(signature)
     typed = typed_params(config.params, signature.params)
@@ -117,6 +121,19 @@ def check(work: Attempt) -> ModelCall:
     if work.batch is None and config.input and config.format == "parquet" and has_file_system(config.input):
         parquet_table("--input", config.input)
     return call
+
+
+def _require_same_job(work: Attempt) -> None:
+    """Reject a run id under which another job has committed rows: they would be replaced silently."""
+    others = [other for sink in work.sinks.values() if (other := sink.other_job()) is not None]
+    if not others or work.tables:
+        return
+    config = work.config
+    ours, theirs = (config.source_name, model_name(config.model)), others[0]
+    told = "the committed run {} has the source {} and the model {}, this job has the source {} and the model {}"
+    hint = "name this run with --run-id, or remove the committed run if it is to be replaced"
+    problem = Problem("--run-id", told.format(config.run_id, *theirs, *ours), hint=hint)
+    raise SinkError("the run would replace that of another job", [problem])
 
 
 def _find_model(work: Attempt) -> ModelSignature:

@@ -13,7 +13,7 @@ from sparksig.errors import AccountingError, ConfigError, Problem, SinkError, Sp
 from sparksig.pipeline.accounting import Thresholds, digest, together
 from sparksig.pipeline.config import JobConfig
 from sparksig.pipeline.faults import OverThreshold, from_spark, spark_words
-from sparksig.pipeline.run.attempt import RECOVERED, Attempt, summary_json, undisturbed, write_summary
+from sparksig.pipeline.run.attempt import Attempt, summary_json, undisturbed, write_summary
 from sparksig.pipeline.run.checkpoint import require_same_rows
 from sparksig.pipeline.sinks import Commit
 from sparksig.pipeline.tables import same_table
@@ -93,7 +93,7 @@ def reconcile(work: Attempt, spark: SparkSession, table: DataFrame, written: tup
     bad = set_apart.rows if bad is None else bad
     passed = [
         *limits.passed(source.rows, bad, kept.rows, report.violations),
-        *limits.forbidden(line for line in work.summary.warnings if line != RECOVERED),
+        *limits.forbidden(work.failing_warnings),
     ]
     if passed:
         raise OverThreshold(f"{passed[0]}; nothing was committed", [Problem("", fact) for fact in passed[1:]])

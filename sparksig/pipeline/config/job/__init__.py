@@ -2,5 +2,6 @@
 
 from sparksig.pipeline.config.job.config import RUN_COLUMN, JobConfig
 from sparksig.pipeline.config.job.faults import FILES, no_source
+from sparksig.pipeline.config.job.names import model_name
 
-__all__ = ["FILES", "RUN_COLUMN", "JobConfig", "no_source"]
+__all__ = ["FILES", "RUN_COLUMN", "JobConfig", "model_name", "no_source"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from sparksig.enforcement.policy import Policy
 from sparksig.errors import ConfigError, Problem
 from sparksig.pipeline.config.job.faults import RUN_ID, not_given, overlaps, unfit
 from sparksig.pipeline.config.job.keys import JobKeys
+from sparksig.pipeline.config.job.names import place_of, sink_of, sinks_digest, table_of
 from sparksig.pipeline.config.paths import plain_path
 
 RUN_COLUMN = "run_id"
@@ -48,7 +50,7 @@ class JobConfig(JobKeys):
         if not self.run_id:
             wrong = any(problem.path == "--logical-date" for problem in problems)
             day = self.logical_date if self.logical_date and not wrong else datetime.now(UTC).date()
-            object.__setattr__(self, "run_id", f"{day}-{self.digest[:8]}")
+            object.__setattr__(self, "run_id", f"{day}-{self._name_digest}")
         if problems := [*problems, *overlaps(self)]:
             raise ConfigError("the job cannot be run as configured", problems)
 
@@ -62,6 +64,27 @@ class JobConfig(JobKeys):
         usual = {one.name: {} if one.default is MISSING else one.default for one in fields(self)}
         given = {name: value for name, value in asked.items() if value != usual[name]}
         return hashlib.sha256(json.dumps(given, sort_keys=True, default=_json).encode()).hexdigest()
+
+    @property
+    def _name_digest(self) -> str:
+        """What distinguishes the default run ids of one day: the sinks, so that a rerun replaces the day."""
+        sinks = [(self.output, self.output_table), (self.quarantine, self.quarantine_table)]
+        if not any(place or table for place, table in sinks):  # a validation, which writes no rows
+            return self.digest[:8]
+        return sinks_digest(*(sink_of(place, table) for place, table in sinks))[:8]
+
+    @property
+    def assumed_date(self) -> str | None:
+        """The UTC date after which the run is named because no logical date was given; None otherwise."""
+        found = re.fullmatch(rf"([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})-{self._name_digest}", self.run_id)
+        return found[1] if found and self.logical_date is None else None
+
+    @property
+    def source_name(self) -> str:
+        """The path or the table that is read, as a committed run remembers it; no option's value."""
+        if self.input_table is not None:
+            return table_of(self.input_table)
+        return place_of(self.input) if self.input else self.format
 
     @property
     def policy(self) -> Policy:

@@ -83,7 +83,8 @@ class JobKeys:
     )
     run_id: str = _run(
         "The run's name; the same name replaces its own output only. Unless given it is made of the logical date and"
-        " the digest of the configuration.",
+        " the outputs, so that a day that is run again replaces that day. A committed run of another source or model is"
+        " never replaced (2).",
         metavar="ID",
         env="SPARKSIG_RUN_ID",
     )
@@ -91,7 +92,8 @@ class JobKeys:
         "One dirty row is too many, also one of a `warn` column: end 4 and commit nothing.", False
     )
     fail_on_warning: bool = _bad(
-        "End 4 and commit nothing if there is any warning, such as an optional column that the table does not have.",
+        "End 4 and commit nothing if there is a warning about the table, the model or its params, such as an optional"
+        " column that the table does not have.",
         False,
     )
     input_table: str | None = _source("A table by its name in the catalog, instead of a path.", None, metavar="NAME")
@@ -162,7 +164,10 @@ class JobKeys:
     )
     report: str | None = _sinks("The report, as one HTML page.", None, metavar="FILE")
     logical_date: str | None = _run(
-        "The day that the run is for; today in UTC unless given.", None, metavar="DATE", env="SPARKSIG_LOGICAL_DATE"
+        "The day that the run is for; unless given today in UTC, with a warning if the run is named after it.",
+        None,
+        metavar="DATE",
+        env="SPARKSIG_LOGICAL_DATE",
     )
     trigger: str | None = _run(
         "Read the source as a stream: `available-now` takes what has come since the last time, in one or more batches,"
