@@ -36,6 +36,7 @@ class Settings(TypedDict, total=False):
     output_table: str
     quarantine_table: str
     staging: str
+    keep_rejected: str
     partition_by: list[str]
     report: str
     level: Level | Mapping[str, Level]

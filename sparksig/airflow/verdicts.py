@@ -161,6 +161,7 @@ def small(summary: Summary, path: str | None) -> dict[str, Any]:
         "warnings": list(summary.warnings[:_LISTED]),
         "warnings_in_all": len(summary.warnings),
         "outputs": dict(summary.outputs),
+        "rejected": summary.rejected["path"] if summary.rejected else None,
         "seconds": round(sum(summary.seconds.values()), 3),
         "summary": path,
     }
@@ -178,4 +179,5 @@ def lines(summary: Summary) -> list[str]:
     rows = ", ".join(f"{rows} {name}" for name, rows in counted.items() if rows is not None)
     head = f"run {summary.run_id}: {summary.verdict}" + (f", rows: {rows}" if rows else "")
     violations = (f"{c.path}: {c.code} in {c.rows} rows" for c in summary.violations[:_LISTED])
-    return [head, *violations, *(f"warning: {line}" for line in summary.warnings[:_LISTED])]
+    rejected = [f"rejected rows: {summary.rejected['path']}"] if summary.rejected else []
+    return [head, *violations, *(f"warning: {line}" for line in summary.warnings[:_LISTED]), *rejected]

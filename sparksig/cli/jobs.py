@@ -48,10 +48,15 @@ def score(config_file: str | None, as_json: bool, verbose: bool, **flags: Any) -
 
 @click.command(cls=JobCommand, settings=GROUPS)
 @click.argument("run_to_requeue", metavar="RUN_ID")
+@click.option(
+    "--rejected", is_flag=True, help="Take the rows that were kept when the run ended 4, instead of its quarantine."
+)
 @config_option
 @json_option
 @verbose_option
-def requeue(run_to_requeue: str, config_file: str | None, as_json: bool, verbose: bool, **flags: Any) -> None:
+def requeue(
+    run_to_requeue: str, rejected: bool, config_file: str | None, as_json: bool, verbose: bool, **flags: Any
+) -> None:
     """Score the rows again that the run RUN_ID has set apart: after the model, the signature or the levels were mended.
 
     Takes the job's own options; its table is the quarantine of that run. The rows go to a run of their own,
@@ -66,7 +71,7 @@ def requeue(run_to_requeue: str, config_file: str | None, as_json: bool, verbose
 
     given = [name for name, value in flags.items() if value is not None and value != ()]
     own = flags.pop("run_id")  # not the job's: of a stream that has none, it names this run all the same
-    config = given_config(flags, config_file, JobConfig).requeued(run_to_requeue, given, own)
+    config = given_config(flags, config_file, JobConfig).requeued(run_to_requeue, given, own, rejected=rejected)
     with on_spark("sparksig requeue", as_json, verbose) as (session, progress):
         summary = run(config, session, progress)
     say(json.dumps(summary.to_dict(), indent=2) if as_json else summary_text(summary))

@@ -73,7 +73,7 @@ def report_html(summary: Mapping[str, Any]) -> str:
         violations=sorted_counts(found.violations),
         total=sum(found.seconds.values()),
         policy=_policy(found),
-        queries=_queries(found) if tone != "bad" or before else [],
+        queries=_queries(found) if tone != "bad" or before or found.rejected else [],
         style=style,
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
     )
@@ -132,7 +132,7 @@ def _policy(summary: Summary) -> dict[str, str]:
 
 def _queries(summary: Summary) -> list[tuple[str, list[str]]]:
     """What to paste to look into the quarantine, by language; nothing where there is none or no row in it."""
-    sink = summary.sinks.get("quarantine") or {"path": summary.outputs.get("quarantine")}
+    sink = summary.rejected or summary.sinks.get("quarantine") or {"path": summary.outputs.get("quarantine")}
     if not summary.rows_quarantined or not summary.violations or not (sink.get("path") or sink.get("table")):
         return []
     path = sorted_counts(summary.violations)[0].path

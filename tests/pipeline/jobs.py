@@ -68,6 +68,14 @@ class Job:
         table = ds.dataset(self.root / kind / f"run_id={run_id}", format="parquet").to_table()
         return sorted(table.to_pylist(), key=lambda row: str(row.get("id")))
 
+    def left_but_rejected(self) -> list[str]:
+        """The same without the rows that are kept for inspection, and the folder that is there for them alone."""
+        found = [path for path in self.left() if not path.startswith("quarantine/_rejected")]
+        alone = (self.root / "quarantine" / "_rejected").exists() and not any(
+            p.startswith("quarantine/") for p in found
+        )
+        return [path for path in found if not (alone and path == "quarantine")]
+
     def left(self, also: Sequence[str] = ()) -> list[str]:
         """What lies there that the job was not given, without Spark's checksums."""
         given = {"source", "model", "trust", *also}

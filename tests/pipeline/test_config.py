@@ -127,6 +127,8 @@ def test_run_ids(run_id: str) -> None:
         ({"output": "m"}, {"--output": "the same as --model"}),
         ({"summary": "out/s.json"}, {"--summary": "lies inside --output"}),
         ({"summary": "in/s.json"}, {"--summary": "lies inside --input"}),
+        ({"keep_rejected": "bad/kept"}, {"--keep-rejected": "lies inside --quarantine"}),
+        ({"keep_rejected": "out"}, {"--keep-rejected": "the same as --output"}),
         ({"input": "s3://b/t", "output": "s3://b/t/x/.."}, {"--output": "the same as --input"}),
     ],
 )

@@ -67,4 +67,9 @@ def test_a_run_on_connect_that_fails_commits_nothing(ends: dict[str, Any], name:
     assert (found["code"], found["rows"]) == (code, {})
     assert words in found["error"]
     assert str(SECRET) not in found["error"]
-    assert found["left"] == ([] if code == 2 else ["summary.json"])
+    assert [path for path in found["left"] if not path.startswith("quarantine")] == (
+        [] if code == 2 else ["summary.json"]
+    )
+    assert (found["summary"] or {}).get("rejected", None) == (
+        {"path": found["rejected"], "format": "parquet", "rows": 1} if code == 4 else None
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,6 +21,7 @@ from sparksig.pipeline.run import run
 from sparksig.pipeline.sinks import MARKER
 from sparksig.report.schema import check_summary
 from sparksig.report.summary import Summary
+from sparksig.report.text import summary_text
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import ColSpec, Schema
 from tests.pipeline.estimators import Dying, Meddling, Raising, Scaling, Talking, Touchy
@@ -43,7 +45,7 @@ def no_session() -> NoReturn:
 
 def ends(job: Job, session: Callable[[], SparkSession], verdict: str, **changed: Any) -> RunError:
     """Run a job that fails, and hold what every failure promises."""
-    before = job.left()
+    before = job.left_but_rejected()
     with pytest.raises(RunError) as caught:
         run(job.config(**changed), session)
     error = caught.value
@@ -51,7 +53,7 @@ def ends(job: Job, session: Callable[[], SparkSession], verdict: str, **changed:
     assert error.code == {"usage": 2, "incompatible": 3, "over_threshold": 4, "failed": 5}[verdict]
     assert str(SECRET) not in str(error)
     written = [] if verdict == "usage" or "summary.json" in before else ["summary.json"]
-    assert job.left() == sorted([*before, *written])
+    assert job.left_but_rejected() == sorted([*before, *written])
     if verdict != "usage":
         summary = job.summary()
         assert (summary["verdict"], summary["error"]) == (verdict, error.message)
@@ -340,6 +342,58 @@ def test_thresholds(job: Job, spark: SparkSession, limits: dict[str, Any], passe
     }
 
 
+# ---- rows of runs over a threshold
+
+
+def read(spark: SparkSession, place: str) -> list[tuple[int, str]]:
+    """The ids of kept rows with the code of their violation."""
+    found = spark.read.parquet(place).selectExpr("id", "_violations[0].code as code").collect()
+    return sorted((row.id, row.code) for row in found)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_job_keeps_the_rows_of_a_run_over_a_threshold_for_inspection(job: Job, spark: SparkSession, own: bool) -> None:
+    job.table(TABLE).model()
+    run(job.config(run_id="committed"), lambda: spark)
+    given = {"keep_rejected": job.path("kept")} if own else {}
+    place = job.path("kept/run_id=r" if own else "quarantine/_rejected/run_id=r")
+    ending: dict[str, Any] = {"fail_on_quarantine": True, "report": job.path("report.html"), **given}
+    with pytest.raises(RunError) as caught:
+        run(job.config(**ending), lambda: spark)
+    assert caught.value.code == 4
+    found = job.summary()
+    check_summary(found)
+    assert found["rejected"] == {"path": place, "format": "parquet", "rows": 1}
+    assert read(spark, place) == [(3, "NULL")]
+    assert place in summary_text(Summary.from_dict(found)) and place in (job.root / "report.html").read_text()
+    assert small(Summary.from_dict(found), None)["rejected"] == place
+    # nothing was committed, and readers of the quarantine and requeue see nothing of it
+    assert not (job.root / "scored" / "run_id=r").exists()
+    assert [row.run_id for row in spark.read.parquet(job.path("quarantine")).collect()] == ["committed"]
+    with pytest.raises(RunError) as missing:
+        run(job.config(**given).requeued("r"), lambda: spark)
+    assert missing.value.code == 2
+    # on request, requeue takes the rows
+    taken = run(replace(job.config(**given).requeued("r", rejected=True), allow_nulls=True), lambda: spark)
+    assert (taken.rows_in, taken.rows_scored, taken.source["requeues"]) == (1, 1, "r")
+    # the next attempt replaces them, and a commit removes them
+    pq.write_table(pa.table({"id": [7, 8], "x": [None, 2.0]}), job.root / "source" / "part-0.parquet")
+    with pytest.raises(RunError):
+        run(job.config(**ending), lambda: spark)
+    assert read(spark, place) == [(7, "NULL")]
+    done = run(job.config(**given), lambda: spark)
+    assert (done.verdict, done.rejected) == ("quarantined", None)
+    assert not (job.root / place).exists() and not (job.root / "quarantine" / "_rejected").exists()
+
+
+def test_job_rejects_a_foreign_folder_for_rejected_rows(job: Job) -> None:
+    job.table(TABLE).model()
+    (job.root / "kept" / "run_id=r").mkdir(parents=True)
+    error = ends(job, no_session, "usage", keep_rejected=job.path("kept"))
+    assert [(p.path, "--keep-rejected" in str(p.hint)) for p in error.problems] == [(job.path("kept/run_id=r"), True)]
+    shutil.rmtree(job.root / "kept")
+
+
 # ---- optional columns that the table does not have
 
 
@@ -375,7 +429,7 @@ def test_job_ends_with_on_absent_error_or_fail_on_warning(job: Job, spark: Spark
     with pytest.warns(AbsentColumnWarning):
         error = ends(job, lambda: spark, "over_threshold", fail_on_warning=True)
     assert LINE in error.message and "--fail-on-warning" in error.message
-    assert job.summary()["rows_in"] == 2
+    assert (job.summary()["rows_in"], job.summary()["rejected"]["rows"]) == (2, 1)
     # a run without a warning passes
     run(job.config(fail_on_warning=True, on_absent="ignore"), lambda: spark)
     assert job.summary()["thresholds"]["fail_on_warning"] is True

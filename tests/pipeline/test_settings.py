@@ -116,6 +116,7 @@ def test_every_key_of_the_schema_is_read(tmp_path: Path) -> None:
         "output_format": "orc",
         "output_options": {"compression": "zlib"},
         "partition_by": ["a"],
+        "keep_rejected": "k",
         "max_bad_rows": 0,
         "max_bad_ratio": 1,
         "column_actions": {"a": "warn", "b": "error"},

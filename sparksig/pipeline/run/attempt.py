@@ -20,7 +20,7 @@ from sparksig.errors import Problem, SparksigError
 from sparksig.models.artifact import Packed
 from sparksig.pipeline.accounting import Thresholds
 from sparksig.pipeline.config import JobConfig, model_name
-from sparksig.pipeline.faults import RunError, Stopped, verdict_of
+from sparksig.pipeline.faults import OverThreshold, RunError, Stopped, verdict_of
 from sparksig.pipeline.io import write_text
 from sparksig.pipeline.progress import timed, watched
 from sparksig.pipeline.run.lineage import Lineage
@@ -163,6 +163,8 @@ def ended(work: Attempt, error: SparksigError) -> RunError:
             work.commit.take_back()
         except (OSError, SparksigError):
             problems.append(Problem(work.commit.place, "could not be taken back"))
+    if isinstance(error, OverThreshold):
+        problems += _keep_rejected(work)
     for sink in work.sinks.values():
         try:
             sink.undo()
@@ -185,6 +187,23 @@ def ended(work: Attempt, error: SparksigError) -> RunError:
     write_report(work)
     warn_of(untold)
     return RunError(type(error)(error.message, problems), verdict, work.summary)
+
+
+def _keep_rejected(work: Attempt) -> list[Problem]:
+    """Keep the quarantined rows of a run over a threshold where they can be inspected; what has failed there."""
+    sink, folder, rows = work.sinks["quarantine"], work.config.rejected, work.summary.rows_quarantined
+    if not sink.begun:  # a stream, whose batch has kept its own
+        return []
+    try:
+        if not rows:
+            sink.forget_rejected(folder)
+            return []
+        place = sink.reject(folder)
+    except (OSError, SparksigError) as failure:
+        fact = f"the quarantined rows could not be kept ({type(failure).__name__})"
+        return [Problem(sink.rejected(folder), fact, hint="name another folder with --keep-rejected")]
+    work.summary = replace(work.summary, rejected={"path": place, "format": sink.format, "rows": rows})
+    return []
 
 
 def tell_end(work: Attempt) -> None:

@@ -78,6 +78,8 @@ def run(
         if work.commit is not None:
             with suppress(OSError, SparksigError):  # what is left behind is removed by the next one
                 work.commit.settle()
+        with suppress(OSError, SparksigError):
+            work.sinks["quarantine"].forget_rejected(config.rejected)
         tell_end(work)
         write_report(work)
     return work.summary
@@ -98,6 +100,7 @@ def check(work: Attempt) -> ModelCall:
         *unwritable(config.summary),
         *(unwritable(config.report) if config.report else ()),
         *(fault for sink in work.sinks.values() for fault in sink.faults()),
+        *work.sinks["quarantine"].rejected_faults(config.rejected),
     ]
     if faults:
         raise SinkError("the job must not or cannot write where it was told to", faults)

@@ -176,6 +176,7 @@ class _Stream:
         listed = [_line(number, summary) for number, summary in self.batches.items()]
         if self.failed is not None and (found := self.failed[1].summary) is not None:
             listed.append(_line(self.failed[0], found))
+            self.work.summary = replace(self.work.summary, rejected=found.rejected)
         counts: Counter[tuple[str, str, str, str]] = Counter()
         for count in (count for summary in done for count in summary.violations):
             counts[(count.path, count.code, count.expected, count.observed)] += count.rows

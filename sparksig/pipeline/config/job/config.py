@@ -13,13 +13,16 @@ from typing import Any, cast
 
 from sparksig.enforcement.policy import Policy
 from sparksig.errors import ConfigError, Problem
-from sparksig.pipeline.config.job.faults import RUN_ID, not_given, overlaps, unfit
+from sparksig.pipeline.config.job.faults import FILES, RUN_ID, not_given, overlaps, unfit
 from sparksig.pipeline.config.job.keys import JobKeys
 from sparksig.pipeline.config.job.names import place_of, sink_of, sinks_digest, table_of
 from sparksig.pipeline.config.paths import plain_path
 
 RUN_COLUMN = "run_id"
 """The column of an output table that says of which run a row is."""
+
+REJECTED = "_rejected"
+"""The folder in a quarantine for the rows of runs that were not committed; Spark does not list names with `_`."""
 
 _NOT_IN_DIGEST = ("run_id", "logical_date", "lineage", "lineage_namespace", "lineage_job")
 
@@ -112,6 +115,11 @@ class JobConfig(JobKeys):
         return {"scored": self.output, "quarantine": self.quarantine}
 
     @property
+    def rejected(self) -> str:
+        """The folder for the quarantined rows of runs that end over a threshold."""
+        return self.keep_rejected or f"{self.folders['quarantine'].rstrip('/')}/{REJECTED}"
+
+    @property
     def requeues(self) -> str | None:
         """The run whose quarantine is the table: it is read without the column of violations. None for other tables."""
         if self.input_table is not None:
@@ -119,10 +127,13 @@ class JobConfig(JobKeys):
             ours = self.input_table == self.quarantine_table and self.where == _of_run(name)
             return name if ours and RUN_ID.fullmatch(name) else None
         folder, _, name = self.input.rstrip("/").rpartition("/run_id=")
-        ours = bool(folder and self.quarantine) and plain_path(folder) == plain_path(self.quarantine)
+        places = [plain_path(place) for place in (self.quarantine, self.rejected) if place]
+        ours = bool(folder and self.folders["quarantine"]) and plain_path(folder) in places
         return name if ours and RUN_ID.fullmatch(name) else None
 
-    def requeued(self, run_id: str, given: Collection[str] = (), own: str | None = None) -> JobConfig:
+    def requeued(
+        self, run_id: str, given: Collection[str] = (), own: str | None = None, *, rejected: bool = False
+    ) -> JobConfig:
         """The same job for the rows that a run has set apart.
 
         Args:
@@ -130,6 +141,7 @@ class JobConfig(JobKeys):
             given: settings that are said for this job itself: where its summary and report go is else where those of
                 the other go, with `.requeued` in it.
             own: its run id; None for the other's, with `.requeued`.
+            rejected: whether to take the rows that were kept when that run ended over a threshold.
 
         Raises:
             ConfigError: there can be no such run.
@@ -142,7 +154,10 @@ class JobConfig(JobKeys):
             **{"input_options": self.output_options, "input_table": None, "where": None, "columns": None},
             **{"trigger": None, "checkpoint": None, "run_id": own or f"{run_id}.requeued"},
         }
-        if self.quarantine_table:
+        if rejected:
+            kind = self.output_format if self.output_format in FILES else "parquet"
+            changed |= {"input": f"{self.rejected.rstrip('/')}/run_id={run_id}", "format": kind}
+        elif self.quarantine_table:
             changed |= {"input": "", "input_table": self.quarantine_table, "where": _of_run(run_id)}
         for name in {"summary", "report"}.difference(given):
             if place := getattr(self, name):

@@ -132,6 +132,13 @@ class JobKeys:
         None,
         metavar="DIR",
     )
+    keep_rejected: str | None = _sinks(
+        "Where the quarantined rows of a run that ends 4 are kept, in `DIR/run_id=<id>/`; unless given in `_rejected/`"
+        " of the quarantine (with tables, of `staging`), which no reader of the quarantine sees. The next attempt at"
+        " the run replaces them, and its commit removes them.",
+        None,
+        metavar="DIR",
+    )
     partition_by: tuple[str, ...] = _sinks("Columns by which both outputs are partitioned.", (), metavar="NAME")
     max_bad_rows: int | None = _bad("So many bad rows are not too many.", None, metavar="N", least=0)
     max_bad_ratio: float | None = _bad(
