@@ -1,4 +1,4 @@
-"""A small batch job in a folder: a table, a model, and what the run leaves."""
+"""A small batch job in a folder: a table, a model, and the files that a run leaves."""
 
 from __future__ import annotations
 
@@ -69,12 +69,11 @@ class Job:
         return sorted(table.to_pylist(), key=lambda row: str(row.get("id")))
 
     def left_but_rejected(self) -> list[str]:
-        """The same without the rows that are kept for inspection, and the folder that is there for them alone."""
-        found = [path for path in self.left() if not path.startswith("quarantine/_rejected")]
-        alone = (self.root / "quarantine" / "_rejected").exists() and not any(
-            p.startswith("quarantine/") for p in found
-        )
-        return [path for path in found if not (alone and path == "quarantine")]
+        """The same without rows that are kept for inspection, and without a quarantine that has nothing else."""
+        kept = [path for path in self.left() if path.startswith("quarantine/_rejected")]
+        other = [path for path in self.left() if path not in kept]
+        alone = bool(kept) and not any(path.startswith("quarantine/") for path in other)
+        return [path for path in other if path != "quarantine" or not alone]
 
     def left(self, also: Sequence[str] = ()) -> list[str]:
         """What lies there that the job was not given, without Spark's checksums."""
