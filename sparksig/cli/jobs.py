@@ -33,7 +33,7 @@ def score(config_file: str | None, as_json: bool, verbose: bool, **flags: Any) -
     0  committed; the summary's verdict is clean or quarantined
     2  nothing was tried: a key, a path, a param, the signature, trust in the model, a foreign folder in the way
     3  the table's schema does not fit the signature: no row was read
-    4  no row is clean, or more are bad than the thresholds let pass: nothing was committed
+    4  no row is clean, or more are bad than the thresholds let pass: nothing was committed, quarantined rows are kept
     5  the model, Spark or the accounting failed: nothing was committed
     """  # noqa: D301 - click reads the character
     from sparksig.pipeline.config import JobConfig
@@ -64,6 +64,7 @@ def requeue(
 
     \b
     sparksig requeue 2026-01-31 --config job.yaml --allow-nulls
+    ... --rejected                                           of a run that ended 4 and was not committed
     """  # noqa: D301 - click reads the character
     from sparksig.pipeline.config import JobConfig
     from sparksig.pipeline.run import run

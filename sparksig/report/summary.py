@@ -158,8 +158,8 @@ class Summary:
             `columns`, an action by input column.
         sinks: what was written, by `scored` and `quarantine`: `path` or `table`, `format`, `rows`, and what the sink
             guarantees in words.
-        rejected: where the quarantined rows of a run over a threshold are kept: `path`, `format` and `rows`; None where
-            nothing was kept.
+        rejected: where the quarantined rows of a run over a threshold are kept: `path`, `format` and `rows`; None
+            where nothing was kept, and then no key of the JSON form.
         source: what was read: `path` or `table`, `format`, whether it was `read` `once`, `pinned` or `twice`, and the
             `digest` of its rows, None where none was taken.
 
@@ -204,7 +204,7 @@ class Summary:
             "thresholds": dict(self.thresholds),
             "sinks": {name: dict(sink) for name, sink in self.sinks.items()},
             "source": dict(self.source),
-            "rejected": self.rejected and dict(self.rejected),
+            **({"rejected": dict(self.rejected)} if self.rejected else {}),
             **self.facts,
         }
 
@@ -237,7 +237,7 @@ class Summary:
                 thresholds=dict(given.pop("thresholds")),
                 sinks={name: dict(sink) for name, sink in given.pop("sinks").items()},
                 source=dict(given.pop("source")),
-                rejected=given.pop("rejected", None),  # absent in summaries of older versions
+                rejected=given.pop("rejected", None),
                 facts=given,
             )
         except (KeyError, TypeError, ValueError, AttributeError):

@@ -69,6 +69,6 @@ def test_job_on_connect_that_fails_commits_nothing(ends: dict[str, Any], name: s
     assert str(SECRET) not in found["error"]
     left = [path for path in found["left"] if not path.startswith("quarantine")]
     assert left == ([] if code == 2 else ["summary.json"])
-    rejected = found["summary"] and found["summary"]["rejected"]
+    rejected = (found["summary"] or {}).get("rejected")
     assert rejected is None if code != 4 else rejected["path"].endswith("quarantine/_rejected/run_id=r")
     assert found["rejected"] == ([3] if code == 4 else [])

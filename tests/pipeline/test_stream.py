@@ -121,7 +121,11 @@ def test_a_batch_over_threshold_ends_the_stream_and_comes_again(job: Job, spark:
     assert batches(job) == [(2, "over_threshold", 2)]
     assert (job.summary()["verdict"], job.summary()["rows_in"]) == ("over_threshold", 0)
     assert found(job, "scored") == [0, 1]
+    kept = Path(job.summary()["rejected"]["path"])
+    assert (kept.parent.name, kept.name.endswith(".batch-2")) == ("_rejected", True)
+    assert ds.dataset(kept, format="parquet").to_table().column("id").to_pylist() == [2]
     run_stream(config(job), lambda: spark)
+    assert not kept.parent.exists()
     assert batches(job) == [(2, "quarantined", 2)]
     assert (found(job, "scored"), found(job, "quarantine")) == ([0, 1, 3], [2])
 
