@@ -124,7 +124,17 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[^\W_A-Z]+")
 
 
 class AbsentColumnWarning(UserWarning):
-    """Optional columns or struct members that the signature declares and the table does not have."""
+    """Optional columns or struct members that the signature declares and the table does not have.
+
+    >>> import warnings
+    >>> from sparksig import ColSpec, Schema, enforce_values
+    >>> schema = Schema([ColSpec("long", "id"), ColSpec("string", "city", required=False)])
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always", AbsentColumnWarning)
+    ...     enforced = enforce_values({"id": [1], "town": ["Oslo"]}, schema)
+    >>> enforced["city"].tolist(), [warning.category.__name__ for warning in caught]
+    ([None], ['AbsentColumnWarning'])
+    """
 
 
 class SparksigError(Exception):
