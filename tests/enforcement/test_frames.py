@@ -303,11 +303,11 @@ def test_enforce_and_tag_add_one_project_and_one_filter_at_most(df: DataFrame) -
     assert Counter(nodes(tag(table, SIGNATURE, **CHECKED))) - Counter(bare) <= Counter({"Project": 1})
 
 
-def test_each_verb_warns_once_of_absent_optional_columns(df: DataFrame) -> None:
+def test_verbs_warn_once_of_absent_optional_columns(df: DataFrame) -> None:
     table = df.withColumnRenamed("k", "going")
     verbs: dict[str, Callable[..., Any]] = {
         **{"enforce": enforce, "tag": tag, "split": split, "validate": validate},
-        "score": lambda *given, **options: score(*given, returns="double", **options),
+        "score": lambda *arguments, **options: score(*arguments, returns="double", **options),
     }
     for name, verb in verbs.items():
         more = (lambda batch: batch.x,) if name == "score" else ()

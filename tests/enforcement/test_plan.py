@@ -308,28 +308,28 @@ HAS_ITEMS = table_of(
 )
 
 
-def warned(made: Plan) -> list[tuple[str, str, str | None]]:
-    return [(warning.path, str(warning.code), warning.hint) for warning in made.warnings]
+def warned(report: Plan) -> list[tuple[str, str, str | None]]:
+    return [(warning.path, str(warning.code), warning.hint) for warning in report.warnings]
 
 
 def test_plan_reports_absent_optional_columns_and_members_with_the_most_similar_extra_column() -> None:
-    made = plan(HAS_ITEMS, RENAMED)
-    assert made.ok
-    assert warned(made) == [
+    report = plan(HAS_ITEMS, RENAMED)
+    assert report.ok
+    assert warned(report) == [
         ("discount", "MISSING_COLUMN", "did you mean 'DISCOUNT_PCT'?"),
         ("items[].rebate", "MISSING_FIELD", None),
     ]
     line = (
         "discount: optional, but the table has no such column: the model receives nulls; did you mean 'DISCOUNT_PCT'?"
     )
-    assert f"warning: {line}" in str(made).split("\n")
-    assert made.to_dict()["warnings"][0] == {
+    assert f"warning: {line}" in str(report).split("\n")
+    assert report.to_dict()["warnings"][0] == {
         "path": "discount",
         "code": "MISSING_COLUMN",
         "fact": "optional, but the table has no such column: the model receives nulls",
         "hint": "did you mean 'DISCOUNT_PCT'?",
     }
-    page = made._repr_html_()
+    page = report._repr_html_()
     assert "2 warnings" in page and "DISCOUNT_PCT" in page and "items[].rebate" in page
     omitted = plan(
         table(id="long", discount_pct="double"), RENAMED, absent_optional="omit", on_absent={"items": "ignore"}
@@ -354,11 +354,11 @@ def test_plan_reports_absent_optional_columns_and_members_with_the_most_similar_
 def test_plan_rejects_or_ignores_absent_columns_as_on_absent_says(
     on_absent: Any, problems: list[str], warnings: list[str]
 ) -> None:
-    made = plan(HAS_ITEMS, RENAMED, on_absent=on_absent)
-    assert [problem.path for problem in made.problems] == problems
-    assert [warning.path for warning in made.warnings] == warnings
+    report = plan(HAS_ITEMS, RENAMED, on_absent=on_absent)
+    assert [problem.path for problem in report.problems] == problems
+    assert [warning.path for warning in report.warnings] == warnings
     # what the model receives is decided by absent_optional alone
-    assert on_absent == "error" or "discount" in problems or made.steps[1].verdict == "absent"
+    assert on_absent == "error" or "discount" in problems or report.steps[1].verdict == "absent"
 
 
 def test_plan_checks_the_option_on_absent() -> None:

@@ -58,8 +58,8 @@ def ended(job: Job, session: Callable[[], SparkSession], changed: Any) -> dict[s
         found, code, error = end.summary, end.code, str(end)
     rows = {kind: job.rows(kind) for kind in ("scored", "quarantine") if (job.root / kind / "run_id=r").exists()}
     rejected = [row["id"] for row in job.rows("quarantine/_rejected")] if found is not None and found.rejected else []
-    told = {"code": code, "error": error, "summary": found and found.to_dict(), "rows": rows, "left": job.left()}
-    return {**told, "rejected": rejected}
+    facts = {"code": code, "error": error, "summary": found and found.to_dict(), "rows": rows, "left": job.left()}
+    return {**facts, "rejected": rejected}
 
 
 def main() -> None:

@@ -143,8 +143,8 @@ def test_job_replaces_the_run_of_a_day_and_never_that_of_another_job(job: Job, s
 def test_job_warns_of_the_date_that_stands_in_for_a_missing_logical_date(job: Job, spark: SparkSession) -> None:
     config = job.table(CLEAN).model().config(run_id="", fail_on_warning=True)
     with pytest.warns(UserWarning, match=f"the run is for {config.run_id[:10]}, today in UTC"):
-        found = run(config, lambda: spark)
-    assert (found.verdict, len(found.warnings)) == ("clean", 1)
+        summary = run(config, lambda: spark)
+    assert (summary.verdict, len(summary.warnings)) == ("clean", 1)
 
 
 def test_job_writes_empty_outputs_for_an_empty_table(job: Job, spark: SparkSession) -> None:
@@ -347,42 +347,42 @@ def test_job_applies_thresholds(job: Job, spark: SparkSession, limits: dict[str,
 
 def read(spark: SparkSession, place: str) -> list[tuple[int, str]]:
     """The ids of kept rows with the code of their violation."""
-    found = spark.read.parquet(place).selectExpr("id", "_violations[0].code as code").collect()
-    return sorted((row.id, row.code) for row in found)
+    rows = spark.read.parquet(place).selectExpr("id", "_violations[0].code as code").collect()
+    return sorted((row.id, row.code) for row in rows)
 
 
 @pytest.mark.parametrize("own", [False, True])
 def test_job_keeps_the_rows_of_a_run_over_a_threshold_for_inspection(job: Job, spark: SparkSession, own: bool) -> None:
     job.table(TABLE).model()
     run(job.config(run_id="committed"), lambda: spark)
-    given = {"keep_rejected": job.path("kept")} if own else {}
+    places = {"keep_rejected": job.path("kept")} if own else {}
     place = job.path("kept/run_id=r" if own else "quarantine/_rejected/run_id=r")
-    ending: dict[str, Any] = {"fail_on_quarantine": True, "report": job.path("report.html"), **given}
+    ending: dict[str, Any] = {"fail_on_quarantine": True, "report": job.path("report.html"), **places}
     with pytest.raises(RunError) as caught:
         run(job.config(**ending), lambda: spark)
     assert caught.value.code == 4
-    found = job.summary()
-    check_summary(found)
-    assert found["rejected"] == {"path": place, "format": "parquet", "rows": 1}
+    summary = job.summary()
+    check_summary(summary)
+    assert summary["rejected"] == {"path": place, "format": "parquet", "rows": 1}
     assert read(spark, place) == [(3, "NULL")]
-    assert place in summary_text(Summary.from_dict(found)) and place in (job.root / "report.html").read_text()
-    assert small(Summary.from_dict(found), None)["rejected"] == place
+    assert place in summary_text(Summary.from_dict(summary)) and place in (job.root / "report.html").read_text()
+    assert small(Summary.from_dict(summary), None)["rejected"] == place
     # nothing was committed, and readers of the quarantine and requeue see nothing of it
     assert not (job.root / "scored" / "run_id=r").exists()
     assert [row.run_id for row in spark.read.parquet(job.path("quarantine")).collect()] == ["committed"]
     with pytest.raises(RunError) as missing:
-        run(job.config(**given).requeued("r"), lambda: spark)
+        run(job.config(**places).requeued("r"), lambda: spark)
     assert missing.value.code == 2
     # on request, requeue takes the rows
-    taken = run(replace(job.config(**given).requeued("r", rejected=True), allow_nulls=True), lambda: spark)
-    assert (taken.rows_in, taken.rows_scored, taken.source["requeues"]) == (1, 1, "r")
+    requeued = run(replace(job.config(**places).requeued("r", rejected=True), allow_nulls=True), lambda: spark)
+    assert (requeued.rows_in, requeued.rows_scored, requeued.source["requeues"]) == (1, 1, "r")
     # the next attempt replaces them, and a commit removes them
     pq.write_table(pa.table({"id": [7, 8], "x": [None, 2.0]}), job.root / "source" / "part-0.parquet")
     with pytest.raises(RunError):
         run(job.config(**ending), lambda: spark)
     assert read(spark, place) == [(7, "NULL")]
-    done = run(job.config(**given), lambda: spark)
-    assert (done.verdict, done.rejected) == ("quarantined", None)
+    committed = run(job.config(**places), lambda: spark)
+    assert (committed.verdict, committed.rejected) == ("quarantined", None)
     assert not (job.root / place).exists() and not (job.root / "quarantine" / "_rejected").exists()
 
 
@@ -409,13 +409,13 @@ def test_job_warns_of_an_absent_optional_column(job: Job, spark: SparkSession) -
     with pytest.warns(AbsentColumnWarning) as caught:
         run(job.config(report=job.path("report.html")), lambda: spark)
     assert [str(each.message) for each in caught] == [LINE]
-    found = job.summary()
-    assert (found["verdict"], found["warnings"]) == ("quarantined", [LINE])
-    assert [each["path"] for each in found["plan"]["warnings"]] == ["discount"]
-    check_summary(found)
+    written = job.summary()
+    assert (written["verdict"], written["warnings"]) == ("quarantined", [LINE])
+    assert [each["path"] for each in written["plan"]["warnings"]] == ["discount"]
+    check_summary(written)
     page = (job.root / "report.html").read_text()
     assert "discount: optional" in page and "discount_pct" in page
-    summary = Summary.from_dict(found)
+    summary = Summary.from_dict(written)
     assert small(summary, None)["warnings"] == [LINE]
     assert f"warning: {LINE}" in lines(summary)
     run(job.config(run_id="i", on_absent="ignore", report=None), lambda: spark)

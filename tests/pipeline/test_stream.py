@@ -132,8 +132,8 @@ def test_a_batch_over_threshold_ends_the_stream_and_comes_again(job: Job, spark:
 
 def test_job_warns_of_an_absent_optional_column_of_a_stream(job: Job, spark: SparkSession) -> None:
     columns = Schema([ColSpec("double", "x"), ColSpec("long", "ids", required=False)])
-    given = ModelSignature(columns, SIGNATURE.outputs, SIGNATURE.params)
-    (job.root / "signature.json").write_text(given.to_json())
+    signature = ModelSignature(columns, SIGNATURE.outputs, SIGNATURE.params)
+    (job.root / "signature.json").write_text(signature.to_json())
     with pytest.warns(AbsentColumnWarning) as caught:
         run_stream(config(job, signature=job.path("signature.json")), lambda: spark)
     [warning] = caught

@@ -92,14 +92,14 @@ def test_validate_job_accepts_a_signature_without_a_model(job: Job, spark: Spark
 
 
 def test_validate_reports_an_absent_optional_column_and_can_end_4(job: Job, spark: SparkSession) -> None:
-    given = ModelSignature(Schema([ColSpec("double", "x", required=False), ColSpec("long", "ids", required=False)]))
-    (job.root / "signature.json").write_text(given.to_json())
+    declared = ModelSignature(Schema([ColSpec("double", "x", required=False), ColSpec("long", "ids", required=False)]))
+    (job.root / "signature.json").write_text(declared.to_json())
     line = "ids: optional, but the table has no such column: the model receives nulls; did you mean 'id'?"
     for only in (True, False):
         config = check(job, signature=job.path("signature.json"))
         with pytest.warns(AbsentColumnWarning, match=r"ids: optional"):
-            found = validate_job(config, lambda: spark, plan_only=only)
-        assert (found.verdict, found.summary.warnings) == ("clean", (line,))
+            validation = validate_job(config, lambda: spark, plan_only=only)
+        assert (validation.verdict, validation.summary.warnings) == ("clean", (line,))
         with pytest.warns(AbsentColumnWarning):
             error = ends(job, lambda: spark, replace(config, fail_on_warning=True), plan_only=only)
         assert error.code == 4 and line in error.message

@@ -128,14 +128,14 @@ def check(work: Attempt) -> ModelCall:
 
 def _require_same_job(work: Attempt) -> None:
     """Reject a run id under which another job has committed rows: they would be replaced silently."""
-    others = [other for sink in work.sinks.values() if (other := sink.other_job()) is not None]
-    if not others or work.tables:
+    other_jobs = [other for sink in work.sinks.values() if (other := sink.other_job()) is not None]
+    if not other_jobs or work.tables:
         return
     config = work.config
-    ours, theirs = (config.source_name, model_name(config.model)), others[0]
-    told = "the committed run {} has the source {} and the model {}, this job has the source {} and the model {}"
+    names = (*other_jobs[0], config.source_name, model_name(config.model))
+    fact = "the committed run {} has the source {} and the model {}, this job has the source {} and the model {}"
     hint = "name this run with --run-id, or remove the committed run if it is to be replaced"
-    problem = Problem("--run-id", told.format(config.run_id, *theirs, *ours), hint=hint)
+    problem = Problem("--run-id", fact.format(config.run_id, *names), hint=hint)
     raise SinkError("the run would replace that of another job", [problem])
 
 

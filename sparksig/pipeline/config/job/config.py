@@ -79,8 +79,8 @@ class JobConfig(JobKeys):
     @property
     def assumed_date(self) -> str | None:
         """The UTC date after which the run is named because no logical date was given; None otherwise."""
-        found = re.fullmatch(rf"([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})-{self._name_digest}", self.run_id)
-        return found[1] if found and self.logical_date is None else None
+        match = re.fullmatch(rf"([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})-{self._name_digest}", self.run_id)
+        return match[1] if match and self.logical_date is None else None
 
     @property
     def source_name(self) -> str:

@@ -64,8 +64,8 @@ def model_name(model: str) -> str:
     ('late', 'models/late', 's3://b/models/late')
     """
     for form in (_MODELS, _RUNS):
-        if found := form.fullmatch(model):
-            return found["name"]
+        if match := form.fullmatch(model):
+            return match["name"]
     place = place_of(model)
     if registered := _registered(place):
         return registered
@@ -93,5 +93,5 @@ def _registered(place: str) -> str | None:
         text = Path(place, _REGISTERED).read_text("utf-8")
     except (OSError, ValueError):
         return None
-    found = re.search(r"^model_name:\s*['\"]?([^'\"\n]+?)['\"]?\s*$", text, re.MULTILINE)
-    return found[1] if found else None
+    match = re.search(r"^model_name:\s*['\"]?([^'\"\n]+?)['\"]?\s*$", text, re.MULTILINE)
+    return match[1] if match else None
