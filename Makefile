@@ -13,7 +13,7 @@ export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo demo-images check test test-quick test-all fuzz coverage lint format docs notebook zip bench
+.PHONY: help setup demo demo-images check test test-quick test-all fuzz coverage lint format docs notebook dist zip bench
 .PHONY: test-matrix test-browser test-cluster test-airflow test-mlflow test-local test-docker constraints clean check-java
 
 help:
@@ -37,6 +37,7 @@ help:
 	@echo "make format       ruff's fixes and formatting"
 	@echo "make docs         write docs/config.md from the settings and docs/api.md from the docstrings"
 	@echo "make notebook     run notebooks/signature_playground.ipynb and write its outputs"
+	@echo "make dist         the wheel and the source distribution, in dist/"
 	@echo "make zip          build/sparksig.zip for spark-submit --py-files"
 	@echo "make bench        the benchmarks"
 	@echo "make constraints  write constraints.txt from .venv"
@@ -160,6 +161,9 @@ bench: check-java $(VENV)/.test-stamp
 	    $(BIN)/python -m "benchmarks.$$name" --json "build/bench/$$name.json" || exit $$?; done
 
 # ---- products
+
+dist: $(VENV)/.test-stamp
+	@rm -rf dist && $(BIN)/python -m build --outdir dist .
 
 # a wheel is not importable on executors, the same file named .zip is
 zip: $(BIN)/python

@@ -10,6 +10,7 @@ The last lane prints as it runs; the output of the others is printed when they h
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -25,6 +26,9 @@ BIN = Path(sys.executable).parent
 
 SUITES = ("matrix", "cluster", "airflow", "mlflow_server", "browser", "docker", "local_java")
 """The marked suites, which `make test` leaves out: each needs another environment, a server, a browser or more time."""
+
+UNREDUCED = "SPARKSIG_TESTS_UNREDUCED"
+"""The environment variable that makes property tests try all their examples."""
 
 MARKED = " or ".join(SUITES)
 SPARK_FREE = f"not (spark or {MARKED})"
@@ -103,7 +107,7 @@ LANES: dict[str, tuple[Lane, ...]] = {
 def run_lane(lane: Lane, log: Path, live: bool) -> Outcome:
     """Run a lane's commands, with their output in a log, and on the terminal as well if `live`."""
     start, code, closing = time.monotonic(), 0, ""
-    with open(log, "w", encoding="utf-8") as out:
+    with open(log, "w", encoding="utf-8", buffering=1) as out:
         for command in lane.commands:
             words = list(map(str, command))
             process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -149,6 +153,8 @@ def closing_line(outcomes: Sequence[Outcome]) -> str:
 
 def main(name: str) -> int:
     """Run the lanes of that name; the exit code is 0 if everything passed."""
+    if name == "all":
+        os.environ[UNREDUCED] = "1"
     outcomes = run_lanes(LANES["test" if name == "all" else name])
     if name == "all":
         outcomes += run_suites()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import random
 from collections import Counter
 from functools import cache
@@ -26,6 +27,7 @@ from tests.enforcement.test_time_zones_spark import SOURCES as MOMENTS
 from tests.enforcement.test_time_zones_spark import ZONES
 from tests.enforcement.test_time_zones_spark import asked as asked_in_zone
 from tests.enforcement.test_time_zones_spark import rows as rows_of_zone
+from tests.lanes import UNREDUCED
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -107,7 +109,7 @@ def test_enforce_arrow_matches_the_oracle_for_local_times_of_a_zone(source: str,
             assert got == set() and result(judged.columns[0], at, "datetime") == want[1], (value, want, got)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60 if UNREDUCED in os.environ else 15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tables())
 def test_enforce_arrow_matches_the_oracle_for_nested_types(columns: list[Any]) -> None:
     fields = [{"name": f"c{i}", "type": c[0], "nullable": True, "metadata": {}} for i, c in enumerate(columns)]
