@@ -162,8 +162,9 @@ bench: check-java $(VENV)/.test-stamp
 
 # ---- products
 
-dist: $(VENV)/.test-stamp
-	@rm -rf dist && $(BIN)/python -m build --outdir dist .
+dist: $(BIN)/python
+	@rm -rf dist && $(INSTALL) build
+	PIP_CONSTRAINT=docker/build-constraints.txt $(BIN)/python -m build --outdir dist
 
 # a wheel is not importable on executors, the same file named .zip is
 zip: $(BIN)/python

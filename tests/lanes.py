@@ -36,11 +36,15 @@ ON_SPARK = f"spark and not ({MARKED})"
 
 Command = Sequence[str | Path]
 
+FORMS = sorted(ROOT.glob(".github/ISSUE_TEMPLATE/*.yml"))
+CONFIG = ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml"
+WORKFLOWS = sorted(ROOT.glob(".github/workflows/*.yml"))
 GITHUB = {
-    "github-workflows": ".github/workflows/*.yml",
-    "dependabot": ".github/dependabot.yml",
-    "github-issue-config": ".github/ISSUE_TEMPLATE/config.yml",
-    "github-issue-forms": ".github/ISSUE_TEMPLATE/[!c]*.yml",
+    "vendor.github-workflows": WORKFLOWS,
+    "custom.github-workflows-require-timeout": WORKFLOWS,
+    "vendor.dependabot": [ROOT / ".github" / "dependabot.yml"],
+    "vendor.github-issue-config": [CONFIG],
+    "vendor.github-issue-forms": [form for form in FORMS if form != CONFIG],
 }
 """The files that GitHub reads, by the name of their JSON schema."""
 
@@ -48,11 +52,8 @@ LINT: tuple[Command, ...] = (
     (BIN / "ruff", "check", "."),
     (BIN / "ruff", "format", "--check", "."),
     (BIN / "lint-imports",),
-    *(
-        (BIN / "check-jsonschema", "--builtin-schema", f"vendor.{schema}", *sorted(ROOT.glob(files)))
-        for schema, files in GITHUB.items()
-    ),
-    (BIN / "zizmor", "--offline", "--quiet", ".github"),
+    *((BIN / "check-jsonschema", "--builtin-schema", schema, *files) for schema, files in GITHUB.items()),
+    (BIN / "zizmor", "--offline", "--pedantic", "--quiet", "--strict-collection", ".github"),
     (BIN / "mypy",),
 )
 

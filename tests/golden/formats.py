@@ -102,7 +102,8 @@ def cli_options(_: Path) -> Any:
 
 
 def _parameters(command: click.Command) -> dict[str, Any]:
-    context = click.Context(command)
+    parent = click.Context(app, **app.context_settings)
+    context = click.Context(command, None if command is app else parent, **command.context_settings)
     found: dict[str, Any] = {}
     for parameter in command.get_params(context):
         info = parameter.to_info_dict()
