@@ -96,11 +96,12 @@ class Attempt:
             "scored": ("--output-table", config.output_table),
         }
         kind_of = "parquet" if config.output_table else config.output_format
-        # a stream's batch is known by its checkpoint
-        names = {"stream": stream} if stream else {"source": config.source_name, "model": model_name(config.model)}
+        # a batch of a stream is identified by its checkpoint instead
+        source, model = ("", "") if stream else (config.source_name, model_name(config.model))
         form = (kind_of, config.output_options, config.partition_by)
         sinks = {
-            kind: Sink(folder, config.run_id, kind, name, *form, **names) for kind, folder in config.folders.items()
+            kind: Sink(folder, config.run_id, kind, name, *form, stream=stream, source=source, model=model)
+            for kind, folder in config.folders.items()
         }
         summary = Summary(
             config.run_id,
