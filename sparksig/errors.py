@@ -23,8 +23,10 @@ No message holds a value of a row or a given parameter: promise 6 of the design.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 
 from sparksig.redaction import masked
@@ -92,6 +94,54 @@ class Problem:
         code = f" [{self.code}]" if self.code else ""
         hint = f"\n    hint: {self.hint}" if self.hint else ""
         return f"{self.path or '$'}: {self.fact}{code}{hint}"
+
+
+def closest(name: str, names: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The most similar of several names, for a hint "did you mean ..?".
+
+    Upper and lower case and the separators between words do not count. Where no name is similar enough as a whole, one
+    that shares a word is taken: `age` and `customer_age`.
+
+    Args:
+        name: the name that is missing or unknown.
+        names: the names that exist.
+        cutoff: the least similarity, from 0 to 1.
+
+    >>> closest("price", ["PRICE_EUR", "id"]), closest("age", ["customerAge", "city"]), closest("age", ["city"])
+    ('PRICE_EUR', 'customerAge', None)
+    """
+    by_form = {"".join(_words(each)): each for each in reversed(list(names))}  # the first of equal forms is kept
+    if near := get_close_matches("".join(_words(name)), by_form, n=1, cutoff=cutoff):
+        return by_form[near[0]]
+    words = {word for word in _words(name) if len(word) > 2}
+    shared = {each: len(words.intersection(_words(each))) for each in reversed(by_form.values())}
+    return max((each for each, count in shared.items() if count), key=shared.__getitem__, default=None)
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name, in lower case.
+
+    >>> _words("customerAge_inYears2")
+    ['customer', 'age', 'in', 'years2']
+    """
+    return [word.lower() for word in _WORD.findall(name)] or [name.lower()]
+
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[^\W_A-Z]+")
+
+
+class AbsentColumnWarning(UserWarning):
+    """Optional columns or struct members that the signature declares and the table does not have.
+
+    >>> import warnings
+    >>> from sparksig import ColSpec, Schema, enforce_values
+    >>> schema = Schema([ColSpec("long", "id"), ColSpec("string", "city", required=False)])
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always", AbsentColumnWarning)
+    ...     enforced = enforce_values({"id": [1], "town": ["Oslo"]}, schema)
+    >>> enforced["city"].tolist(), [warning.category.__name__ for warning in caught]
+    ([None], ['AbsentColumnWarning'])
+    """
 
 
 class SparksigError(Exception):

@@ -49,7 +49,9 @@ def in_flags(text: str) -> str:
     return _OPTION.sub(flag, text)
 
 
-_OPTION = re.compile(r"\b(level|tensor_level|allow_rounding|allow_nulls|case_sensitive)=(True|False|'(\w+)')(?!\w)")
+_OPTION = re.compile(
+    r"\b(level|tensor_level|allow_rounding|allow_nulls|case_sensitive|on_absent)=(True|False|'(\w+)')(?!\w)"
+)
 
 
 def flush() -> None:

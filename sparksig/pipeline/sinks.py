@@ -8,10 +8,13 @@ step can be done again, by whoever comes next, until all are done. A folder itse
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
+import posixpath
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -20,7 +23,7 @@ from uuid import uuid4
 import pyarrow.fs as pafs
 
 from sparksig.errors import Problem, SinkError
-from sparksig.pipeline.config import joined
+from sparksig.pipeline.config import REJECTED, joined
 from sparksig.pipeline.io import file_system, literal_path, object_store, quoted, spark_path, unwritable, write_text
 
 if TYPE_CHECKING:
@@ -54,6 +57,8 @@ class Sink:
         begun: whether this attempt has written anything.
         made_folder: whether the output folder was not there before.
         stream: Spark's id of the stream that the run is a batch of, which lies in its checkpoint; empty for none.
+        source: the path or table that the run reads; empty where a run may be replaced whatever it reads.
+        model: the name of its model, without the version; empty likewise.
     """
 
     folder: str
@@ -66,6 +71,8 @@ class Sink:
     begun: bool = False
     made_folder: bool = False
     stream: str = ""
+    source: str = ""
+    model: str = ""
 
     @property
     def final(self) -> str:
@@ -104,6 +111,15 @@ class Sink:
             hint = "name another output for the new checkpoint, or move what lies there"
             yield Problem(self.final, "is of a stream with another checkpoint", hint=hint)
 
+    def other_job(self) -> tuple[str, str] | None:
+        """The source and the model of the committed run if it is another job's; older versions did not store them."""
+        return self._other_job_at(self.final)
+
+    def _other_job_at(self, place: str) -> tuple[str, str] | None:
+        mark = self._mark(place) or {}
+        there = (str(mark.get("source", self.source)), str(mark.get("model", self.model)))
+        return None if not self.source or there == (self.source, self.model) else there
+
     def facts(self) -> dict[str, str]:
         """What the summary says of it: where, in what form, and what is guaranteed."""
         files, _ = file_system(self.folder)
@@ -118,8 +134,8 @@ class Sink:
         files, path = file_system(self.staging)
         files.create_dir(path, recursive=True)
         mark: dict[str, Any] = {"run_id": self.run_id, "kind": self.kind, "attempt": self.attempt, "version": 2}
-        if self.stream:
-            mark["stream"] = self.stream
+        more = {"stream": self.stream, "source": self.source, "model": self.model}
+        mark |= {name: value for name, value in more.items() if value}
         with files.open_output_stream(f"{path}/{MARKER}") as out:  # first: what a killed run leaves is known as ours
             out.write(json.dumps(mark).encode())
         writer = rows.write.format(self.format).options(**self.options).mode("append")
@@ -188,6 +204,52 @@ class Sink:
         """Which attempt at this run a folder is of; None if it is not this run's."""
         mark = self._mark(place)
         return None if mark is None else str(mark.get("attempt", ""))
+
+    def rejected(self, folder: str) -> str:
+        """Where the rows of an attempt are kept that must not be committed."""
+        return joined(folder, f"run_id={self.run_id}")
+
+    def reject(self, folder: str) -> str:
+        """Move what is staged to a folder for rejected rows, in the place of an earlier attempt's.
+
+        Returns:
+            Where the rows are.
+        """
+        place = self.rejected(folder)
+        self._remove(place)
+        source, path = file_system(self.staging)
+        target, inner = file_system(place)
+        target.create_dir(posixpath.dirname(inner), recursive=True)
+        try:
+            if source.type_name != target.type_name:
+                raise OSError(errno.EXDEV, "another file system")
+            source.move(path, inner)
+        except OSError:  # another disk or another store
+            try:
+                pafs.copy_files(path, inner, source_filesystem=source, destination_filesystem=target)
+            except OSError:
+                self._remove(place)
+                raise
+        return place
+
+    def rejected_faults(self, folder: str) -> Iterator[Problem]:
+        """What keeps rejected rows from being kept in a folder."""
+        place = self.rejected(folder)
+        if folder != joined(self.folder, REJECTED):  # a folder in this sink's own is writable if that one is
+            yield from unwritable(folder, folder=True)
+        if _exists(place) and self._mark(place) is None:
+            hint = "name another folder with --keep-rejected, or move what is there"
+            yield Problem(place, f"exists and has no {MARKER} of this run", hint=hint)
+
+    def forget_rejected(self, folder: str) -> None:
+        """Remove the rejected rows of an earlier attempt at this run, unless they are another job's."""
+        place = self.rejected(folder)
+        if self._other_job_at(place) is None:
+            self._remove(place)
+        files, path = file_system(folder)
+        if isinstance(files, pafs.LocalFileSystem) and posixpath.basename(path.rstrip("/")) == REJECTED:
+            with suppress(OSError):  # other runs have rejected rows
+                os.rmdir(path)
 
     def undo(self) -> None:
         """Remove what this attempt has staged; nothing at all is done if it has written nothing."""

@@ -25,7 +25,10 @@ SHOWN = 20
 _VERDICTS = {
     "clean": ("good", "Committed. Every row was clean and has been scored."),
     "quarantined": ("fair", "Committed. Clean rows have been scored, the others are in the quarantine."),
-    "over_threshold": ("bad", "Nothing was committed: more rows are dirty than was tolerated."),
+    "over_threshold": (
+        "bad",
+        "Nothing was committed: more rows are dirty, or there are more warnings, than tolerated.",
+    ),
     "incompatible": ("bad", "Nothing was committed: the table does not fit the signature."),
     "failed": ("bad", "Nothing was committed: the run failed."),
 }
@@ -71,7 +74,7 @@ def report_html(summary: Mapping[str, Any]) -> str:
         violations=sorted_counts(found.violations),
         total=sum(found.seconds.values()),
         policy=_policy(found),
-        queries=_queries(found) if tone != "bad" or before else [],
+        queries=_queries(found) if tone != "bad" or before or found.rejected else [],
         style=style,
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
     )
@@ -130,7 +133,7 @@ def _policy(summary: Summary) -> dict[str, str]:
 
 def _queries(summary: Summary) -> list[tuple[str, list[str]]]:
     """What to paste to look into the quarantine, by language; nothing where there is none or no row in it."""
-    sink = summary.sinks.get("quarantine") or {"path": summary.outputs.get("quarantine")}
+    sink = summary.rejected or summary.sinks.get("quarantine") or {"path": summary.outputs.get("quarantine")}
     if not summary.rows_quarantined or not summary.violations or not (sink.get("path") or sink.get("table")):
         return []
     path = sorted_counts(summary.violations)[0].path

@@ -159,6 +159,8 @@ class Summary:
             `columns`, an action by input column.
         sinks: what was written, by `scored` and `quarantine`: `path` or `table`, `format`, `rows`, and what the sink
             guarantees in words.
+        rejected: where the quarantined rows of a run over a threshold are kept: `path`, `format` and `rows`; None
+            where nothing was kept, and then no key of the JSON form.
         source: what was read: `path` or `table`, `format`, whether it was `read` `once`, `pinned` or `twice`, and the
             `digest` of its rows, None where none was taken.
 
@@ -182,6 +184,7 @@ class Summary:
     thresholds: dict[str, Any] = field(default_factory=dict)
     sinks: dict[str, dict[str, Any]] = field(default_factory=dict)
     source: dict[str, Any] = field(default_factory=dict)
+    rejected: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The summary as JSON values; `sparksig summary-schema` prints their JSON Schema. Credentials are masked."""
@@ -202,6 +205,7 @@ class Summary:
             "thresholds": dict(self.thresholds),
             "sinks": {name: dict(sink) for name, sink in self.sinks.items()},
             "source": dict(self.source),
+            **({"rejected": dict(self.rejected)} if self.rejected else {}),
             **self.facts,
         }
         return masked_values(found)
@@ -238,6 +242,7 @@ class Summary:
                 thresholds=dict(given.pop("thresholds")),
                 sinks={name: dict(sink) for name, sink in given.pop("sinks").items()},
                 source=dict(given.pop("source")),
+                rejected=given.pop("rejected", None),
                 facts=given,
             )
         except (KeyError, TypeError, ValueError, AttributeError):

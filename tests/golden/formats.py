@@ -18,7 +18,7 @@ from sparksig.cli import app
 from sparksig.errors import SparksigError
 from sparksig.models.artifact import Artifact
 from sparksig.pipeline import faults
-from sparksig.pipeline.config import JobConfig
+from sparksig.pipeline.config import REJECTED, JobConfig
 from sparksig.pipeline.config.declared import flag_of, setting_of
 from sparksig.pipeline.config.settings import CONFIG_VARIABLE, config_schema
 from sparksig.pipeline.run.attempt import signature_digest
@@ -136,6 +136,7 @@ def commit_files(folder: Path) -> Any:
             "rows": sink.final,
             "staged rows": sink.staging,
             "previous rows": sink.former,
+            "rejected rows": sink.rejected(f"out/{REJECTED}"),
             "marker": f"{sink.final}/{MARKER}",
             "commit": Commit("<run>", "", {"scored": "out"}, "", "").place,
             "checkpoint": f"checkpoint/{NAME}",

@@ -13,7 +13,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from sparksig.enforcement.frames import plan
-from sparksig.errors import AccountingError, NotSupportedError, Problem, SparksigError
+from sparksig.errors import AbsentColumnWarning, AccountingError, NotSupportedError, Problem, SparksigError
 from sparksig.pipeline.config import JobConfig, marked
 from sparksig.pipeline.faults import RunError, Stopped, told
 from sparksig.pipeline.io import read_table, spark_path
@@ -68,6 +68,7 @@ def run_stream(config: JobConfig, session: Callable[[], SparkSession], progress:
             made = plan(table, call.signature, work.policy)
             facts = facts_of(work, call, made, spark)
             work.lineage.found(made, facts, spark)
+            work.warn(made.warning_lines, AbsentColumnWarning)
             made.require_ok()
             work.summary = replace(work.summary, facts=facts)
         with work.phase("batches"):
@@ -176,6 +177,7 @@ class _Stream:
         listed = [_line(number, summary) for number, summary in self.batches.items()]
         if self.failed is not None and (found := self.failed[1].summary) is not None:
             listed.append(_line(self.failed[0], found))
+            self.work.summary = replace(self.work.summary, rejected=found.rejected)
         counts: Counter[tuple[str, str, str, str]] = Counter()
         for count in (count for summary in done for count in summary.violations):
             counts[(count.path, count.code, count.expected, count.observed)] += count.rows

@@ -99,6 +99,7 @@ def overlaps(keys: JobKeys) -> Iterator[Problem]:
     """Places that are one another or lie in one another: one would be read, or replaced, as part of the other."""
     sinks = {"--output": keys.output, "--quarantine": keys.quarantine, "--staging": keys.staging or ""}
     files = {"--summary": keys.summary, "--report": keys.report or "", "--checkpoint": keys.checkpoint or ""}
+    files["--keep-rejected"] = keys.keep_rejected or ""
     files["--lineage"] = lineage_file(keys.lineage) or ""
     others = {"--input": keys.input, "--model": keys.model, "--signature": keys.signature or ""}
     if keys.output and keys.quarantine:
