@@ -20,13 +20,11 @@ from uuid import uuid4
 import pyarrow.fs as pafs
 
 from sparksig.errors import Problem, SinkError
-from sparksig.pipeline.io import file_system, literal_path, quoted, spark_path, unwritable, write_text
+from sparksig.pipeline.dataset import MARKER
+from sparksig.pipeline.io import AS_WRITTEN, file_system, literal_path, quoted, spark_path, unwritable, write_text
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-MARKER = "_sparksig.json"
-"""The file that says that a run's folder is ours; a name with an underscore is no data to Spark."""
 
 _MISSING = pafs.FileType.NotFound
 _ATOMIC = ("local", "hdfs")  # pyarrow's names of file systems where a folder is renamed whole or not at all
@@ -107,6 +105,7 @@ class Sink:
         files, path = file_system(self.staging)
         files.create_dir(path, recursive=True)
         mark: dict[str, Any] = {"run_id": self.run_id, "kind": self.kind, "attempt": self.attempt, "version": 2}
+        mark |= {"format": self.format, "schema": json.loads(rows.schema.json())}  # what is read again has these types
         if self.stream:
             mark["stream"] = self.stream
         with files.open_output_stream(f"{path}/{MARKER}") as out:  # first: what a killed run leaves is known as ours
@@ -122,7 +121,7 @@ class Sink:
             rows: what was written.
             place: another of the run's folders than the one of what is staged.
         """
-        back = spark.read.schema(rows.schema).format(self.format).options(**self.options)
+        back = spark.read.schema(rows.schema).format(self.format).options(**{**self.options, **AS_WRITTEN})
         found = back.load(literal_path(place or self.staging))
         if not self.partition_by:
             return found

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.fs as pafs
 
 from sparksig.errors import ConfigError, Problem, SinkError
-from sparksig.pipeline.io.paths import file_system, missing
+from sparksig.pipeline.paths import file_system, missing
 
 
 def unwritable(path: str, folder: bool = False) -> Iterator[Problem]:

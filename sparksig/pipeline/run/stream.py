@@ -65,7 +65,7 @@ def run_stream(config: JobConfig, session: Callable[[], SparkSession], progress:
             spark = session()
             _require_classic(spark)
         with work.phase("plan"):
-            table = read_table(spark, config)
+            table = read_table(spark, config, work.dataset, work.progress.tasks)
             made = plan(table, call.signature, work.policy)
             facts = facts_of(work, call, made, spark)
             work.lineage.found(made, facts, spark)
