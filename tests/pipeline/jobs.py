@@ -1,4 +1,4 @@
-"""A small batch job in a folder: a table, a model, and what the run leaves."""
+"""A small batch job in a folder: a table, a model, and the files that a run leaves."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def faults(**changed: Any) -> dict[str, str]:
     return {problem.path: problem.fact for problem in caught.value.problems}
 
 
-def test_a_run_without_a_name_gets_one_that_says_what_was_asked() -> None:
+def test_config_default_run_id_is_derived_from_the_settings() -> None:
     first, second = JobConfig(**PLACES), JobConfig(**PLACES)
     assert first.run_id == second.run_id
     assert first.run_id.endswith(first.digest[:8])
@@ -37,18 +37,18 @@ def test_a_run_without_a_name_gets_one_that_says_what_was_asked() -> None:
     assert JobConfig(**PLACES, run_id="other").digest == first.digest
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_config_reports_every_problem_at_once() -> None:
     found = faults(input="", level="lenient", run_id="../x", trust="sha256:1")
     assert list(found) == ["--input", "--level", "--run-id", "--trust"]
 
 
 @pytest.mark.parametrize("run_id", ["..", "a/b", "-x", ".x", "a b", "é", "x" * 129, "a\n", "a=b"])
-def test_run_ids_that_could_leave_their_folder_or_hide(run_id: str) -> None:
+def test_config_rejects_run_ids_that_leave_or_hide_a_folder(run_id: str) -> None:
     assert list(faults(run_id=run_id)) == ["--run-id"]
 
 
 @pytest.mark.parametrize("run_id", ["demo", "2026-01-31", "r.1_b", "0"])
-def test_run_ids(run_id: str) -> None:
+def test_config_accepts_plain_run_ids(run_id: str) -> None:
     assert JobConfig(**PLACES, run_id=run_id).run_id == run_id
 
 
@@ -66,16 +66,16 @@ def test_run_ids(run_id: str) -> None:
         ({"input": "s3://b/t", "output": "s3://b/t/x/.."}, {"--output": "the same as --input"}),
     ],
 )
-def test_places_that_would_read_or_replace_each_other(changed: dict[str, str], fact: dict[str, str]) -> None:
+def test_config_rejects_paths_that_overlap(changed: dict[str, str], fact: dict[str, str]) -> None:
     assert faults(**changed) == fact
 
 
-def test_an_earlier_run_can_be_scored_but_not_by_a_run_of_its_name() -> None:
+def test_config_accepts_an_earlier_run_as_input_under_another_run_id() -> None:
     assert JobConfig(**{**PLACES, "input": "out/run_id=a"}, run_id="b")
     assert list(faults(input="out/run_id=a", run_id="a")) == ["--input"]
 
 
-def test_the_run_id_is_made_of_the_day_that_the_run_is_for() -> None:
+def test_config_default_run_id_starts_with_the_logical_date() -> None:
     day = JobConfig(**PLACES, logical_date="2026-01-31")
     assert day.run_id == f"2026-01-31-{day.digest[:8]}"
     assert JobConfig(**PLACES, logical_date="2026-02-01").digest == day.digest
@@ -85,7 +85,7 @@ def test_the_run_id_is_made_of_the_day_that_the_run_is_for() -> None:
         assert list(faults(logical_date=wrong)) == ["--logical-date"]
 
 
-def test_a_table_by_name_takes_the_place_of_a_path_and_not_both() -> None:
+def test_config_accepts_table_names_instead_of_paths_not_both() -> None:
     named = {"input_table": "a.b", "output_table": "c", "quarantine_table": "d", "staging": "staging"}
     paths = dict.fromkeys(("input", "output", "quarantine"), "")
     assert JobConfig(**{**PLACES, **paths}, **named).source == {"table": "a.b"}
@@ -93,7 +93,7 @@ def test_a_table_by_name_takes_the_place_of_a_path_and_not_both() -> None:
     assert list(faults(**paths)) == ["--input", "--output", "--quarantine"]
 
 
-def test_a_source_can_be_its_options_alone_but_not_one_of_files() -> None:
+def test_config_accepts_options_alone_as_source_except_for_files() -> None:
     options = {"url": "jdbc:x", "password": "hunter2"}
     job = JobConfig(**{**PLACES, "input": ""}, format="jdbc", input_options=options)
     assert "hunter2" not in str(job.source)
@@ -119,22 +119,22 @@ def test_a_source_can_be_its_options_alone_but_not_one_of_files() -> None:
         ({"report": "s.json"}, "--report"),
     ],
 )
-def test_values_that_a_setting_cannot_have(changed: dict[str, Any], flag: str) -> None:
+def test_config_rejects_invalid_values(changed: dict[str, Any], flag: str) -> None:
     assert list(faults(**changed)) == [flag]
 
 
-def test_the_policy_is_what_the_settings_say() -> None:
+def test_config_policy_reflects_the_settings() -> None:
     job = JobConfig(**PLACES, level={"a": "parse"}, allow_rounding=("b",), allow_nulls=True)
     assert job.policy == Policy(level={"a": "parse"}, allow_rounding=["b"], allow_nulls=True)
 
 
-def test_what_may_be_secret_is_not_shown() -> None:
+def test_config_repr_hides_possible_secrets() -> None:
     secret = {"password": "hunter2"}
     job = JobConfig(**PLACES, params=secret, input_options=secret, output_options=secret, where="k = 'hunter2'")
     assert "hunter2" not in repr(job)
 
 
-def test_links_are_followed(tmp_path: Path) -> None:
+def test_config_path_checks_follow_links(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     assert is_inside(f"{tmp_path}/link/x", f"{tmp_path}/real")
@@ -142,7 +142,7 @@ def test_links_are_followed(tmp_path: Path) -> None:
     assert not is_inside(f"{tmp_path}/really", f"{tmp_path}/real")
 
 
-def test_params_are_read_as_their_types_say() -> None:
+def test_config_reads_params_by_their_declared_types() -> None:
     texts = {"threshold": "1", "top": "3", "exact": "true", "label": "007", "stops": '["a", "b"]', "other": "[1]"}
     assert typed_params(texts, SCHEMA) == {
         "threshold": 1,
@@ -157,7 +157,7 @@ def test_params_are_read_as_their_types_say() -> None:
     assert typed_params({"a": "1"}, None) == {"a": "1"}
 
 
-def test_every_bad_param_is_told_at_once_and_no_value_is() -> None:
+def test_config_reports_every_bad_param_at_once_without_values() -> None:
     bad = {
         "threshold": "hunter2",
         "top": "1.5",

@@ -289,13 +289,11 @@ def command(job: Job, program: str, *more: str) -> subprocess.Popen[str]:
     "step",
     [pytest.param("decide", marks=pytest.mark.cluster), "finish", pytest.param("settle", marks=pytest.mark.cluster)],
 )
-def test_a_driver_that_is_killed_in_a_commit_loses_and_doubles_nothing(job: Job, step: str) -> None:
+def test_stream_killed_in_a_commit_neither_loses_nor_repeats_a_row(job: Job, spark: SparkSession, step: str) -> None:
     killed = command(job, DEADLY, step)
-    _, told = killed.communicate()
-    assert killed.returncode == -signal.SIGKILL, told
-    again = command(job, PLAIN)
-    _, told = again.communicate()
-    assert again.returncode == 0, told
+    _, stderr = killed.communicate()
+    assert killed.returncode == -signal.SIGKILL, stderr
+    run_stream(config(job), lambda: spark)
     assert [number for number, *_ in batches(job)] == [1]
     assert (found(job, "scored"), found(job, "quarantine")) == ([0, 2, 3], [1])
     folders = [path.name for kind in ("scored", "quarantine") for path in (job.root / kind).iterdir()]
@@ -303,7 +301,7 @@ def test_a_driver_that_is_killed_in_a_commit_loses_and_doubles_nothing(job: Job,
 
 
 @pytest.mark.slow
-def test_a_signal_stops_a_stream_and_what_was_committed_stands(job: Job) -> None:
+def test_stream_stopped_by_a_signal_keeps_its_committed_batches(job: Job, spark: SparkSession) -> None:
     for number in range(10, 16):
         comes(job, f"more-{number}", rows(number, 1.0))
     stopped = command(job, PLAIN)
@@ -311,15 +309,13 @@ def test_a_signal_stops_a_stream_and_what_was_committed_stands(job: Job) -> None
         assert stopped.poll() is None
         time.sleep(0.05)
     stopped.send_signal(signal.SIGTERM)
-    _, told = stopped.communicate()
-    assert stopped.returncode == 5, told
-    assert "stopped by a signal; the batches that were committed before stand" in told
+    _, stderr = stopped.communicate()
+    assert stopped.returncode == 5, stderr
+    assert "stopped by a signal; the batches that were committed before stand" in stderr
     ended = job.summary()
     assert (ended["verdict"], ended["rows_scored"]) == ("failed", len(found(job, "scored")))
     assert 2 <= len([one for one in ended["batches"] if one["verdict"] in ("clean", "quarantined")]) < 8
-    again = command(job, PLAIN)
-    _, told = again.communicate()
-    assert again.returncode == 0, told
+    run_stream(config(job), lambda: spark)
     assert (found(job, "scored"), found(job, "quarantine")) == ([0, 2, 3, *range(10, 16)], [1])
 
 

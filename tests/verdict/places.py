@@ -1,7 +1,7 @@
-"""Where `enforce` stands in a query decides which rows it judges: those of the frame it was given, and no others.
+"""The position of `enforce` in a query decides which rows it checks: exactly those of its input frame.
 
-An optimizer that moved the check would judge rows that the query had dropped, or the other table of a join, or skip a
-bad row with the file that it is in. Optimizers differ by version. Imports no test tool, as the cases do.
+An optimizer that moved the check would check rows that the query had dropped, or the other table of a join, or skip a
+bad row with its file. Optimizers differ by version. Imports no test tool, as tests/verdict/cases.py does not.
 """
 
 from __future__ import annotations
