@@ -22,6 +22,7 @@ from sparksig.pipeline.dataset import model, open_dataset, parquet_table
 from sparksig.pipeline.dataset.partitions import NULL, column_type
 from sparksig.pipeline.faults import RunError
 from sparksig.pipeline.io import read_table
+from sparksig.pipeline.io.source import require_no_table
 from sparksig.pipeline.run import run, run_stream
 from sparksig.pipeline.run.validation import CheckConfig, validate_job
 from sparksig.signature.model_signature import ModelSignature
@@ -202,6 +203,18 @@ def test_every_command_rejects_the_folder_of_a_table(
             with pytest.raises(RunError, match="Delta table") as caught:
                 act(job.config(input=job.path(place), **more), lambda: spark)
             assert caught.value.code == 2
+
+
+def test_job_rejects_the_folder_of_a_table_where_only_spark_can_list(spark: SparkSession, tmp_path: Path) -> None:
+    for mark in ("_delta_log/0.json", ".hoodie/x", "metadata/v1.metadata.json"):
+        table = tmp_path / mark.partition("/")[0] / "t"
+        (table / mark).parent.mkdir(parents=True)
+        (table / mark).touch()
+        for place in (table, table / "k=1", table / "k=1" / "f"):
+            with pytest.raises(ConfigError, match="table, not a folder of files"):
+                require_no_table(spark, f"file://{place}")
+    require_no_table(spark, f"file://{tmp_path}")
+    require_no_table(spark, "nonesuch://host/x")
 
 
 # ---- one schema

@@ -33,6 +33,9 @@ _BATCH = re.compile(r"[0-9]+(\.compact)?")
 _TIMES = ("modifiedbefore", "modifiedafter")  # they depend on the session's time zone
 _ICEBERG = re.compile(r"(.*/)?metadata/[^/]+\.metadata\.json")
 _MARKS = {"_delta_log": "Delta", ".hoodie": "Hudi"}
+MARKS = {**_MARKS, "metadata/*.metadata.json": "Iceberg"}
+"""What is in the folder of a table, as a pattern, and the kind of the table."""
+
 _HINTS = {
     "Delta": "--format delta reads the table; --input-table reads it by name",
     "Iceberg": "--format iceberg or --input-table reads the table",
@@ -106,7 +109,7 @@ def list_files(flag: str, path: str, options: Mapping[str, str] | None = None) -
     root = root.rstrip("/") or "/"
     lowered = {name.lower(): value for name, value in (options or {}).items()}
     if (table := _table_above(files, root)) is not None:
-        raise _is_a_table(flag, path, root, *table)
+        raise table_error(flag, path, root, *table)
     try:
         top = files.get_file_info(root)
         if top.type == pafs.FileType.File:
@@ -116,7 +119,7 @@ def list_files(flag: str, path: str, options: Mapping[str, str] | None = None) -
         fact = f"{path} cannot be listed: {error.strerror or type(error).__name__}"
         raise ConfigError("the table cannot be read", [Problem(flag, fact)]) from None
     if (table := _table_below(root, found)) is not None:
-        raise _is_a_table(flag, path, root, *table)
+        raise table_error(flag, path, root, *table)
     return _select(flag, Listing(path, root, files, ()), found, lowered)
 
 
@@ -279,8 +282,16 @@ def _unread(flag: str, path: str, names: Sequence[str], partitioned: bool) -> Co
     return ConfigError("the table cannot be read", [Problem(flag, fact, hint=hint)])
 
 
-def _is_a_table(flag: str, path: str, root: str, kind: str, folder: str) -> ConfigError:
-    """A table's folder also has files that are no longer part of the table."""
+def table_error(flag: str, path: str, root: str, kind: str, folder: str) -> ConfigError:
+    """The error for the folder of a table: it also has files that are no longer part of the table.
+
+    Args:
+        flag: the option that names the path.
+        path: the path that was given.
+        root: the same in the file system.
+        kind: the kind of the table.
+        folder: its folder in the file system.
+    """
     where = "is"
     if folder != root:
         where = f"is part of {folder}," if f"{root}/".startswith(f"{folder.rstrip('/')}/") else f"contains {folder},"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sparksig.errors import ConfigError, Problem, SchemaError
 from sparksig.pipeline.config import FILES, RUN_COLUMN, JobConfig
-from sparksig.pipeline.dataset import Dataset, Report, group_by_header, open_dataset
+from sparksig.pipeline.dataset import MARKS, Dataset, Report, group_by_header, open_dataset, table_error
 from sparksig.pipeline.faults import from_spark, spark_words
 from sparksig.pipeline.io.reading import corrupt_column, quoted, read_files
 from sparksig.pipeline.paths import is_file, literal_path
@@ -90,6 +90,8 @@ def _read(spark: SparkSession, config: JobConfig, dataset: Dataset | None, repor
     if not config.input:
         return reader.load()
     path = literal_path(config.input)
+    if dataset is None and config.format.lower() in _FILES:
+        require_no_table(spark, config.input)
     if not stream:
         return reader.load(path) if dataset is None else read_files(spark, dataset, config.input_options, report)
     if config.format.lower() not in _FILES:
@@ -103,6 +105,30 @@ def _read(spark: SparkSession, config: JobConfig, dataset: Dataset | None, repor
         _require_one_header(dataset, config)
         table = read_files(spark, dataset, config.input_options, report)
     return _stream(spark, config, reader, table)
+
+
+def require_no_table(spark: SparkSession, path: str) -> None:
+    """Look for the folder of a table on a file system that only Spark knows; Spark Connect has no way to look.
+
+    Raises:
+        ConfigError: a path is the folder of a table, or is in one.
+    """
+    try:
+        jvm: Any = spark._jvm
+        folder = jvm.org.apache.hadoop.fs.Path(path)
+        files = folder.getFileSystem(spark._jsc.hadoopConfiguration())
+        root = str(folder)
+    except Exception:  # no JVM, or no such file system: reading fails with Spark's own error
+        return
+    while folder is not None:
+        for mark, kind in MARKS.items():
+            try:
+                found = files.globStatus(jvm.org.apache.hadoop.fs.Path(literal_path(str(folder)), mark))
+            except Exception:  # a folder that may not be listed
+                continue
+            if found:
+                raise table_error("--input", path, root, kind, str(folder))
+        folder = folder.getParent()
 
 
 def _require_one_header(dataset: Dataset, config: JobConfig) -> None:

@@ -162,7 +162,7 @@ def _staged(work: Attempt, call: ModelCall, spark: SparkSession) -> dict[str, Da
     """Both outputs, written beside their place and held against the source."""
     config, sinks = work.config, work.sinks
     with work.phase("plan"):
-        table = _read(work, spark) if work.batch is None else work.batch.table
+        table = read_source(work, spark) if work.batch is None else work.batch.table
         made = plan(table, call.signature, work.policy)
         facts = facts_of(work, call, made, spark)
         work.lineage.found(made, facts, spark)
@@ -185,7 +185,7 @@ def _staged(work: Attempt, call: ModelCall, spark: SparkSession) -> dict[str, Da
     return rows
 
 
-def _read(work: Attempt, spark: SparkSession) -> DataFrame:
+def read_source(work: Attempt, spark: SparkSession) -> DataFrame:
     """The table of the source; the summary gets what a reader should know about its files."""
     table = read_table(spark, work.config, work.dataset, work.progress.tasks)
     if work.dataset is not None:
