@@ -167,7 +167,7 @@ def test_cli_plan_reports_columns_that_spark_does_not_read(sparksig: Call, job: 
     pq.write_table(table, job.root / "nanos")
     code, out, err = sparksig("plan", job.path("model"), job.path("nanos"))
     assert (code, err) == (3, "")
-    assert "at: Spark does not read nanoseconds" in out and "write microseconds" in out
+    assert "Spark does not read nanoseconds" in out and "write microseconds" in out
     assert "Spark does not read nanoseconds" in sparksig("sql", job.path("model"), job.path("nanos"))[2]
     pq.write_table(table, job.root / "old", use_deprecated_int96_timestamps=True)  # Arrow calls these nanoseconds too
     assert sparksig("plan", job.path("model"), job.path("old"))[::2] == (0, "")

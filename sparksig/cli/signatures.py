@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -63,7 +64,8 @@ def plan(
     options: dict[str, Any] = {"level": level, "allow_rounding": allow_rounding, "allow_nulls": allow_nulls}
     with reading_footers(as_json) as report:
         dataset = parquet_dataset("TABLE", table, given_options("--input-option", input_options), report)
-    made = make_plan(dataset.table, load_signature(signature), **options).with_problems(dataset.rejected())
+    made = make_plan(dataset.table, load_signature(signature), **options)
+    made = replace(made, problems=(*made.problems, *dataset.rejected()))
     say(json.dumps(made.to_dict(), indent=2) if as_json else in_flags(str(made)))
     return 0 if made.ok else 3
 
@@ -106,7 +108,8 @@ def sql(
         raise ConfigError("the options cannot be used", [Problem("--input-option", "SQL takes none", hint=hint)])
     with reading_footers(True) as report:
         dataset = parquet_dataset("TABLE", table, reader, report)
-    made = make_plan(dataset.table, load_signature(signature), **options).with_problems(dataset.rejected()).require_ok()
+    made = make_plan(dataset.table, load_signature(signature), **options)
+    made = replace(made, problems=(*made.problems, *dataset.rejected())).require_ok()
     if name is None and (not dataset.is_uniform):
         hint = "register a view of spark.read.schema(..) with the columns of all files and give its name with --name"
         problem = Problem("TABLE", "SQL on the path takes the schema of one file, and the files differ", hint=hint)

@@ -7,7 +7,7 @@ must still show. It is printable and comparable, and nothing in it needs Spark: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -114,10 +114,6 @@ class Plan:
     def ok(self) -> bool:
         """Whether the table's schema fits: then no cast can fail a run, and only row checks remain."""
         return not self.problems
-
-    def with_problems(self, problems: Iterable[Problem]) -> Plan:
-        """The same plan with problems that the table's files have."""
-        return replace(self, problems=(*self.problems, *problems))
 
     def require_ok(self) -> Plan:
         """The plan itself.

@@ -129,7 +129,8 @@ def validate_job(
                 dataset.warn()
                 found.warnings = tuple(dataset.warnings)
             rejected = dataset.rejected() if dataset is not None and table is None else []
-            found.plan = plan(observed, signature, config.policy).with_problems(rejected)
+            found.plan = plan(observed, signature, config.policy)
+            found.plan = replace(found.plan, problems=(*found.plan.problems, *rejected))
             lineage.found(found.plan, _facts(found, signature, table), None if table is None else table.sparkSession)
             found.plan.require_ok()
             if config.output:
