@@ -10,7 +10,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from sparksig.redaction import masked
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from sparksig.pipeline.dataset import Report
     from sparksig.report.live import Progress
 
 _PACKAGE = Path(__file__).parents[1]
@@ -78,6 +79,25 @@ def warnings_as_lines(mute: bool) -> Iterator[None]:
         warnings.filterwarnings("default", category=UserWarning, module="sparksig")
         warnings.showwarning = show_warning
         yield
+
+
+@contextmanager
+def reading_footers(quiet: bool) -> Iterator[Report]:
+    """Who receives how many footers have been read: a bar on stderr."""
+    from sparksig.report.live import live
+
+    with ExitStack() as stack:
+        bars: list[Progress] = []
+
+        def report(done: int, total: int) -> None:
+            if quiet:
+                return
+            if not bars:
+                bars.append(stack.enter_context(live()))
+                bars[0].begin("footers")
+            bars[0].tasks(done, total)
+
+        yield report
 
 
 @contextmanager

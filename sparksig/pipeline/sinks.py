@@ -24,13 +24,20 @@ import pyarrow.fs as pafs
 
 from sparksig.errors import Problem, SinkError
 from sparksig.pipeline.config import REJECTED, joined
-from sparksig.pipeline.io import file_system, literal_path, object_store, quoted, spark_path, unwritable, write_text
+from sparksig.pipeline.dataset import MARKER
+from sparksig.pipeline.io import (
+    AS_WRITTEN,
+    file_system,
+    literal_path,
+    object_store,
+    quoted,
+    spark_path,
+    unwritable,
+    write_text,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-MARKER = "_sparksig.json"
-"""The file that says that a run's folder is ours; a name with an underscore is no data to Spark."""
 
 _MISSING = pafs.FileType.NotFound
 _ATOMIC = ("local", "hdfs")  # pyarrow's names of file systems where a folder is renamed whole or not at all
@@ -134,6 +141,7 @@ class Sink:
         files, path = file_system(self.staging)
         files.create_dir(path, recursive=True)
         mark: dict[str, Any] = {"run_id": self.run_id, "kind": self.kind, "attempt": self.attempt, "version": 2}
+        mark |= {"format": self.format, "schema": json.loads(rows.schema.json())}  # what is read again has these types
         more = {"stream": self.stream, "source": self.source, "model": self.model}
         mark |= {name: value for name, value in more.items() if value}
         with files.open_output_stream(f"{path}/{MARKER}") as out:  # first: what a killed run leaves is known as ours
@@ -149,7 +157,7 @@ class Sink:
             rows: what was written.
             place: another of the run's folders than the one of what is staged.
         """
-        back = spark.read.schema(rows.schema).format(self.format).options(**self.options)
+        back = spark.read.schema(rows.schema).format(self.format).options(**{**self.options, **AS_WRITTEN})
         found = back.load(literal_path(place or self.staging))
         if not self.partition_by:
             return found

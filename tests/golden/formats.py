@@ -21,9 +21,10 @@ from sparksig.pipeline import faults
 from sparksig.pipeline.config import REJECTED, JobConfig
 from sparksig.pipeline.config.declared import flag_of, setting_of
 from sparksig.pipeline.config.settings import CONFIG_VARIABLE, config_schema
+from sparksig.pipeline.dataset import MARKER
 from sparksig.pipeline.run.attempt import signature_digest
 from sparksig.pipeline.run.checkpoint import NAME, Checkpoint
-from sparksig.pipeline.sinks import MARKER, Commit, Sink
+from sparksig.pipeline.sinks import Commit, Sink
 from sparksig.report.schema import summary_schema
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.params import ParamSchema, ParamSpec

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.fs as pafs
 
 from sparksig.errors import ConfigError, Problem, SinkError
-from sparksig.pipeline.io.paths import file_system, missing
+from sparksig.pipeline.paths import file_system, missing
 
 _FOLDERS = "a path on this machine, file:// or hdfs://"
 _FILES = "a path on this machine, file://, hdfs://, s3://, s3a:// or gs://"

@@ -20,6 +20,7 @@ from sparksig.errors import Problem, SparksigError
 from sparksig.models.artifact import Packed
 from sparksig.pipeline.accounting import Thresholds
 from sparksig.pipeline.config import JobConfig, model_name
+from sparksig.pipeline.dataset import Dataset
 from sparksig.pipeline.faults import OverThreshold, RunError, Stopped, verdict_of
 from sparksig.pipeline.io import write_text
 from sparksig.pipeline.progress import timed, watched
@@ -82,6 +83,7 @@ class Attempt:
     summary: Summary
     lineage: Lineage
     batch: Batch | None = None
+    dataset: Dataset | None = None  # the files of the source, if it is files
     model: Any = None  # the path, or the files of a model that MLflow has
     commit: Commit | None = None  # once it is decided that the run holds
     kept: list[DataFrame] = field(default_factory=list)  # frames on the executors' disks while it lasts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,8 +15,9 @@ from sparksig.enforcement.steps import Plan
 from sparksig.errors import AbsentColumnWarning, ConfigError, Problem, SinkError, SparksigError
 from sparksig.pipeline.accounting import Thresholds
 from sparksig.pipeline.config import JobConfig, model_name, typed_params
+from sparksig.pipeline.dataset import MANY
 from sparksig.pipeline.faults import told
-from sparksig.pipeline.io import has_file_system, missing, parquet_table, quoted, read_table, unwritable
+from sparksig.pipeline.io import missing, open_source, quoted, read_table, unwritable
 from sparksig.pipeline.run.attempt import (
     RECOVERED,
     Attempt,
@@ -28,6 +29,7 @@ from sparksig.pipeline.run.attempt import (
     undisturbed,
     write_report,
 )
+from sparksig.pipeline.run.corrupt import split_corrupt, with_corrupt
 from sparksig.pipeline.run.outputs import commit, publish, reconcile, require_folders, require_tables
 from sparksig.pipeline.sinks import recover
 from sparksig.report.html import page_template
@@ -91,10 +93,7 @@ def check(work: Attempt) -> ModelCall:
     if config.report:
         page_template()  # raises where what makes the page is not installed
     work.lineage.open()
-    problems = [
-        *(missing("--input", config.input, read_by_spark=True) if config.input else ()),
-        *missing("--model", config.model),
-    ]
+    problems = [*_no_source(config), *missing("--model", config.model)]
     if config.signature is not None:
         problems += missing("--signature", config.signature)
     if problems:
@@ -124,8 +123,10 @@ def check(work: Attempt) -> ModelCall:
     work.summary = replace(work.summary, params=tuple(params))
     call = ModelCall.of(work.model, signature, params, config.trusted, config.param_from_env)
     plan(pa.schema([]), signature, work.policy)  # what is not built yet is refused by name, whatever the table is
-    if work.batch is None and config.input and config.format == "parquet" and has_file_system(config.input):
-        parquet_table("--input", config.input)
+    if work.batch is None and (dataset := open_source(config)) is not None:
+        work.dataset = dataset
+        if dataset.has_footers and len(dataset.data) < MANY:
+            dataset.inspect(work.progress.tasks)
     return call
 
 
@@ -140,6 +141,18 @@ def _require_same_job(work: Attempt) -> None:
     hint = "name this run with --run-id, or remove the committed run if it is to be replaced"
     problem = Problem("--run-id", fact.format(config.run_id, *names), hint=hint)
     raise SinkError("the run would replace that of another job", [problem])
+
+
+def _no_source(config: JobConfig) -> Iterator[Problem]:
+    """What is wrong with the place of the source, as far as that is known without Spark."""
+    if not config.input:
+        return
+    absent = list(missing("--input", config.input, read_by_spark=True))
+    if absent and config.requeues is not None:
+        hint = "a run's name is in its summary, and in the name of its folder"
+        yield Problem("RUN_ID", f"there is no run {config.requeues} in {config.quarantine}", hint=hint)
+        return
+    yield from absent
 
 
 def _find_model(work: Attempt) -> ModelSignature:
@@ -174,7 +187,7 @@ def _staged(work: Attempt, call: ModelCall, spark: SparkSession) -> dict[str, Da
     """Both outputs, written beside their place and held against the source."""
     config, sinks = work.config, work.sinks
     with work.phase("plan"):
-        table = read_table(spark, config) if work.batch is None else work.batch.table
+        table = read_source(work, spark) if work.batch is None else work.batch.table
         made = plan(table, call.signature, work.policy)
         facts = facts_of(work, call, made, spark)
         work.lineage.found(made, facts, spark)
@@ -198,18 +211,31 @@ def _staged(work: Attempt, call: ModelCall, spark: SparkSession) -> dict[str, Da
     return rows
 
 
+def read_source(work: Attempt, spark: SparkSession) -> DataFrame:
+    """The table of the source; the summary gets what a reader should know about its files."""
+    table = read_table(spark, work.config, work.dataset, work.progress.tasks)
+    if work.dataset is not None:
+        work.dataset.warn()
+        source = {**work.summary.source, "files": len(work.dataset.data)}
+        warned = (*work.summary.warnings, *work.dataset.warnings)
+        work.summary = replace(work.summary, source=source, warnings=warned)
+    return table
+
+
 def _parts(work: Attempt, table: DataFrame, call: ModelCall, made: Plan) -> tuple[DataFrame, DataFrame]:
     """The rows to be scored with their predictions, and those that are set apart as they are with what is wrong."""
     call = call.shipped_by(table.sparkSession)
+    table, corrupt = split_corrupt(work.config, table)
     if work.config.on_model_error == "fail":
         scored = score_by(call, made, table, on_violation="drop")
-        return scored, split_by(made, table).quarantined
+        return scored, with_corrupt(work.config, split_by(made, table).quarantined, corrupt)
     tagged = score_by(call, made, table, on_model_error="quarantine")
     # kept: a row's part is what the model made of it, and a model need not make the same of it twice
     tagged = _kept(work, tagged)
     violations = quoted(work.policy.violations_column)
     clean = tagged.where(f"{violations} is null").drop(work.policy.violations_column)
-    return clean, tagged.where(f"{violations} is not null").select(*map(quoted, table.columns), violations)
+    dirty = tagged.where(f"{violations} is not null").select(*map(quoted, table.columns), violations)
+    return clean, with_corrupt(work.config, dirty, corrupt)
 
 
 def _kept(work: Attempt, frame: DataFrame) -> DataFrame:

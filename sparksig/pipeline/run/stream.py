@@ -16,7 +16,7 @@ from sparksig.enforcement.frames import plan
 from sparksig.errors import AbsentColumnWarning, AccountingError, NotSupportedError, Problem, SparksigError
 from sparksig.pipeline.config import JobConfig, marked
 from sparksig.pipeline.faults import RunError, Stopped, told
-from sparksig.pipeline.io import read_table, spark_path
+from sparksig.pipeline.io import spark_path
 from sparksig.pipeline.run.attempt import (
     Attempt,
     Batch,
@@ -26,7 +26,7 @@ from sparksig.pipeline.run.attempt import (
     write_report,
     write_summary,
 )
-from sparksig.pipeline.run.batch import check, run
+from sparksig.pipeline.run.batch import check, read_source, run
 from sparksig.pipeline.run.checkpoint import Checkpoint
 from sparksig.report.live import Progress
 from sparksig.report.summary import Count, Summary, sorted_counts
@@ -64,7 +64,7 @@ def run_stream(config: JobConfig, session: Callable[[], SparkSession], progress:
             spark = session()
             _require_classic(spark)
         with work.phase("plan"):
-            table = read_table(spark, config)
+            table = read_source(work, spark)
             made = plan(table, call.signature, work.policy)
             facts = facts_of(work, call, made, spark)
             work.lineage.found(made, facts, spark)

@@ -16,11 +16,14 @@ from sparksig.errors import AbsentColumnWarning, ConfigError, Problem, SinkError
 from sparksig.pipeline.accounting import Thresholds
 from sparksig.pipeline.config import JobConfig
 from sparksig.pipeline.config.job import no_source
+from sparksig.pipeline.dataset import LISTING_OPTIONS
 from sparksig.pipeline.faults import OverThreshold, RunError, Stopped, told, verdict_of
-from sparksig.pipeline.io import has_file_system, missing, parquet_table, read_table, unwritable, write_text
+from sparksig.pipeline.io import missing, open_source, read_table, unwritable, write_text
 from sparksig.pipeline.progress import timed, watched
 from sparksig.pipeline.run.attempt import signature_digest, warn_of
+from sparksig.pipeline.run.corrupt import split_corrupt, with_corrupt
 from sparksig.pipeline.run.lineage import Lineage
+from sparksig.pipeline.run.outputs import require_no_run_column
 from sparksig.report.live import Progress, Silent
 from sparksig.report.summary import Report, Summary
 from sparksig.signature.model_signature import ModelSignature
@@ -117,14 +120,25 @@ def validate_job(
             signature = _check(config, summary)
         with timed("plan", found.seconds, listener):
             at_rest = replace(config, trigger=None, checkpoint=None)  # of a stream: all that has come by now
-            table = None if plan_only and _is_plain(config) else read_table(session(), at_rest)
-            observed = parquet_table("--input", config.input) if table is None else table
+            dataset = open_source(at_rest)
+            if dataset is not None and dataset.has_footers:
+                dataset.inspect(listener.tasks)
+            plain = plan_only and dataset is not None and _is_plain(config)
+            table = None if plain else read_table(session(), at_rest, dataset, listener.tasks)
+            observed = dataset.table if dataset is not None and table is None else table
+            if dataset is not None:
+                dataset.warn()
+                found.warnings = tuple(dataset.warnings)
+            rejected = dataset.rejected() if dataset is not None and table is None else []
             found.plan = plan(observed, signature, config.policy)
+            found.plan = replace(found.plan, problems=(*found.plan.problems, *rejected))
             lineage.found(found.plan, _facts(found, signature, table), None if table is None else table.sparkSession)
-            found.warnings = found.plan.warning_lines
-            for line in found.warnings:
+            found.warnings = (*found.warnings, *found.plan.warning_lines)
+            for line in found.plan.warning_lines:
                 warnings.warn(line, AbsentColumnWarning, stacklevel=2)
             found.plan.require_ok()
+            if config.output:
+                require_no_run_column(found.plan.columns)
             lineage.start()
         if table is None or plan_only:
             _require_few(Thresholds.of(config).forbidden(found.warnings))
@@ -176,14 +190,15 @@ def _facts(found: Validation, signature: ModelSignature, table: DataFrame | None
 
 def _is_plain(config: JobConfig) -> bool:
     """Whether the schema that Spark would show can be read from a Parquet footer."""
-    changed = config.where or config.columns is not None or config.input_options
-    return bool(config.input) and config.format == "parquet" and not changed and has_file_system(config.input)
+    chosen = {name.lower() for name in config.input_options} <= set(LISTING_OPTIONS)
+    return config.format == "parquet" and not config.where and config.columns is None and chosen
 
 
 def _validate(found: Validation, table: DataFrame) -> None:
     policy, limits = found.config.policy, Thresholds.of(found.config)
     assert found.plan is not None
-    tagged = tag_by(found.plan, table)
+    table, corrupt = split_corrupt(found.config, table)
+    tagged = with_corrupt(found.config, tag_by(found.plan, table), corrupt)
     report = found.report = count_violations(tagged, policy.violations_column)
     found.verdict = "clean" if report.ok else "quarantined"
     bad = limits.bad_rows(tagged, policy.violations_column, report.violations)

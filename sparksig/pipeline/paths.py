@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow.fs as pafs
 
 from sparksig.errors import Problem, SinkError
 from sparksig.pipeline.config import plain_path, split_query, with_scheme
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _GLOB = re.compile(r"([\[\]{}*?\\])")
@@ -79,7 +76,7 @@ def object_store(path: str) -> str | None:
     return scheme if _is_uri(path) and scheme in _OBJECT_STORES else None
 
 
-def spark_path(path: str, spark: SparkSession | None = None) -> str:
+def spark_path(path: str, spark: Any = None) -> str:
     """A path as Spark must be given it: absolute, so that it does not depend on where the JVM was started.
 
     The query of a URI is Arrow's: Hadoop would take it for a part of the path.
@@ -99,7 +96,7 @@ def spark_path(path: str, spark: SparkSession | None = None) -> str:
     return next((with_scheme(place, scheme) for scheme in schemes if _is_known(spark, scheme)), place)
 
 
-def literal_path(path: str, spark: SparkSession | None = None) -> str:
+def literal_path(path: str, spark: Any = None) -> str:
     r"""The same for reading, where Spark would take brackets, braces and stars for a pattern.
 
     >>> print(literal_path("/data/run[1]"))
@@ -108,12 +105,11 @@ def literal_path(path: str, spark: SparkSession | None = None) -> str:
     return _GLOB.sub(r"\\\1", spark_path(path, spark))
 
 
-def _is_known(spark: SparkSession | None, scheme: str) -> bool:
+def _is_known(spark: Any, scheme: str) -> bool:
     """Whether Hadoop has a file system for a scheme. The session of Spark Connect cannot be asked."""
-    session: Any = spark
     try:
-        conf = session._jsparkSession.sessionState().newHadoopConf()
-        session._jvm.org.apache.hadoop.fs.FileSystem.getFileSystemClass(scheme, conf)
+        conf = spark._jsparkSession.sessionState().newHadoopConf()
+        spark._jvm.org.apache.hadoop.fs.FileSystem.getFileSystemClass(scheme, conf)
     except Exception:  # no session, no JVM, no such scheme, or its class is not on the class path
         return False
     return True
