@@ -6,7 +6,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 OWN_JOBS := jobs/demo
-LEFT_OUT := matrix or cluster or airflow or mlflow_server or browser or docker or local_java
 
 # Another Spark, or a notebook as the driver, in the user's environment is not what these targets run.
 unexport SPARK_HOME PYSPARK_DRIVER_PYTHON PYSPARK_DRIVER_PYTHON_OPTS
@@ -14,32 +13,39 @@ export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-images test fuzz test-all test-matrix test-browser test-cluster test-airflow test-mlflow test-local test-docker coverage lint format docs notebook zip bench constraints clean check-java
+.PHONY: help setup demo demo-images check test test-quick test-all fuzz coverage lint format docs notebook dist zip bench
+.PHONY: test-matrix test-browser test-cluster test-airflow test-mlflow test-local test-docker constraints clean check-java
 
 help:
 	@echo "make demo         score 336,776 real flights end to end; outputs in DEMO_DIR ($(DEMO_DIR))"
-	@echo "make demo-images  digits as a tensor: the refusal, the rounding that was asked for, the scores"
-	@echo "make test         lint and every test that needs nothing but Python and Java"
-	@echo "make test-all     make test, then every suite that needs more, one line each"
-	@echo "make test-matrix  the table of verdicts on other versions of Spark, each in an environment of its own"
+	@echo "make demo-images  digits as a tensor: the rejection, the requested rounding, the scores"
+	@echo "make setup        create the environment for development, .venv"
+	@echo "make check        lint, types and every test that needs no JVM, in parallel"
+	@echo "make test-quick   make check, and a smoke test of the Spark verbs"
+	@echo "make test         lint, types and every test that needs only Python and Java, in two parallel lanes"
+	@echo "make test-all     make test, then every marked suite, one line each"
+	@echo "make test-matrix  the verdict table on other versions of Spark, each in an environment of its own"
 	@echo "make test-cluster scoring and the batch job on a standalone cluster, while its processes are killed"
 	@echo "make test-airflow tasks and DAGs in a real Airflow, in an environment of its own"
 	@echo "make test-docker  the image built by buildah, and the services of docker/compose.yaml in it"
-	@echo "make test-local   the demo and a part of the tests on a machine whose Java is hidden"
-	@echo "make test-mlflow  what is saved, in a real MLflow server: registered, scored, shown, served (Chromium)"
+	@echo "make test-local   the demo and some of the tests on a machine whose Java is hidden"
+	@echo "make test-mlflow  saved models in a real MLflow server: registered, scored, shown, served (Chromium)"
 	@echo "make test-browser the report's page in a headless Chromium"
 	@echo "make coverage     the tests of make test, with coverage"
-	@echo "make fuzz         casts on random values against the oracle, until stopped"
-	@echo "make lint         ruff, mypy, import-linter"
+	@echo "make fuzz         casts of random values against the oracle, until stopped"
+	@echo "make lint         ruff, mypy, import-linter, the schemas of the workflows"
 	@echo "make format       ruff's fixes and formatting"
 	@echo "make docs         write docs/config.md from the settings and docs/api.md from the docstrings"
 	@echo "make notebook     run notebooks/signature_playground.ipynb and write its outputs"
+	@echo "make dist         the wheel and the source distribution, in dist/"
 	@echo "make zip          build/sparksig.zip for spark-submit --py-files"
 	@echo "make bench        the benchmarks"
 	@echo "make constraints  write constraints.txt from .venv"
 	@echo "make clean        remove build products; .venv stays"
 
-# ---- the environment: made once, installed again only when what it is made of changes
+# ---- the environment: created once, updated only when pyproject.toml or constraints.txt changes
+
+setup: $(VENV)/.test-stamp
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -91,27 +97,28 @@ demo: check-java $(VENV)/.demo-stamp
 demo-images: check-java $(VENV)/.demo-stamp
 	@$(BIN)/python $(OWN_JOBS)/digits.py
 
-# ---- the tests: pytest's closing line is the last one
+# ---- the tests: tests/lanes.py runs and times them
 
-test: check-java lint
-	$(BIN)/python -m pytest -m "not ($(LEFT_OUT))"
+check: $(VENV)/.test-stamp
+	$(BIN)/python -m tests.lanes check
 
-SUITES := matrix cluster airflow mlflow_server browser docker local_java
+test-quick: check-java check
+	$(BIN)/python -m pytest -m smoke
 
-test-all: test
-	@failed=0; for suite in $(SUITES); do \
-	    line=$$($(BIN)/python -m pytest -q -m $$suite 2>&1); code=$$?; \
-	    if [ $$code -eq 5 ]; then echo "$$suite: no tests yet"; continue; fi; \
-	    echo "$$suite: $$(echo "$$line" | tail -n 1)"; [ $$code -eq 0 ] || failed=1; done; exit $$failed
+test: check-java $(VENV)/.test-stamp
+	$(BIN)/python -m tests.lanes test
+
+test-all: check-java $(VENV)/.test-stamp
+	$(BIN)/python -m tests.lanes all
 
 test-matrix: check-java $(VENV)/.test-stamp
-	$(BIN)/python -m pytest tests/verdict/test_spark35.py
+	$(BIN)/python -m pytest -m matrix
 
 test-cluster: check-java $(VENV)/.test-stamp
 	$(BIN)/python -m pytest -m cluster
 
 test-airflow: check-java $(VENV)/.test-stamp
-	$(BIN)/python -m pytest tests/airflow_provider
+	$(BIN)/python -m pytest -m airflow
 
 test-local: $(VENV)/.test-stamp
 	$(BIN)/python -m pytest -m local_java
@@ -129,13 +136,10 @@ fuzz: check-java $(VENV)/.test-stamp
 	$(BIN)/python -m tests.enforcement.fuzz
 
 coverage: check-java $(VENV)/.test-stamp
-	$(BIN)/python -m pytest --cov -m "not ($(LEFT_OUT))"
+	$(BIN)/python -m pytest --cov -m "not ($$($(BIN)/python -c 'from tests.lanes import MARKED; print(MARKED)'))"
 
 lint: $(VENV)/.test-stamp
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/python -m tests.lanes lint
 
 format: $(VENV)/.test-stamp
 	$(BIN)/ruff check --fix .
@@ -157,6 +161,10 @@ bench: check-java $(VENV)/.test-stamp
 	    $(BIN)/python -m "benchmarks.$$name" --json "build/bench/$$name.json" || exit $$?; done
 
 # ---- products
+
+dist: $(BIN)/python
+	@rm -rf dist && $(INSTALL) build
+	PIP_CONSTRAINT=docker/build-constraints.txt $(BIN)/python -m build --outdir dist
 
 # a wheel is not importable on executors, the same file named .zip is
 zip: $(BIN)/python

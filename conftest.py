@@ -1,4 +1,4 @@
-"""One Spark session for all tests and for the examples in docstrings."""
+"""One Spark session for all tests and docstring examples, and the line between tests with a JVM and without."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SPARK_CONF = {
 }
 
 
-def _speaks_of_spark(item: pytest.Item) -> bool:
+def _uses_spark(item: pytest.Item) -> bool:
     """Whether an example in a docstring uses the name `spark`."""
     if not isinstance(item, pytest.DoctestItem):
         return False
@@ -38,17 +38,45 @@ def _speaks_of_spark(item: pytest.Item) -> bool:
     return any(isinstance(node, ast.Name) and node.id == "spark" for node in names)
 
 
+JVM_FIXTURES = {"spark", "connect_url", "flights"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that uses the session is a test with a JVM, whether it says so or not."""
+    """Mark each test that uses a session with `spark`, so that the marks split the tests into the two lanes."""
     for item in items:
-        if "spark" in getattr(item, "fixturenames", ()) or _speaks_of_spark(item):
+        if JVM_FIXTURES.intersection(getattr(item, "fixturenames", ())) or _uses_spark(item):
             item.add_marker(pytest.mark.spark)
+
+
+_current: list[pytest.Item] = []
+
+
+def _reject_unmarked_jvm(event: str, args: tuple[Any, ...]) -> None:
+    """Fail a test that starts Spark's JVM without the mark: it would run in the lane that has no JVM."""
+    if event != "subprocess.Popen" or not _current or _current[0].get_closest_marker("spark"):
+        return
+    program = os.path.basename(str(args[0]))
+    if program in ("spark-submit", "spark-class"):
+        raise RuntimeError(f"{_current[0].nodeid} starts {program}: mark it with `spark`")
+
+
+sys.addaudithook(_reject_unmarked_jvm)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Remember which test runs."""
+    _current[:] = [item]
+    try:
+        return (yield)
+    finally:
+        _current.clear()
 
 
 @pytest.fixture(autouse=True)
 def _session_of_examples(request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]) -> None:
     """Examples in docstrings say `spark`, as a notebook does."""
-    if _speaks_of_spark(request.node):
+    if _uses_spark(request.node):
         doctest_namespace["spark"] = request.getfixturevalue("spark")
 
 

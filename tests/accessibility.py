@@ -1,4 +1,4 @@
-"""What axe says of a page in a browser."""
+"""Accessibility violations that axe reports for a page in a browser."""
 
 from __future__ import annotations
 

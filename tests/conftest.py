@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.connect import MODEL_KEY, connect_server
+from tests.flights import FlightsRun, run_demo
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -27,6 +30,19 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     path = collection_path
     tool = path.suffix == ".py" and not path.name.startswith("test_") and path.name != "conftest.py"
     return True if tool and path.is_relative_to(ROOT / "tests") else None
+
+
+@pytest.fixture(scope="session")
+def connect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of the one Spark Connect server; clients are processes of their own, without a JVM."""
+    with connect_server(tmp_path_factory.mktemp("connect"), MODEL_KEY=MODEL_KEY) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def flights(tmp_path_factory: pytest.TempPathFactory) -> FlightsRun:
+    """The one run of `make demo`."""
+    return run_demo(tmp_path_factory.mktemp("flights"))
 
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

@@ -1,4 +1,4 @@
-"""The notebook, run as Jupyter runs it: `python -m tests.notebook` writes its outputs anew."""
+"""The notebook, executed as Jupyter does: `python -m tests.notebook` rewrites its outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people look at in a notebook, with names that would break a page, and what is too long or too wide for it."""
+"""Objects as shown in a notebook: with names that could break a page, and with too many rows or columns."""
 
 from __future__ import annotations
 

@@ -10,12 +10,9 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
@@ -25,9 +22,12 @@ from sparksig.pipeline.faults import EXIT, OverThreshold, RunError, Stopped, exi
 from sparksig.report.schema import summary_schema
 from sparksig.report.summary import Summary
 from sparksig.sources.mlmodel import save_signature
-from tests.batch_job import call, demo, environment, job_command
+from tests.flights import ROOT, call, environment
 from tests.pipeline.estimators import Raising, Sleeping
 from tests.pipeline.jobs import SECRET, SIGNATURE, TABLE, Job
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -65,7 +65,7 @@ def rows(path: Path) -> str:
     return str(path)
 
 
-def test_infer_declares_what_examples_show(sparksig: Call, tmp_path: Path) -> None:
+def test_cli_infer_declares_what_examples_show(sparksig: Call, tmp_path: Path) -> None:
     written = tmp_path / "signature.json"
     params = tmp_path / "params.json"
     params.write_text('{"threshold": 0.5, "stops": ["a"]}')
@@ -83,14 +83,14 @@ def test_infer_declares_what_examples_show(sparksig: Call, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["nothing.csv", "bad.jsonl", "bad.json", "bad.csv", "bad.parquet"])
-def test_infer_says_what_it_cannot_read(sparksig: Call, tmp_path: Path, name: str) -> None:
+def test_cli_infer_names_a_file_that_it_cannot_read(sparksig: Call, tmp_path: Path, name: str) -> None:
     if name != "nothing.csv":
         (tmp_path / name).write_text(f"{{{CANARY}\n1,2,3\n4")
     code, out, err = sparksig("infer", str(tmp_path / name))
     assert (code, out) == (2, "") and "DATA" in err and CANARY not in err and "Traceback" not in err
 
 
-def test_diff_says_what_breaks(sparksig: Call, tmp_path: Path) -> None:
+def test_cli_diff_ends_4_where_something_breaks(sparksig: Call, tmp_path: Path) -> None:
     for name, kind in (("old", "long"), ("new", "integer")):
         text = json.dumps([{"name": "a", "type": kind}])
         (tmp_path / name).write_text(json.dumps({"inputs": text, "outputs": None, "params": None}))
@@ -103,7 +103,7 @@ def test_diff_says_what_breaks(sparksig: Call, tmp_path: Path) -> None:
     assert sparksig("diff", old, str(tmp_path / "none"))[0] == 2
 
 
-def test_version_and_help_teach(sparksig: Call) -> None:
+def test_cli_help_shows_commands_examples_and_exit_codes(sparksig: Call) -> None:
     assert sparksig("--version")[:2] == (0, f"sparksig, version {__version__}\n")
     for args in (["--help"], ["-h"]):
         code, out, _ = sparksig(*args)
@@ -119,14 +119,14 @@ def test_version_and_help_teach(sparksig: Call) -> None:
 
 
 @pytest.mark.parametrize("args", [[], ["nope"], ["show"], ["score"], ["score", "--level", "lenient"], ["show", "-x"]])
-def test_usage_errors_of_the_command_line_itself_end_2(sparksig: Call, args: list[str]) -> None:
+def test_cli_usage_errors_end_2(sparksig: Call, args: list[str]) -> None:
     code, out, err = sparksig(*args)
     assert (code, out) == (2, "")
     assert "Usage: sparksig" in err
 
 
 @pytest.mark.parametrize("args", [["score"], ["show", "no/such"], ["plan", "no", "such"], ["show"]])
-def test_with_json_an_error_is_one_document(sparksig: Call, args: list[str]) -> None:
+def test_cli_prints_an_error_as_one_document_with_json(sparksig: Call, args: list[str]) -> None:
     code, out, err = sparksig(*args, "--json")
     assert code == 2
     assert json.loads(out)["verdict"] == "usage"
@@ -134,21 +134,21 @@ def test_with_json_an_error_is_one_document(sparksig: Call, args: list[str]) -> 
     assert sparksig(*args)[0] == code
 
 
-def test_show_is_a_tree_and_json_is_mlflows_form(sparksig: Call, job: Job) -> None:
+def test_cli_show_prints_a_tree_and_mlflows_json(sparksig: Call, job: Job) -> None:
     code, out, err = sparksig("show", job.path("model"))
     tree = ["inputs", "  x: double (required)", "outputs", "  y: double (required)", "params", "  factor: double = 2.0"]
     assert (code, out.splitlines()[:6], err) == (0, tree, "")
     assert json.loads(sparksig("show", job.path("model"), "--json")[1]) == SIGNATURE.to_dict()
 
 
-def test_show_of_what_is_no_signature(sparksig: Call, tmp_path: Path) -> None:
+def test_cli_show_rejects_a_file_without_a_signature(sparksig: Call, tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text('{"inputs": [')
     code, out, err = sparksig("show", str(tmp_path / "s.json"))
     assert (code, out) == (2, "")
     assert str(tmp_path / "s.json") in err
 
 
-def test_plan_says_whether_a_table_fits(sparksig: Call, job: Job) -> None:
+def test_cli_plan_reports_whether_a_table_fits(sparksig: Call, job: Job) -> None:
     code, out, err = sparksig("plan", job.path("model"), job.path("source"))
     assert (code, err) == (0, "")
     assert out.startswith("the table fits\n")
@@ -162,7 +162,26 @@ def test_plan_says_whether_a_table_fits(sparksig: Call, job: Job) -> None:
     assert (code, json.loads(out)["ok"]) == (3, False)
 
 
-def test_plan_says_what_spark_will_not_read(sparksig: Call, job: Job) -> None:
+def test_plan_and_validate_report_an_absent_optional_column(sparksig: Call, job: Job) -> None:
+    declared = [{"name": "x", "type": "double"}, {"name": "ids", "type": "long", "required": False}]
+    (job.root / "s.json").write_text(json.dumps({"inputs": json.dumps(declared), "outputs": None, "params": None}))
+    line = "warning: ids: optional, but the table has no such column: the model receives nulls; did you mean 'id'?"
+    command = ["plan", job.path("s.json"), job.path("source")]
+    code, out, _ = sparksig(*command)
+    assert code == 0 and line in out.splitlines()
+    assert [each["path"] for each in json.loads(sparksig(*command, "--json")[1])["warnings"]] == ["ids"]
+    assert line not in sparksig(*command, "--on-absent", "ignore")[1]
+    assert sparksig(*command, "--on-absent", "error")[0] == 3
+    command = ["validate", "--input", job.path("source"), "--signature", job.path("s.json"), "--plan-only"]
+    code, _, err = sparksig(*command)
+    assert code == 0 and err.splitlines().count(line) == 1
+    code, _, err = sparksig(*command, "--fail-on-warning")
+    assert code == 4 and "a warning ends the run (--fail-on-warning): ids: optional" in err
+    code, _, err = sparksig(*command, "--on-absent", "error")
+    assert code == 3 and "did you mean 'id'?" in err
+
+
+def test_cli_plan_reports_columns_that_spark_does_not_read(sparksig: Call, job: Job) -> None:
     table = pa.table({"x": [1.0], "at": pa.array([0], pa.timestamp("ns", "UTC"))})
     pq.write_table(table, job.root / "nanos")
     code, out, err = sparksig("plan", job.path("model"), job.path("nanos"))
@@ -172,30 +191,30 @@ def test_plan_says_what_spark_will_not_read(sparksig: Call, job: Job) -> None:
     assert sparksig("plan", job.path("model"), job.path("old"))[::2] == (0, "")
 
 
-def test_plan_of_a_model_in_the_place_of_the_table(sparksig: Call, job: Job) -> None:
+def test_cli_plan_rejects_a_model_given_as_the_table(sparksig: Call, job: Job) -> None:
     code, _, err = sparksig("plan", job.path("source"), job.path("model"))
     assert code == 2 and "the signature is named first, then the table" in err
 
 
-def test_a_table_and_a_model_go_behind_their_options(sparksig: Call, job: Job) -> None:
+def test_cli_plan_takes_the_table_and_the_model_as_options(sparksig: Call, job: Job) -> None:
     for command in ("score", "validate"):
         code, _, err = sparksig(command, job.path("model"), job.path("source"))
         assert code == 2 and "2 word(s) too many: the table goes behind --input" in err
 
 
-def test_help_tells_defaults(sparksig: Call) -> None:
+def test_cli_help_shows_defaults(sparksig: Call) -> None:
     out = " ".join(sparksig("score", "--help")[1].split())
     assert all(f"[default: ({name})]" in out for name in ("safe", "parquet", "none"))
 
 
-def test_plan_of_a_table_that_is_not_there_or_no_parquet(sparksig: Call, job: Job) -> None:
+def test_cli_plan_rejects_a_missing_table_and_other_formats(sparksig: Call, job: Job) -> None:
     for table in ("nowhere", "trust"):
         code, out, err = sparksig("plan", job.path("model"), job.path(table))
         assert (code, out) == (2, "")
         assert f"TABLE: no{'thing' if table == 'nowhere' else ' Parquet'}" in err
 
 
-def test_show_and_plan_start_no_jvm_and_load_no_spark(job: Job) -> None:
+def test_cli_show_and_plan_start_no_process_and_load_no_spark(job: Job) -> None:
     arguments = [["show", job.path("model")], ["plan", job.path("model"), job.path("source")]]
     code = f"""
 import subprocess, sys
@@ -211,7 +230,7 @@ print(sorted(set(sys.modules) & {{"pyspark", "py4j", "mlflow", "sklearn"}}))
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_a_report_is_one_page_of_a_summary(sparksig: Call, tmp_path: Path) -> None:
+def test_cli_report_writes_one_page_of_a_summary(sparksig: Call, tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text(json.dumps(Summary("night", "clean", 2, 2, 0).to_dict()))
     code, page, err = sparksig("report", str(tmp_path / "s.json"))
     assert (code, err) == (0, "") and page.startswith("<!doctype html>") and "night" in page
@@ -219,7 +238,7 @@ def test_a_report_is_one_page_of_a_summary(sparksig: Call, tmp_path: Path) -> No
     assert (tmp_path / "out" / "r.html").read_text() == page.removesuffix("\n")
 
 
-def test_a_report_of_what_is_no_summary(sparksig: Call, tmp_path: Path) -> None:
+def test_cli_report_rejects_a_file_that_is_not_a_summary(sparksig: Call, tmp_path: Path) -> None:
     given = {
         "old.json": '{"schema_version": 1}',
         "cut.json": f'{{"{CANARY}',
@@ -233,12 +252,12 @@ def test_a_report_of_what_is_no_summary(sparksig: Call, tmp_path: Path) -> None:
     assert sparksig("report", str(tmp_path / "none.json"))[0] == 2
 
 
-def test_the_form_of_a_summary_is_printed(sparksig: Call) -> None:
+def test_cli_summary_schema_prints_the_schema(sparksig: Call) -> None:
     code, out, err = sparksig("summary-schema")
     assert (code, err, json.loads(out)) == (0, "", summary_schema())
 
 
-def test_names_cannot_move_the_cursor(sparksig: Call, tmp_path: Path) -> None:
+def test_cli_escapes_control_characters_in_names(sparksig: Call, tmp_path: Path) -> None:
     from sparksig.signature.model_signature import ModelSignature
     from sparksig.signature.schema import ColSpec, Schema
 
@@ -250,7 +269,7 @@ def test_names_cannot_move_the_cursor(sparksig: Call, tmp_path: Path) -> None:
         assert r"a\x1b[2Jb" in out
 
 
-def test_the_doctor_speaks(sparksig: Call) -> None:
+def test_cli_doctor_lists_facts_as_text_and_json(sparksig: Call) -> None:
     code, out, _ = sparksig("doctor")
     facts = json.loads(sparksig("doctor", "--json")[1])
     assert code == (5 if any(fact["ok"] is False for fact in facts) else 0)
@@ -261,7 +280,7 @@ def test_the_doctor_speaks(sparksig: Call) -> None:
 # ---- score, as far as it goes without a JVM
 
 
-def test_a_bad_param_is_told_without_its_value(sparksig: Call, job: Job) -> None:
+def test_cli_score_reports_invalid_params_without_their_values(sparksig: Call, job: Job) -> None:
     code, out, err = sparksig(*job.argv("--param", "factor=hunter2", "--param", "times=2.5"))
     assert (code, out) == (2, "")
     assert "hunter2" not in err
@@ -270,7 +289,7 @@ def test_a_bad_param_is_told_without_its_value(sparksig: Call, job: Job) -> None
     assert "times: " in err
 
 
-def test_params_without_a_name_or_twice(sparksig: Call, job: Job) -> None:
+def test_cli_score_rejects_params_without_a_name_or_given_twice(sparksig: Call, job: Job) -> None:
     words = ("hunter2", "=hunter2", "factor=1", "factor=hunter2")
     code, _, err = sparksig(*job.argv(*(word for each in words for word in ("--param", each))))
     assert code == 2
@@ -282,7 +301,7 @@ def test_params_without_a_name_or_twice(sparksig: Call, job: Job) -> None:
     ]
 
 
-def test_everything_that_is_wrong_with_the_places_at_once(sparksig: Call, job: Job) -> None:
+def test_cli_score_reports_all_invalid_paths_at_once(sparksig: Call, job: Job) -> None:
     code, out, err = sparksig(*job.argv("--input", "no", "--model", "neither", "--json"))
     assert code == 2
     assert [problem["path"] for problem in json.loads(out)["problems"]] == ["--input", "--model"]
@@ -297,7 +316,7 @@ def yaml_of(job: Job, **more: Any) -> str:
     return job.path("job.yaml")
 
 
-def test_a_file_is_told_with_all_its_faults_and_flags_with_theirs(sparksig: Call, job: Job) -> None:
+def test_cli_score_reports_all_faults_of_the_file_and_of_the_options(sparksig: Call, job: Job) -> None:
     file = yaml_of(job, where=["hunter2"], max_bad_rws="hunter2")
     code, out, err = sparksig("score", "--config", file, "--pin", "none", "--param", "hunter2", "--max-bad-ratio", "7")
     assert (code, out) == (2, "") and "hunter2" not in err and "did you mean max_bad_rows?" in err
@@ -313,7 +332,9 @@ def test_a_file_is_told_with_all_its_faults_and_flags_with_theirs(sparksig: Call
         }
 
 
-def test_the_file_is_named_by_a_variable_too(sparksig: Call, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cli_validate_takes_the_file_from_the_environment(
+    sparksig: Call, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SPARKSIG_CONFIG", yaml_of(job))
     assert sparksig("validate", "--plan-only")[0] == 0
     monkeypatch.setenv("SPARKSIG_LOGICAL_DATE", "hunter2")
@@ -321,7 +342,7 @@ def test_the_file_is_named_by_a_variable_too(sparksig: Call, job: Job, monkeypat
     assert code == 2 and "SPARKSIG_LOGICAL_DATE: not a date" in err and "hunter2" not in err
 
 
-def test_validate_reads_schemas_without_spark(sparksig: Call, job: Job) -> None:
+def test_cli_validate_plan_only_reads_schemas_without_spark(sparksig: Call, job: Job) -> None:
     code, out, err = sparksig("validate", "--config", yaml_of(job, column_actions={"x": "warn"}), "--plan-only")
     assert code == 0 and [line.split()[0] for line in err.splitlines()] == ["check", "plan"] and "the table fits" in out
     pq.write_table(pa.table({"x": [str(SECRET)]}), job.root / "texts")
@@ -335,7 +356,7 @@ def test_validate_reads_schemas_without_spark(sparksig: Call, job: Job) -> None:
     assert code == 2 and "the signature has no column y" in err
 
 
-def test_nothing_is_written_by_validating_but_the_summary_that_was_asked_for(sparksig: Call, job: Job) -> None:
+def test_cli_validate_writes_only_the_requested_summary(sparksig: Call, job: Job) -> None:
     file = yaml_of(job)
     assert sparksig("validate", "--config", file, "--plan-only")[0] == 0
     assert job.left(["job.yaml"]) == []
@@ -343,18 +364,18 @@ def test_nothing_is_written_by_validating_but_the_summary_that_was_asked_for(spa
     assert job.left(["job.yaml"]) == ["found.json"]
 
 
-def test_the_schema_of_the_file_is_printed(sparksig: Call) -> None:
+def test_cli_config_schema_prints_the_schema(sparksig: Call) -> None:
     code, out, err = sparksig("config-schema")
     assert (code, err) == (0, "") and json.loads(out)["properties"]["max_bad_ratio"]["maximum"] == 1
 
 
-def test_infer_runs_as_a_job_too(tmp_path: Path) -> None:
+def test_cli_infer_runs_as_a_job(tmp_path: Path) -> None:
     job = Path(__file__).resolve().parent.parent / "jobs" / "infer.py"
     done = call(tmp_path, sys.executable, job, rows(tmp_path / "rows.jsonl"), "-o", "s.json")
     assert (done.returncode, done.stderr) == (0, "") and (tmp_path / "s.json").is_file()
 
 
-def test_each_error_has_its_exit_code_and_none_has_1() -> None:
+def test_cli_maps_every_error_to_an_exit_code_other_than_1() -> None:
     kinds = [
         kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.SparksigError)
     ]
@@ -377,7 +398,7 @@ def sparksig_process(*args: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.spark
-def test_a_model_that_raises_is_told_in_a_line_and_sparks_log_is_named(job: Job) -> None:
+def test_cli_score_reports_a_raising_model_and_names_sparks_log(job: Job) -> None:
     from sparksig.models.saving import save_model
 
     artifact = save_model(job.root / "model", Raising(), SIGNATURE, overwrite=True)
@@ -399,34 +420,53 @@ def test_a_model_that_raises_is_told_in_a_line_and_sparks_log_is_named(job: Job)
 
 
 @pytest.mark.spark
-def test_validate_ends_with_the_same_code_with_and_without_json(job: Job) -> None:
-    script = Path(__file__).resolve().parent.parent / "jobs" / "validate.py"
-    given = (sys.executable, script, "--config", yaml_of(job))
-    done = call(job.root, *given)
-    assert done.returncode == 0, done.stderr
-    assert "4 rows: 3 clean, 1 with violations" in done.stdout and str(SECRET) not in done.stdout + done.stderr
-    over = [call(job.root, *given, "--max-bad-rows", "0", *more) for more in ((), ("--json",))]
-    assert [done.returncode for done in over] == [4, 4]
-    assert over[0].stderr.splitlines()[-1] == "sparksig: 1 of 4 rows are bad, more than 0"
-    document = json.loads(over[1].stdout)
+def test_cli_score_under_spark_submit_ends_3_with_one_document_and_keeps_the_outputs(job: Job) -> None:
+    pq.write_table(pa.table({"id": [1], "x": [str(SECRET)]}), job.root / "source" / "part-0.parquet")
+    job.root.joinpath("scored").mkdir()
+    submit = [Path(sys.executable).parent / "spark-submit", "--master", "local[1]", "--conf", "spark.ui.enabled=false"]
+    done = call(job.root, *submit, ROOT / "jobs" / "batch_score.py", *job.argv("--json")[1:])
+    assert done.returncode == 3, done.stdout + done.stderr
+    document = json.loads(done.stdout)  # spark-submit merges the job's stderr into it, of which there is nothing
+    assert (document["verdict"], document["rows_in"]) == ("incompatible", None)
+    assert [problem["path"] for problem in document["problems"]] == ["x"]
+    assert document == job.summary()
+    assert job.left() == ["scored", "summary.json"]
+
+
+# ---- score on Spark, in this process
+
+
+def test_cli_validate_ends_with_the_same_code_with_and_without_json(
+    sparksig: Call, job: Job, spark: SparkSession
+) -> None:
+    file = yaml_of(job)
+    code, out, err = sparksig("validate", "--config", file)
+    assert code == 0, err
+    assert "4 rows: 3 clean, 1 with violations" in out and str(SECRET) not in out + err
+    over = [sparksig("validate", "--config", file, "--max-bad-rows", "0", *more) for more in ((), ("--json",))]
+    assert [code for code, _, _ in over] == [4, 4]
+    assert over[0][2].splitlines()[-1] == "sparksig: 1 of 4 rows are bad, more than 0"
+    document = json.loads(over[1][1])
     assert (document["verdict"], document["rows_in"], document["rows_violating"]) == ("over_threshold", 4, 1)
     assert job.left(["job.yaml"]) == []
 
 
-@pytest.mark.spark
-def test_a_job_of_a_file_with_one_flag(job: Job) -> None:
+def test_cli_score_reads_a_file_and_an_option_wins(sparksig: Call, job: Job, spark: SparkSession) -> None:
     (job.root / "t.csv").write_text(f"id;x\n1;1.5\n2;{SECRET}\n3;\n4;9.5\n")
     more = {"input": job.path("t.csv"), "format": "csv", "input_options": {"header": True, "sep": ";"}}
     file = yaml_of(job, **more, level="parse", where="id < 4", run_id="of-file", params={"factor": 3})
-    done = sparksig_process("score", "--config", file, "--run-id", "of-flag", "--json")
-    assert done.returncode == 0, done.stderr
+    code, _, err = sparksig("score", "--config", file, "--run-id", "of-flag", "--json")
+    assert code == 0, err
     assert (job.summary()["run_id"], job.summary()["rows_in"]) == ("of-flag", 3)
     assert job.rows("scored", "of-flag")[0] == {"id": "1", "x": "1.5", "prediction": 4.5}
 
 
+# ---- score on Spark, stopped
+
+
 @pytest.mark.spark
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_it_cleanly(job: Job, number: signal.Signals) -> None:
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.cluster), signal.SIGTERM])
+def test_cli_score_stopped_by_a_signal_commits_nothing(job: Job, number: signal.Signals) -> None:
     from sparksig.models.saving import save_model
 
     sign = job.root / "source" / "_begun"
@@ -445,66 +485,3 @@ def test_a_signal_stops_it_cleanly(job: Job, number: signal.Signals) -> None:
     assert [line for line in err.splitlines() if "java" in line.lower()] == []
     assert job.left() == ["summary.json"]
     assert job.summary()["verdict"] == "failed"
-
-
-# ---- the job at night, on real data
-
-
-@pytest.mark.spark
-@pytest.mark.slow
-def test_every_flight_is_scored_or_set_apart_and_the_counts_are_those_of_the_files() -> None:
-    ran = demo()
-    tables = {kind: ds.dataset(ran.folder / kind / "run_id=demo", format="parquet").to_table() for kind in KINDS}
-    source = ds.dataset(ran.folder / "source", format="parquet").to_table()
-    summary: dict[str, Any] = json.loads((ran.folder / "summary.json").read_text())
-    scored, dirty = tables["scored"], tables["quarantine"]
-    assert source.num_rows == scored.num_rows + dirty.num_rows == 336_776
-    counts = [summary["rows_in"], summary["rows_scored"], summary["rows_quarantined"]]
-    assert counts == [source.num_rows, scored.num_rows, dirty.num_rows]
-    assert summary["violations"] == [
-        {"path": path, "code": "NULL", "expected": declared, "observed": "integer", "rows": dirty.num_rows}
-        for path, declared in (("dep_delay", "double"), ("dep_time", "integer"))
-    ]
-    # nothing but the scores was added, and no value of the table has changed
-    assert scored.column_names == [*source.column_names, "prediction"]
-    assert dirty.column_names == [*source.column_names, "_violations"]
-    for name in ("flight", "distance", "sched_dep_time"):
-        sums = [pc.sum(table[name]).as_py() for table in (source, scored, dirty)]
-        assert sums[0] == sums[1] + sums[2], name
-    assert scored["dep_time"].null_count == scored["dep_delay"].null_count == 0
-    prediction = scored["prediction"].combine_chunks()
-    probability, late = (np.asarray(prediction.field(name)) for name in ("probability", "late"))
-    assert ((probability > 0.4) == late).all()  # the param that was overridden
-
-
-KINDS = ("scored", "quarantine")
-
-
-@pytest.mark.spark
-@pytest.mark.slow
-def test_the_job_again_has_replaced_the_first() -> None:
-    ran = demo()
-    for kind in KINDS:
-        assert [path.name for path in (ran.folder / kind).iterdir()] == ["run_id=demo"]
-    for said in (ran.said, ran.said_again):
-        assert "run demo: quarantined" in said
-        assert [line for line in said.splitlines() if " WARN " in line or "\tat " in line] == []
-
-
-@pytest.mark.spark
-@pytest.mark.slow
-def test_under_spark_submit_a_refused_table_ends_3_with_one_document_and_leaves_the_outputs() -> None:
-    ran = demo()
-    before = (ran.folder / "summary.json").read_text()
-    trust = (ran.folder / "model.trust").read_text().strip()
-    root = ran.folder.parent.parent
-    try:
-        done = call(root, *job_command("--trust", trust, "--level", "strict", "--json"))
-        assert done.returncode == 3, done.stdout + done.stderr
-        document = json.loads(done.stdout)  # although spark-submit merges what the job says on stderr into it
-        assert (document["verdict"], document["rows_in"]) == ("incompatible", None)
-        assert [problem["path"] for problem in document["problems"]] == ["dep_delay", "air_time"]
-        assert document == json.loads((ran.folder / "summary.json").read_text())
-    finally:
-        (ran.folder / "summary.json").write_text(before)
-    assert all((ran.folder / kind / "run_id=demo" / "_SUCCESS").exists() for kind in KINDS)

@@ -1,4 +1,4 @@
-"""The documents say what is so: links lead somewhere, Python in them runs, the API is that of the docstrings."""
+"""The documents are correct: links resolve, their Python runs, the API reference is generated from docstrings."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def tokens(page: Path) -> list[Token]:
 # ---- codes
 
 
-def test_every_code_has_its_heading_in_the_order_of_the_code() -> None:
+def test_docs_errors_page_has_a_heading_per_code_in_order() -> None:
     assert re.findall(r"^## (\w+)$", ERRORS, re.MULTILINE) == [code.value for code in Code]
 
 
-def test_every_heading_has_meaning_cause_and_fix() -> None:
+def test_docs_errors_page_has_meaning_cause_and_fix_per_code() -> None:
     for section in re.split(r"^## ", ERRORS, flags=re.MULTILINE)[1:]:
         name = section.split("\n", 1)[0]
         assert re.findall(r"^\*\*(\w+)\.\*\* ", section, re.MULTILINE) == ["Meaning", "Cause", "Fix"], name
@@ -73,7 +73,7 @@ def links(page: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_and_anchors_lead_somewhere(page: Path) -> None:
+def test_docs_links_and_anchors_resolve(page: Path) -> None:
     lost = []
     for link in links(page):
         path, _, anchor = link.partition("#")
@@ -86,7 +86,7 @@ def test_links_and_anchors_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_files_and_targets_that_are_named_exist(page: Path) -> None:
+def test_docs_name_only_existing_files_and_targets(page: Path) -> None:
     text = page.read_text()
     named = re.findall(r"`((?:sparksig|tests|jobs|docs|docker|benchmarks)/[\w./-]+)`", text)
     # what a build makes, and what is imported, is not among the files
@@ -108,7 +108,7 @@ WITH_PYTHON = [page for page in PAGES if page.name not in ("README.md", "api.md"
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
-def test_python_runs_and_a_fragment_is_python(page: Path) -> None:
+def test_docs_python_blocks_run_and_fragments_parse(page: Path) -> None:
     for number, code in enumerate(blocks(page, "python")):
         exec(compile(code, f"{page.name}, block {number}", "exec"), {"__name__": "__main__"})
     for code in blocks(page, "python fragment"):
@@ -120,7 +120,7 @@ def test_python_runs_and_a_fragment_is_python(page: Path) -> None:
     assert {kind for kind in kinds if kind.startswith("py")} <= {"python", "python fragment", "pycon"}
 
 
-def test_a_type_of_numbers_stands_in_the_table_alone() -> None:
+def test_dtype_names_of_numbers_appear_only_in_the_table() -> None:
     homes = set()
     for file in (ROOT / "sparksig").rglob("*.py"):
         constants = (node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant))
@@ -128,7 +128,7 @@ def test_a_type_of_numbers_stands_in_the_table_alone() -> None:
     assert homes == {"dtypes.py", "onnx.py"}  # as CONTRIBUTING.md says
 
 
-def test_the_table_of_marks_is_that_of_pytest() -> None:
+def test_docs_table_of_marks_equals_pytests() -> None:
     markers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["markers"]
     rows = re.findall(r"^\| `(\w+)` \| (.+?) \| `make", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
     assert [f"{name}: {what}" for name, what in rows] == markers
@@ -137,24 +137,24 @@ def test_the_table_of_marks_is_that_of_pytest() -> None:
 # ---- the API
 
 
-def test_the_reference_is_that_of_the_docstrings() -> None:
+def test_docs_api_reference_is_generated_from_the_docstrings() -> None:
     assert API.read_text() == REFERENCE.markdown(), "run make docs"
 
 
-def test_every_public_name_is_in_one_group() -> None:
+def test_docs_api_reference_lists_every_public_name_in_one_group() -> None:
     listed = [name for names in GROUPS.values() for name in names.split()]
     assert sorted(listed) == sorted(PUBLIC)
     assert len(set(REFERENCE.anchors.values())) == len(REFERENCE.headings) == len(REFERENCE.anchors)
     assert "report.summary.Count" in REFERENCE.groups[HANDED_BACK]
 
 
-def test_griffe_finds_nothing_odd_in_the_docstrings(caplog: pytest.LogCaptureFixture) -> None:
+def test_docs_docstrings_raise_no_griffe_warning(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="griffe"):
         Reference.read().markdown()
     assert caplog.messages == []
 
 
-def test_nothing_in_the_reference_is_taken_for_html() -> None:
+def test_docs_api_reference_contains_no_html() -> None:
     html = [t.content for t in tokens(API) if t.type == "html_block"]
     html += [c.content for t in tokens(API) for c in t.children or () if c.type == "html_inline"]
     assert [one for one in html if not one.startswith("<!--")] == []
@@ -165,7 +165,7 @@ def parts(name: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_says_its_args_its_result_what_is_raised_and_an_example(name: str) -> None:
+def test_docs_functions_document_args_result_errors_and_an_example(name: str) -> None:
     function, said = REFERENCE.find(name), parts(name)
     args = said.get("parameters", [])
     assert isinstance(args, list)
@@ -181,7 +181,7 @@ ERRORS_BY_KIND = {name for name in PUBLIC if name.endswith(("Error", "Fault"))} 
 
 
 @pytest.mark.parametrize("name", [n for n in PUBLIC if REFERENCE.find(n).is_class and n not in ERRORS_BY_KIND])
-def test_a_class_says_what_it_is_made_of_and_has_an_example(name: str) -> None:
+def test_docs_classes_document_their_fields_and_an_example(name: str) -> None:
     said = parts(name)
     assert "example" in said and "text" in said
     told = [each.name for kind in ("parameters", "attributes") for each in said.get(kind, [])]  # type: ignore[attr-defined]
@@ -190,7 +190,7 @@ def test_a_class_says_what_it_is_made_of_and_has_an_example(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*FUNCTIONS, *PUBLIC])
-def test_what_is_raised_is_an_error_that_there_is(name: str) -> None:
+def test_docs_raises_sections_name_existing_errors(name: str) -> None:
     for kind, value in sections(REFERENCE.find(name)):
         for each in value if kind == "raises" else ():
             error = getattr(sparksig, str(each.annotation), None) or getattr(builtins, str(each.annotation))

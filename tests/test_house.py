@@ -16,6 +16,7 @@ PACKAGE = ROOT / "sparksig"
 
 # What runs on an executor or without Spark: neither pyspark nor mlflow, at any depth.
 STARRED = (
+    "redaction",
     "errors",
     "tables",
     "signature",

@@ -1,4 +1,4 @@
-"""On a machine whose Java is hidden: the demo, a session and a part of the tests, on the Java of a Python package."""
+"""A machine whose Java is hidden: the demo, a session and some tests run on the Java of a Python package."""
 
 from __future__ import annotations
 
@@ -57,17 +57,17 @@ print(SparkSession.builder.master("local[1]").getOrCreate().range(7).count())
 """
 
 
-def test_our_session_starts_on_it(hidden: dict[str, str]) -> None:
+def test_session_of_sparksig_starts_on_the_packaged_java(hidden: dict[str, str]) -> None:
     half, version = ran([sys.executable, "-c", SESSION], hidden).splitlines()
     assert half == "2475.0" and version.startswith("21.")
 
 
-def test_a_session_of_the_users_own_starts_on_it(hidden: dict[str, str]) -> None:
+def test_session_of_the_user_starts_on_the_packaged_java(hidden: dict[str, str]) -> None:
     home = ran([str(Path(sys.executable).parent / "sparksig"), "java-home"], hidden).strip()
     assert ran([sys.executable, "-c", OWN], hidden | {"JAVA_HOME": home}) == "7\n"
 
 
-def test_make_works_in_a_fresh_clone(hidden: dict[str, str], tmp_path: Path) -> None:
+def test_make_targets_work_in_a_fresh_clone_without_java(hidden: dict[str, str], tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
     for old in (name for name in ("VIRTUAL_ENV", "MAKEFLAGS", "MFLAGS", "MAKELEVEL") if name in hidden):

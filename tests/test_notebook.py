@@ -1,4 +1,4 @@
-"""The notebook that people open first: it runs, its outputs are true, it holds nothing of one machine or one run."""
+"""The signature playground notebook: it runs, its outputs are current, and it contains nothing machine-specific."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OUTPUTS = [output for cell in CODE for output in cell.outputs]
 
 @pytest.mark.spark
 @pytest.mark.slow
-def test_the_outputs_are_those_of_a_fresh_kernel() -> None:
+def test_notebook_outputs_equal_those_of_a_fresh_kernel() -> None:
     from tests.notebook import executed
 
     now = [(cell.source, cell.outputs) for cell in executed().cells if cell.cell_type == "code"]
@@ -21,11 +21,11 @@ def test_the_outputs_are_those_of_a_fresh_kernel() -> None:
     assert len(now) == len(CODE)
 
 
-def test_it_was_run_from_top_to_bottom() -> None:
+def test_notebook_was_executed_from_top_to_bottom() -> None:
     assert [cell.execution_count for cell in CODE] == list(range(1, len(CODE) + 1))
 
 
-def test_it_shows_signatures_plans_and_reports_and_no_noise() -> None:
+def test_notebook_shows_signatures_plans_and_reports_without_noise() -> None:
     pages = "".join(output.data.get("text/html", "") for output in OUTPUTS if "data" in output)
     for shown in ("default: 50.0", "the table fits", "the table does not fit", "2 with violations", "quarantined"):
         assert shown in pages
@@ -33,13 +33,13 @@ def test_it_shows_signatures_plans_and_reports_and_no_noise() -> None:
     assert {output.name for output in OUTPUTS if output.output_type == "stream"} == {"stdout"}
 
 
-def test_cells_are_short_and_told() -> None:
+def test_notebook_cells_are_short_and_explained() -> None:
     assert max(len(cell.source.splitlines()) for cell in CODE) <= 25
     assert max(len(line) for cell in CODE for line in cell.source.splitlines()) <= 88
     assert sum(cell.cell_type == "markdown" for cell in stored().cells) >= len(CODE) * 0.8
 
 
-def test_its_metadata_are_those_of_any_machine() -> None:
+def test_notebook_metadata_is_machine_independent() -> None:
     assert stored().metadata == {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.peers import table
 from sparksig.pipeline.faults import EXIT
-from tests.batch_job import demo
+from tests.flights import FlightsRun
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -31,39 +31,37 @@ def timeless(text: str) -> list[str]:
     return [re.sub(r"sha256:\w{64}", "sha256:..", re.sub(r" +\d+\.\d( s)?$", " #", line)) for line in lines]
 
 
-def test_the_first_screen_has_about_ten_lines_of_python() -> None:
+def test_readme_starts_with_about_ten_lines_of_python() -> None:
     assert 8 <= len([line for line in block("python").splitlines() if line]) <= 10
 
 
-def test_the_code_prints_what_stands_below_it(spark: SparkSession, capsys: pytest.CaptureFixture[str]) -> None:
+def test_readme_python_prints_the_output_below_it(spark: SparkSession, capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(block("python"), "README.md", "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out.split() == block("text").split()
 
 
-@pytest.mark.spark
-@pytest.mark.slow
-def test_the_demo_prints_what_stands_there() -> None:
-    assert timeless(demo().said) == timeless(block("console"))
+def test_readme_shows_what_the_demo_prints(flights: FlightsRun) -> None:
+    assert timeless(flights.output) == timeless(block("console"))
 
 
-def test_the_table_of_peers_is_the_one_that_was_measured() -> None:
+def test_readme_table_of_peers_is_the_measured_one() -> None:
     measured = json.loads((ROOT / "benchmarks" / "results" / "peers.json").read_text())
     assert f"benchmarks/results/peers.json -->\n{table(measured)}<!-- -->" in README
 
 
-def test_the_two_commands_are_targets() -> None:
+def test_readme_commands_are_make_targets() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"`?make ([a-z-]+)", README):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-def test_the_exit_codes_are_those_of_the_code() -> None:
+def test_readme_exit_codes_are_those_of_the_code() -> None:
     rows = re.findall(r"^\| (\d) \| ([^|]+) \|", README, re.MULTILINE)
     told = {verdict: int(code) for code, verdicts in rows for verdict in re.findall(r"`(\w+)`", verdicts)}
     assert told == EXIT
 
 
-def test_links_lead_somewhere_and_extras_exist() -> None:
+def test_readme_links_and_extras_exist() -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / link).exists(), link
     pyproject = (ROOT / "pyproject.toml").read_text()
@@ -71,7 +69,7 @@ def test_links_lead_somewhere_and_extras_exist() -> None:
         assert re.search(rf"^{extra} = ", pyproject, re.MULTILINE), extra
 
 
-def test_every_room_has_its_paragraph() -> None:
+def test_readme_describes_every_package() -> None:
     package = ROOT / "sparksig"
     rooms = [path.name for path in package.iterdir() if (path / "__init__.py").exists()]
     for name in rooms:

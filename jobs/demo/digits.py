@@ -68,7 +68,6 @@ def main() -> None:
     print(
         f"\n{clean:,} of {len(scores):,} rows are clean; {right} of {len(unseen)} images not trained on are read right"
     )
-    spark.stop()
     runtime.forget_log()
 
 

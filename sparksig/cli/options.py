@@ -26,6 +26,13 @@ level_option = click.option(
 )
 rounding_option = click.option("--allow-rounding", is_flag=True, help="Let numbers be rounded to the nearest float.")
 nulls_option = click.option("--allow-nulls", is_flag=True, help="Let required columns hold nulls.")
+absent_option = click.option(
+    "--on-absent",
+    type=click.Choice(["warn", "error", "ignore"]),
+    default="warn",
+    show_default=True,
+    help="How an optional column that the table does not have is reported.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of words.")
 verbose_option = click.option(
     "--verbose", is_flag=True, help="Leave Spark's own output on the terminal, and show tracebacks."

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import warnings
 from typing import Any
 
 import click
 
-from sparksig.cli.options import json_option, level_option, nulls_option, rounding_option
+from sparksig.cli.options import absent_option, json_option, level_option, nulls_option, rounding_option
 from sparksig.cli.terminal import in_flags, say
-from sparksig.errors import ConfigError, Problem
+from sparksig.errors import AbsentColumnWarning, ConfigError, Problem
+from sparksig.redaction import masked
 
 
 @click.command()
@@ -37,8 +39,9 @@ def show(signature: str, as_json: bool) -> None:
 @level_option
 @rounding_option
 @nulls_option
+@absent_option
 @json_option
-def plan(signature: str, table: str, level: str, allow_rounding: bool, allow_nulls: bool, as_json: bool) -> int:
+def plan(signature: str, table: str, as_json: bool, **options: Any) -> int:
     """Say what enforcing SIGNATURE on TABLE would do to each column. TABLE is a Parquet file or directory.
 
     Only schemas are read, without a JVM. Exits 3 if the schema does not fit.
@@ -51,7 +54,6 @@ def plan(signature: str, table: str, level: str, allow_rounding: bool, allow_nul
     from sparksig.pipeline.io import parquet_table
     from sparksig.sources.registry import load_signature
 
-    options: dict[str, Any] = {"level": level, "allow_rounding": allow_rounding, "allow_nulls": allow_nulls}
     made = make_plan(parquet_table("TABLE", table), load_signature(signature), **options)
     say(json.dumps(made.to_dict(), indent=2) if as_json else in_flags(str(made)))
     return 0 if made.ok else 3
@@ -63,8 +65,9 @@ def plan(signature: str, table: str, level: str, allow_rounding: bool, allow_nul
 @level_option
 @rounding_option
 @nulls_option
+@absent_option
 @click.option("--name", metavar="NAME", help="What Spark SQL calls the table; the Parquet path unless given.")
-def sql(signature: str, table: str, level: str, allow_rounding: bool, allow_nulls: bool, name: str | None) -> None:
+def sql(signature: str, table: str, name: str | None, **options: Any) -> None:
     """Print the SELECT that enforces SIGNATURE on TABLE, a Parquet file or directory, to be pasted into spark.sql.
 
     A row that breaks the signature fails the query that reads it. No column's name stands in the text.
@@ -78,12 +81,18 @@ def sql(signature: str, table: str, level: str, allow_rounding: bool, allow_null
     from sparksig.pipeline.io import literal_path, parquet_table
     from sparksig.sources.registry import load_signature
 
-    options: dict[str, Any] = {"level": level, "allow_rounding": allow_rounding, "allow_nulls": allow_nulls}
     made = make_plan(parquet_table("TABLE", table), load_signature(signature), **options).require_ok()
+    for line in made.warning_lines:
+        warnings.warn(line, AbsentColumnWarning, stacklevel=1)
+    if name is not None and ("${" in name or masked(name) != name):
+        fact = "holds '${', which Spark would replace" if "${" in name else "holds credentials, which would be printed"
+        problem = Problem("--name", fact, hint="register it as a view and give the view's name")
+        raise ConfigError("the name cannot be used in SQL", [problem])
     path = literal_path(table)
-    if name is None and ("`" in path or "$" in path):
+    if name is None and (masked(path) != path or "`" in path or "$" in path):
+        fact = "holds '`' or '$'" if masked(path) == path else "holds credentials or a query, which would be printed"
         hint = "register it as a view and give its name with --name"
-        raise ConfigError("the path cannot be said in SQL", [Problem("TABLE", "it holds '`' or '$'", hint=hint)])
+        raise ConfigError("the path cannot be used in SQL", [Problem("TABLE", fact, hint=hint)])
     say(statement(made, name or f"parquet.`{path}`"))
 
 
@@ -118,7 +127,7 @@ def infer(data: str, outputs: str | None, params: str | None, output: str | None
     if as_json:
         say(json.dumps(found.to_dict(), indent=2))
     else:
-        say(signature_tree(found) if output is None else f"{signature_tree(found)}\n\nwritten to {output}")
+        say(signature_tree(found) if output is None else f"{signature_tree(found)}\n\nwritten to {masked(output)}")
 
 
 @click.command()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sparksig import runtime, tables
+from sparksig.redaction import masked
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -48,7 +49,9 @@ def in_flags(text: str) -> str:
     return _OPTION.sub(flag, text)
 
 
-_OPTION = re.compile(r"\b(level|tensor_level|allow_rounding|allow_nulls|case_sensitive)=(True|False|'(\w+)')(?!\w)")
+_OPTION = re.compile(
+    r"\b(level|tensor_level|allow_rounding|allow_nulls|case_sensitive|on_absent)=(True|False|'(\w+)')(?!\w)"
+)
 
 
 def flush() -> None:
@@ -69,7 +72,7 @@ def warnings_as_lines(mute: bool) -> Iterator[None]:
 
     def show_warning(message: Warning | str, category: type[Warning], filename: str, *_: Any, **__: Any) -> None:
         if not mute and Path(filename).is_relative_to(_PACKAGE):
-            click.echo(f"warning: {tables.printable(message)}", err=True)
+            click.echo(f"warning: {masked(tables.printable(message))}", err=True)
 
     with warnings.catch_warnings():
         warnings.filterwarnings("default", category=UserWarning, module="sparksig")

@@ -1,4 +1,4 @@
-"""Airflow in an environment of its own, beside the one that has Spark, and a home for it: SQLite, DAGs, connections."""
+"""A separate Airflow environment next to the one with Spark, and a home for it: SQLite, DAGs, connections."""
 
 from __future__ import annotations
 

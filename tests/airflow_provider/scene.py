@@ -1,4 +1,4 @@
-"""What a job needs, in a folder: a table with clean and dirty rows, a model with a signature, a configuration."""
+"""The inputs of a job in a folder: a table with clean and bad rows, a model with a signature, a configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The DAGs of jobs/dags, in the real Airflow on real data: green where all is well, red where it is not."""
+"""The DAGs of jobs/dags in a real Airflow on real data: which tasks succeed, fail or are skipped."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def in_use(scene: Scene) -> str:
     ],
     ids=["clean", "dirty", "foreign"],
 )
-def test_the_nightly_scoring(home: Home, scene: Scene, day: str, code: int, states: list[str]) -> None:
+def test_airflow_nightly_dag_scores_skips_or_fails_by_the_verdict(
+    home: Home, scene: Scene, day: str, code: int, states: list[str]
+) -> None:
     done = home.dag_test("sparksig_nightly", day)
     assert done.returncode == code, done.stdout[-8000:] + done.stderr[-4000:]
     assert str(SECRET) not in done.stdout + done.stderr
@@ -72,7 +74,7 @@ def used(home: Home) -> Any:
     return ast.literal_eval(home.airflow("variables", "get", "sparksig_model", "--json").stdout)
 
 
-def test_a_model_that_keeps_the_promise_is_promoted(home: Home, scene: Scene) -> None:
+def test_airflow_promote_dag_promotes_a_compatible_model(home: Home, scene: Scene) -> None:
     model, trust = scene.model("second")
     code, states, now, text = promotion(home, model, trust, str(scene.root / "landing" / "2026-01-30"))
     assert code == 0, text[-8000:]
@@ -80,7 +82,7 @@ def test_a_model_that_keeps_the_promise_is_promoted(home: Home, scene: Scene) ->
     assert now == {"path": model, "trust": trust}
 
 
-def test_a_model_that_breaks_the_promise_is_not(home: Home, scene: Scene) -> None:
+def test_airflow_promote_dag_rejects_an_incompatible_model(home: Home, scene: Scene) -> None:
     before = used(home)
     model, trust = scene.model("wider", WIDER)
     code, states, now, text = promotion(home, model, trust, str(scene.root / "landing" / "2026-01-30"))
@@ -89,7 +91,7 @@ def test_a_model_that_breaks_the_promise_is_not(home: Home, scene: Scene) -> Non
     assert now == before
 
 
-def test_a_model_for_which_nobody_vouches_is_not(home: Home, scene: Scene) -> None:
+def test_airflow_promote_dag_rejects_an_untrusted_model(home: Home, scene: Scene) -> None:
     before = used(home)
     model, _ = scene.model("unknown")
     code, states, now, text = promotion(home, model, "sha256:" + "0" * 64, str(scene.root / "landing" / "2026-01-30"))

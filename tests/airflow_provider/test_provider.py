@@ -1,4 +1,4 @@
-"""Airflow knows the provider, and the README's DAG runs as it stands: the one part of this that CI runs."""
+"""Airflow lists the provider, and the README's DAG runs unchanged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.airflow_provider.environment import ROOT, Home
 from tests.airflow_provider.scene import Scene
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 DAG = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)[-1]
 
@@ -23,12 +23,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     return made
 
 
-def test_the_readmes_dag_has_ten_lines() -> None:
+def test_readme_dag_has_ten_lines() -> None:
     assert len([line for line in DAG.splitlines() if line.strip()]) == 10
 
 
 @pytest.mark.spark
-def test_the_readmes_dag_runs(home: Home) -> None:
+def test_airflow_runs_the_dag_of_the_readme(home: Home) -> None:
     scene = Scene.made(home.root / "scene")
     (home.dags / "nightly.yaml").write_text(json.dumps(scene.job()))
     done = home.dag_test("nightly")
@@ -40,7 +40,7 @@ def test_the_readmes_dag_runs(home: Home) -> None:
     assert [(name, extra["rows"]) for name, extra in home.events()] == [("scored", 2), ("quarantine", 1)]
 
 
-def test_a_dag_file_imports_neither_pyspark_nor_pandas_nor_mlflow(home: Home) -> None:
+def test_airflow_imports_a_dag_file_without_pyspark_pandas_or_mlflow(home: Home) -> None:
     files = [home.dags / "nightly.py", *sorted((ROOT / "jobs" / "dags").glob("*.py"))]
     for file in files:
         code = f"import runpy, sys; runpy.run_path({str(file)!r}); print(sorted(sys.modules))"
@@ -70,7 +70,7 @@ for name in get_provider_info()["extra-links"]:
 """
 
 
-def test_the_provider_is_of_airflows_form_and_what_it_names_is_there(home: Home) -> None:
+def test_airflow_provider_info_fits_its_schema_and_names_existing_classes(home: Home) -> None:
     done = home.python(_FORM)
     assert done.returncode == 0, done.stderr
     names = done.stdout.split("\n")
@@ -90,7 +90,7 @@ def test_airflow_lists_the_provider(home: Home) -> None:
     assert "WARNING" not in done.stderr.upper() or "sparksig" not in done.stderr
 
 
-def test_the_environment_is_the_checkout_without_pyspark_of_ours(home: Home) -> None:
+def test_airflow_environment_has_the_checkout_and_no_pyspark(home: Home) -> None:
     done = home.python(
         "import sparksig; from importlib.metadata import distributions\n"
         "print(sparksig.__file__, sorted(d.name for d in distributions()))"

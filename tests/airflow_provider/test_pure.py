@@ -1,4 +1,4 @@
-"""What needs no Airflow: names of runs, what a verdict means, the file that a job is told by, what an XCom holds."""
+"""Provider code that needs no Airflow: run ids, outcomes of verdicts, the job's config file, XCom contents."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 @given(NAMES, NAMES, st.integers(-1, 5000), MOMENTS, NAMES)
 @example("-" * 250, "ü" * 250, 0, None, "." * 250)
-def test_any_task_has_a_run_id_that_the_job_takes(
+def test_airflow_run_id_of_any_task_is_accepted_by_the_job(
     dag: str, task: str, at: int, moment: datetime | None, run: str
 ) -> None:
     made = run_id_of(dag, task, at, moment, run)
@@ -41,7 +41,7 @@ def test_any_task_has_a_run_id_that_the_job_takes(
     assert JobConfig("table/", "model/", "scored/", "quarantine/", "s.json", run_id=made).run_id == made
 
 
-def test_whatever_differs_has_another_run_id() -> None:
+def test_airflow_run_id_differs_for_different_tasks_and_dates() -> None:
     day = datetime(2026, 1, 31, tzinfo=UTC)
     tasks = [
         ("a", "b.c", -1, day, "r"),
@@ -60,7 +60,7 @@ def test_whatever_differs_has_another_run_id() -> None:
     assert len({run_id_of(*each) for each in tasks}) == len(tasks)
 
 
-def test_a_run_of_the_same_moment_is_the_same_whatever_airflow_calls_it() -> None:
+def test_airflow_run_id_depends_on_the_logical_date_not_on_the_run_name() -> None:
     moment = datetime(2026, 1, 31, tzinfo=UTC)
     elsewhere = moment.astimezone(timezone(timedelta(hours=-3)))
     assert run_id_of("d", "t", -1, moment, "scheduled__1") == run_id_of("d", "t", -1, elsewhere, "backfill__2")
@@ -69,7 +69,7 @@ def test_a_run_of_the_same_moment_is_the_same_whatever_airflow_calls_it() -> Non
 # ---- verdicts
 
 
-def test_every_verdict_of_the_job_has_an_outcome() -> None:
+def test_airflow_maps_every_verdict_to_an_outcome() -> None:
     assert OUTCOMES.keys() == EXIT.keys()
     assert {verdict for verdict, outcome in OUTCOMES.items() if outcome == "success"} == {
         verdict for verdict, code in EXIT.items() if code == 0
@@ -77,7 +77,7 @@ def test_every_verdict_of_the_job_has_an_outcome() -> None:
 
 
 @pytest.mark.parametrize("given", [{"failed": "success"}, {"usage": "retry"}, {"quarantined": "retry"}, {"clean": "x"}])
-def test_nothing_is_said_of_a_verdict_that_would_make_a_fault_a_success(given: Any) -> None:
+def test_airflow_rejects_outcomes_that_turn_a_failure_into_success(given: Any) -> None:
     with pytest.raises(ValueError, match="on_verdict"):
         outcomes(given, committing=False)
 
@@ -91,13 +91,13 @@ def written(path: Path, verdict: str = "clean", run_id: str = "r", **more: Any) 
 
 
 @pytest.mark.parametrize(("verdict", "code"), sorted((v, c) for v, c in EXIT.items() if v != "usage"))
-def test_the_verdict_is_that_of_the_summary(tmp_path: Path, verdict: str, code: int) -> None:
+def test_airflow_reads_the_verdict_from_the_summary(tmp_path: Path, verdict: str, code: int) -> None:
     found = ended(written(tmp_path / "s.json", verdict), None, "r", code)
     assert found.verdict == verdict
     assert found.summary is not None
 
 
-def test_a_summary_of_an_earlier_try_says_nothing(tmp_path: Path) -> None:
+def test_airflow_ignores_a_summary_of_a_previous_try(tmp_path: Path) -> None:
     path = written(tmp_path / "s.json", "incompatible")
     before = Stamp.of(path)
     assert ended(path, before, "r", 137).verdict == "failed"
@@ -106,25 +106,27 @@ def test_a_summary_of_an_earlier_try_says_nothing(tmp_path: Path) -> None:
     assert ended(path, before, "r", 3).verdict == "incompatible"
 
 
-def test_a_summary_of_another_run_says_nothing(tmp_path: Path) -> None:
+def test_airflow_ignores_a_summary_of_another_run(tmp_path: Path) -> None:
     found = ended(written(tmp_path / "s.json", "incompatible", "other"), None, "r", 3)
     assert (found.verdict, found.summary) == ("failed", None)
 
 
 @pytest.mark.parametrize(("verdict", "code"), [("clean", 137), ("quarantined", None), ("failed", 0), ("clean", 5)])
-def test_a_summary_that_the_process_contradicts_says_nothing(tmp_path: Path, verdict: str, code: int | None) -> None:
+def test_airflow_ignores_a_summary_that_contradicts_the_exit_code(
+    tmp_path: Path, verdict: str, code: int | None
+) -> None:
     found = ended(written(tmp_path / "s.json", verdict), None, "r", code)
     assert (found.verdict, found.summary) == ("failed", None)
 
 
-def test_usage_is_told_by_the_exit_code_for_it_writes_no_summary(tmp_path: Path) -> None:
+def test_airflow_reads_usage_errors_from_the_exit_code(tmp_path: Path) -> None:
     assert ended(str(tmp_path / "s.json"), None, "r", 2).verdict == "usage"
     assert ended(None, None, "r", 2).verdict == "usage"
     assert ended(None, None, "r", None).verdict == "failed"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"schema_version": 99}', "[" * 100_000, "\xff"])
-def test_what_is_no_summary_is_worth_a_retry(tmp_path: Path, text: str) -> None:
+def test_airflow_treats_an_unreadable_summary_as_failed(tmp_path: Path, text: str) -> None:
     path = tmp_path / "s.json"
     path.write_text(text, encoding="latin-1")
     assert ended(str(path), None, "r", 0).verdict == "failed"
@@ -134,7 +136,7 @@ def test_what_is_no_summary_is_worth_a_retry(tmp_path: Path, text: str) -> None:
 # ---- the file
 
 
-def test_the_settings_are_those_of_the_job() -> None:
+def test_airflow_settings_equal_those_of_the_job() -> None:
     of_streams = {"trigger", "checkpoint"}  # a stream's runs are not a task's
     assert set(Settings.__annotations__) == {one.name for one in fields(JobConfig)} - of_streams
 
@@ -152,7 +154,9 @@ VALUES = st.recursive(
     {"a": "no", "b": "1e3", "c": "007", "d": "2026-01-31", "e": "&x", "f": 1e300, "g": float("inf"), "h": "\u2028"}
 )
 @example({"x" * 200: {"y" * 200: ["\u2028\x7f\x00\ufeff\U0001f600", " leading", "trailing "]}})
-def test_the_job_reads_what_was_said(tmp_path_factory: pytest.TempPathFactory, said: dict[str, Any]) -> None:
+def test_airflow_config_file_round_trips_through_the_job(
+    tmp_path_factory: pytest.TempPathFactory, said: dict[str, Any]
+) -> None:
     path = tmp_path_factory.getbasetemp() / "said.yaml"
     path.write_text(as_yaml(said), encoding="utf-8")
     problems: list[Any] = []
@@ -160,7 +164,7 @@ def test_the_job_reads_what_was_said(tmp_path_factory: pytest.TempPathFactory, s
     assert (problems, repr(found)) == ([], repr(said))
 
 
-def test_what_is_said_over_a_file_wins_entry_by_entry(tmp_path: Path) -> None:
+def test_airflow_settings_override_a_file_key_by_key(tmp_path: Path) -> None:
     text = "model: m\nparams: {a: 1, b: no}\ncolumns: [x, y]\n"
     found = job_settings(text, {"params": {"a": 2}, "columns": ["z"]}, tmp_path)
     assert found == {"model": "m", "params": {"a": 2, "b": "no"}, "columns": ["z"]}
@@ -174,19 +178,19 @@ def summary(violations: int = 1) -> Summary:
     return Summary("r", "quarantined", 3, 2, 1, counts, {"score": 1.25}, {"scored": "out/"}, facts={"plan": {"ok": 1}})
 
 
-def test_an_xcom_is_small_json_however_many_columns_are_wrong() -> None:
+def test_airflow_xcom_is_small_json_for_thousands_of_violations() -> None:
     told = small(summary(5000), "s.json")
     assert len(json.dumps(told)) < 4000
     assert told["violations_in_all"] == 5000
     assert (told["verdict"], told["rows_in"], told["summary"], "plan" in told) == ("quarantined", 3, "s.json", False)
 
 
-def test_the_log_has_counts() -> None:
+def test_airflow_log_shows_counts() -> None:
     assert lines(summary()) == ["run r: quarantined, rows: 3 in, 2 scored, 1 quarantined", "c0: NULL in 1 rows"]
     assert lines(Summary("r", "incompatible")) == ["run r: incompatible"]
 
 
-def test_the_pins_of_airflows_environment_are_pins_and_nothing_else() -> None:
+def test_airflow_environment_pins_are_exact() -> None:
     pins = [line for line in PINS.read_text().splitlines() if not line.startswith("#")]
     assert [line for line in pins if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", line)] == []
     assert not any(line.startswith(("pyspark=", "sparksig=")) for line in pins)

@@ -1,4 +1,4 @@
-"""How tasks end in the real Airflow, and what they leave: states, tries, XComs, events, links."""
+"""Tasks in a real Airflow: their states, tries, XComs, events and links."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def said(done: subprocess.CompletedProcess[str]) -> str:
     return text
 
 
-def test_how_validations_end_and_what_follows(home: Home, scene: Scene) -> None:
+def test_airflow_validate_tasks_end_by_verdict_and_set_downstream_states(home: Home, scene: Scene) -> None:
     (scene.root / "old.json").write_text(json.dumps(Summary("old", "incompatible").to_dict()))
     text = said(home.dag_test("plans"))
     assert home.states("plans") == {
@@ -99,7 +99,7 @@ def test_how_validations_end_and_what_follows(home: Home, scene: Scene) -> None:
     assert home.xcom("plans", "tells_nobody") is None
 
 
-def test_how_scorings_end_and_what_they_leave(home: Home, scene: Scene) -> None:
+def test_airflow_score_tasks_end_by_verdict_and_leave_outputs(home: Home, scene: Scene) -> None:
     digest = save_model(scene.root / "raising", Raising(), WITH_PARAMS).digest
     text = said(home.dag_test("scores", AIRFLOW_VAR_RAISING=digest, AIRFLOW_VAR_FACTOR=str(SECRET)))
     assert home.states("scores") == {
@@ -133,9 +133,7 @@ def test_how_scorings_end_and_what_they_leave(home: Home, scene: Scene) -> None:
         assert not (scene.root / name / "scored").exists() or Scene(scene.root / name).runs("scored") == []
 
 
-def test_a_retry_replaces_what_a_try_has_committed_that_was_killed_before_it_could_tell(
-    home: Home, scene: Scene
-) -> None:
+def test_airflow_retry_replaces_a_commit_of_a_killed_try(home: Home, scene: Scene) -> None:
     said(home.dag_test("late"))
     assert home.states("late") == {"score": ("success", 2)}
     (run,) = scene.runs("scored")
@@ -144,7 +142,7 @@ def test_a_retry_replaces_what_a_try_has_committed_that_was_killed_before_it_cou
     assert scene.runs("quarantine") == [run]
 
 
-def test_a_task_that_runs_out_of_time_stops_its_job_and_commits_nothing(home: Home, scene: Scene) -> None:
+def test_airflow_timeout_stops_the_job_and_commits_nothing(home: Home, scene: Scene) -> None:
     sign = scene.root / "sign"
     digest = save_model(scene.root / "sleeping", Sleeping(str(sign)), WITH_PARAMS).digest
     said(home.dag_test("stopped", AIRFLOW_VAR_SLEEPING=digest))
@@ -156,7 +154,7 @@ def test_a_task_that_runs_out_of_time_stops_its_job_and_commits_nothing(home: Ho
     assert scene.runs("scored") == scene.runs("quarantine") == []
 
 
-def test_a_cleared_task_replaces_what_it_wrote_and_its_report_is_a_link_away(home: Home, scene: Scene) -> None:
+def test_airflow_cleared_task_replaces_its_rows_and_links_its_report(home: Home, scene: Scene) -> None:
     with home.alive():
         _wait(lambda: bool(home.query("select 1 from dag where dag_id = 'clearing'")))
         assert home.airflow("dags", "unpause", "clearing").returncode == 0

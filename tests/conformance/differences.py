@@ -1,7 +1,7 @@
-"""Where sparksig answers otherwise than MLflow, and why: each a rule on the input of a case, never on its id.
+"""Deliberate differences from MLflow and their reasons: each is a rule on the input of a case, never on its id.
 
-The texts are the lines of the list of differences in the documentation. A rule holds only where the two really differ:
-it asks what we answer when its own peculiarity is mended, and for params what MLflow makes of the same value.
+The texts are the lines of the list of differences in the documentation. A rule applies only where the two really
+differ: it checks our answer with the peculiarity removed, and for params what MLflow makes of the same value.
 """
 
 from __future__ import annotations

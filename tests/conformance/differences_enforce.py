@@ -1,7 +1,7 @@
-"""Where `enforce_values` under `Policy.mlflow()` answers otherwise than MLflow: rules on the data and the schema.
+"""Differences of `enforce_values` under `Policy.mlflow()` from MLflow: rules on the data and the schema.
 
-Where we accept, a trait of the data says why MLflow refuses it or hands on something else. Where we refuse, the data
-is mended in one respect: what we then accept is what MLflow accepts as it is.
+Where we accept, a trait of the data says why MLflow rejects it or returns something else. Where we reject, the data
+is fixed in one respect: MLflow accepts unchanged what we then accept.
 """
 
 from __future__ import annotations

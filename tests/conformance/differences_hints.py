@@ -1,4 +1,4 @@
-"""Where type hints are read otherwise than by MLflow: rules on the hint and the data."""
+"""Differences from MLflow in reading type hints: rules on the hint and the data."""
 
 from __future__ import annotations
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
+import runpy
+from typing import TYPE_CHECKING
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.flights import ROOT
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 
-@pytest.mark.spark
-def test_the_refusal_then_the_rounding_then_the_scores() -> None:
-    done = subprocess.run(
-        [sys.executable, "jobs/demo/digits.py"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    refusal, rounding, scores = done.stdout.split(">>> ")[1:]
+def test_demo_images_shows_the_rejection_the_rounding_and_the_scores(
+    spark: SparkSession, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runpy.run_path(str(ROOT / "jobs" / "demo" / "digits.py"), run_name="__main__")
+    output = capsys.readouterr().out
+    refusal, rounding, scores = output.split(">>> ")[1:]
     assert "SchemaError" in refusal
     assert "INCOMPATIBLE_TYPE" in refusal
     assert "allow_rounding=True" in refusal

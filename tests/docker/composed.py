@@ -1,4 +1,4 @@
-"""docker/compose.yaml without an engine: its services, with what an engine would put in for variables."""
+"""docker/compose.yaml without a container engine: its services, with variables substituted as an engine would."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The image, built by buildah where no container engine runs: a Debian as its base, and commands run in it by chroot.
+"""The image, built by buildah without a container engine: Debian is its base, and commands run in it by chroot.
 
-A chroot has its own files and user but the machine's network, so that the containers of a test reach each other by
-loopback. What an engine would give besides (a network with names, read-only roots, volumes) is not there.
+A chroot has its own files and user but the machine's network, so the containers of a test reach each other by
+loopback. Other features of an engine (a network with names, read-only roots, volumes) are missing.
 """
 
 from __future__ import annotations

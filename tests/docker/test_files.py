@@ -1,4 +1,4 @@
-"""What can be said of docker/ without building an image: linters, schema, pins, and that files and docs agree."""
+"""Checks of docker/ without building an image: linters, schema, pins, and agreement of files and docs."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ def called(*words: str | Path) -> str:
 # ---- the Dockerfile and the entrypoint
 
 
-def test_hadolint_finds_nothing() -> None:
+def test_docker_hadolint_reports_nothing() -> None:
     assert called(BIN / "hadolint", DOCKER / "Dockerfile") == ""
 
 
-def test_hadolint_would_find_something(tmp_path: Path) -> None:
+def test_docker_hadolint_detects_a_bad_dockerfile(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM debian:latest\nRUN cd /tmp && sudo true\n")
     assert "DL3004" in called(BIN / "hadolint", tmp_path / "Dockerfile")
 
 
-def test_the_entrypoint_is_a_shell_script_that_can_be_run() -> None:
+def test_docker_entrypoint_is_an_executable_shell_script() -> None:
     assert called("bash", "-n", DOCKER / "entrypoint.sh") == ""
     assert (DOCKER / "entrypoint.sh").stat().st_mode & 0o111 == 0o111
 
 
-def test_versions_stand_in_the_constraints_and_not_in_the_dockerfile() -> None:
+def test_docker_versions_are_pinned_only_in_the_constraints() -> None:
     assert re.findall(r"[=~<>]=\s*\d", DOCKERFILE) == []
     # whatever pip does, and whatever it builds with, is under both files
     constraint = re.search(r'PIP_CONSTRAINT="([^"]+)"', DOCKERFILE)
@@ -57,7 +57,7 @@ def test_versions_stand_in_the_constraints_and_not_in_the_dockerfile() -> None:
     assert DOCKERFILE.index("PIP_CONSTRAINT=") < DOCKERFILE.index("pip wheel") < DOCKERFILE.index("pip install")
 
 
-def test_what_builds_is_pinned_once() -> None:
+def test_docker_build_requirements_are_pinned_once() -> None:
     build, all_else = pins(DOCKER / "build-constraints.txt"), pins(ROOT / "constraints.txt")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     names = {re.split(r"[^\w-]", requirement)[0] for requirement in project["build-system"]["requires"]}
@@ -66,7 +66,7 @@ def test_what_builds_is_pinned_once() -> None:
     assert all(re.fullmatch(r"[0-9][0-9.]*", version) for version in build.values())
 
 
-def test_the_defaults_are_what_the_project_supports() -> None:
+def test_docker_default_arguments_match_the_project_and_docs() -> None:
     args = dict(re.findall(r'^ARG (\w+)="?([^"\n]*)"?$', DOCKERFILE, re.MULTILINE))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert set(args["EXTRAS"].split(",")) <= project["optional-dependencies"].keys()
@@ -77,7 +77,7 @@ def test_the_defaults_are_what_the_project_supports() -> None:
         assert f"| `{name}` | `{default}` |" in DOCS if default else f"| `{name}` | none |" in DOCS, name
 
 
-def test_the_context_is_what_is_copied_and_nothing_else() -> None:
+def test_docker_context_contains_exactly_what_is_copied() -> None:
     copied = {
         word.rstrip("/")
         for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)
@@ -93,18 +93,18 @@ def test_the_context_is_what_is_copied_and_nothing_else() -> None:
 # ---- compose
 
 
-def test_compose_is_as_its_schema_says() -> None:
+def test_docker_compose_file_matches_its_schema() -> None:
     check = [BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec"]
     assert called(*check, FILE) == ""
 
 
-def test_the_schema_would_find_something(tmp_path: Path) -> None:
+def test_docker_compose_schema_detects_a_bad_file(tmp_path: Path) -> None:
     (tmp_path / "compose.yaml").write_text("services: {one: {image: a, depends_upon: [two]}}\n")
     check = [BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec"]
     assert "depends_upon" in called(*check, tmp_path / "compose.yaml")
 
 
-def test_every_service_is_locked_down_and_has_what_it_waits_for() -> None:
+def test_docker_services_are_locked_down_and_wait_for_health_checks() -> None:
     found = services()
     assert set(found) == {"master", "worker-1", "worker-2", "history", "job"}
     for name, one in found.items():
@@ -116,7 +116,7 @@ def test_every_service_is_locked_down_and_has_what_it_waits_for() -> None:
     assert all("healthcheck" in one for name, one in found.items() if name != "job")
 
 
-def test_workers_and_job_see_the_same_folders() -> None:
+def test_docker_workers_and_job_mount_the_same_folders() -> None:
     job, *workers = (service(name, GIVEN, {}) for name in ("job", "worker-1", "worker-2"))
     assert job.mounts["/in"] == "/data/in:ro" and job.mounts["/out"] == "/data/out"
     assert [{"/in": worker.mounts["/in"], "/out": worker.mounts["/out"]} for worker in workers] == [
@@ -126,7 +126,7 @@ def test_workers_and_job_see_the_same_folders() -> None:
         service("job", {}, {})
 
 
-def test_what_is_mounted_and_named_exists() -> None:
+def test_docker_mounts_and_job_paths_exist() -> None:
     for name in services():
         for source in service(name, GIVEN, {}).mounts:
             assert source in ("/in", "/out") or Path(source).is_file() or Path(source).name == "events", source
@@ -134,7 +134,7 @@ def test_what_is_mounted_and_named_exists() -> None:
     assert [(ROOT / word.removeprefix("/opt/sparksig/")).is_file() for word in jobs] == [True]
 
 
-def test_the_event_log_is_written_where_the_history_server_reads() -> None:
+def test_docker_event_log_is_written_where_the_history_server_reads() -> None:
     lines = (DOCKER / "spark-defaults.conf").read_text().splitlines()
     conf = dict(line.split(maxsplit=1) for line in lines if line and not line.startswith("#"))
     assert conf["spark.eventLog.enabled"] == "true"
@@ -144,7 +144,7 @@ def test_the_event_log_is_written_where_the_history_server_reads() -> None:
         assert {"/opt/spark/events", "/opt/spark/conf/spark-defaults.conf:ro"} <= set(mounts)
 
 
-def test_the_job_file_is_a_configuration_of_the_mounted_folders() -> None:
+def test_docker_job_file_is_a_valid_config_of_the_mounted_folders() -> None:
     config = read_config({}, str(DOCKER / "job.yaml"), {}, JobConfig)
     assert config.input == "/data/in/source" and config.model == "/data/in/model"
     written = yaml.safe_load((DOCKER / "job.yaml").read_text())
@@ -154,7 +154,7 @@ def test_the_job_file_is_a_configuration_of_the_mounted_folders() -> None:
 # ---- the docs
 
 
-def test_the_docs_name_every_variable_and_its_default() -> None:
+def test_docker_docs_name_every_variable_and_its_default() -> None:
     rows = re.findall(r"^\| (`[^|]+) \| ([^|]+) \|", DOCS, re.MULTILINE)
     told = {
         name.strip(" `"): default.strip(" `")
@@ -170,7 +170,7 @@ def test_the_docs_name_every_variable_and_its_default() -> None:
     assert put_in("${SPARKSIG_USER:-185:185}", {}) == "185:185"
 
 
-def test_every_path_service_and_target_in_the_docs_exists() -> None:
+def test_docker_docs_name_only_existing_paths_services_and_targets() -> None:
     for path in re.findall(r"\bdocker/[\w.-]+", DOCS):
         assert (ROOT / path).is_file(), path
     for command in re.findall(r"compose\.yaml \w+ .*?(\w[\w-]*)$", DOCS, re.MULTILINE):

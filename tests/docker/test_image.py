@@ -1,4 +1,4 @@
-"""The image is built, and the services of compose.yaml run in it: master, workers, history server and the batch job."""
+"""The built image, and the services of compose.yaml in it: master, workers, history server and the batch job."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def options(root: str = "/data/in", out: str = "/data/out") -> list[str]:
 # ---- the image by itself
 
 
-def test_the_image_keeps_to_the_conventions_of_spark_on_kubernetes() -> None:
+def test_docker_image_follows_the_spark_on_kubernetes_conventions() -> None:
     config = image.configured()
     env = dict(entry.split("=", 1) for entry in config["Env"])
     assert (config["User"], config["Entrypoint"]) == ("185", ["/opt/entrypoint.sh"])
@@ -96,7 +96,7 @@ def test_the_image_keeps_to_the_conventions_of_spark_on_kubernetes() -> None:
     assert env["PYSPARK_PYTHON"] == env["PYSPARK_DRIVER_PYTHON"] == "/opt/venv/bin/python"
 
 
-def test_nothing_is_missing_and_every_version_is_the_pinned_one() -> None:
+def test_docker_image_is_complete_and_has_the_pinned_versions() -> None:
     with image.container() as made:
         doctor = made.run(*image.configured()["Cmd"])
         frozen = made.run("pip", "freeze", "--exclude", "sparksig").stdout.split()
@@ -111,7 +111,7 @@ def test_nothing_is_missing_and_every_version_is_the_pinned_one() -> None:
     assert {Path(line).name for line in rest[2:]} == {"batch_score.py", "infer.py", "validate.py", "constraints.txt"}
 
 
-def test_every_path_of_the_docs_is_there() -> None:
+def test_docker_image_contains_every_path_of_the_docs() -> None:
     docs = (image.ROOT / "docs" / "docker.md").read_text()
     told = set(re.findall(r"(no )?`(/opt/[\w./-]+)`", docs))
     with image.container() as made:
@@ -120,7 +120,7 @@ def test_every_path_of_the_docs_is_there() -> None:
     assert sorted(there) == sorted(path for no, path in told if not no)
 
 
-def test_what_was_asked_for_with_packages_can_be_imported() -> None:
+def test_docker_image_imports_the_packages_requested_at_build() -> None:
     # LightGBM needs a library of the system
     with image.container() as made:
         done = made.run("python", "-c", "import lightgbm, jinja2")
@@ -130,7 +130,7 @@ def test_what_was_asked_for_with_packages_can_be_imported() -> None:
 # ---- driver: without a cluster, by a user that the image does not know
 
 
-def test_driver_scores_as_a_user_without_a_name_and_hands_its_exit_code_on(job: Job) -> None:
+def test_docker_driver_scores_as_an_unnamed_user_and_returns_the_exit_code(job: Job) -> None:
     out = job.root.parent / "out"
     mounts = {str(job.root): "/data/in:ro", str(out): "/data/out"}
     env = {"SPARK_DRIVER_BIND_ADDRESS": "127.0.0.1", "SPARKSIG_TRUST": job.trust}
@@ -209,7 +209,7 @@ def scene(job: Job) -> Iterator[Scene]:
         yield Scene(job, stack)
 
 
-def test_the_composed_job_scores_on_two_workers_and_the_history_server_has_it(scene: Scene) -> None:
+def test_docker_compose_job_scores_on_two_workers_with_history(scene: Scene) -> None:
     scene.up("master")
     workers = [scene.up(name) for name in ("worker-1", "worker-2")]
     scene.wait(lambda: scene.ask("master", "8080", "/json/")["aliveworkers"] == 2, "two workers", "master")
@@ -228,7 +228,7 @@ def test_the_composed_job_scores_on_two_workers_and_the_history_server_has_it(sc
     assert {path.stat().st_uid for path in (scene.folder / "events").rglob("*")} == {SPARK}
 
 
-def test_an_executor_started_as_kubernetes_does_joins_the_job(scene: Scene) -> None:
+def test_docker_executor_started_as_on_kubernetes_joins_the_job(scene: Scene) -> None:
     """No worker: the only executor is a container with the word `executor` and Kubernetes' variables."""
     scene.up("master")
     submit, *command = scene.service("job").command

@@ -1,4 +1,4 @@
-"""Values that break casts: bounds and their neighbours, what no type holds, and random ones of every size."""
+"""Values that break casts: bounds and their neighbors, values that no type holds, and random ones of every size."""
 
 from __future__ import annotations
 

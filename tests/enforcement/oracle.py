@@ -1,6 +1,6 @@
-"""What a cast must do, in plain Python: ints, Fractions and Decimals. Written from the words of the cast table.
+"""The expected result of every cast, in plain Python (ints, Fractions, Decimals), written from the cast table's text.
 
-Imports nothing of sparksig: a mistake in the table or in its spelling must not stand here as well.
+Imports nothing from sparksig, so that a mistake in the table or in the rendered SQL is not repeated here.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def least_level(source: str, target: str) -> str | None:
         p, s = map(int, re.findall(r"\d+", source))
         safe = (s == 0 and p <= {"integer": 9, "long": 18}.get(target, -1)) or (target == "double" and p <= 15)
         return "safe" if safe else "checked" if target in INTEGERS or target in FLOATS else None
-    safe = {
+    widenings = {
         "byte": ["integer", "long", "float", "double"],
         "short": ["integer", "long", "float", "double"],
         "integer": ["long", "double"],
@@ -42,7 +42,7 @@ def least_level(source: str, target: str) -> str | None:
         "date": ["datetime"],
         "timestamp_ntz": ["datetime"],
     }
-    if target in safe.get(source, []):
+    if target in widenings.get(source, []):
         return "safe"
     numbers = {**INTEGERS, **FLOATS}
     if source in numbers and target in numbers:
@@ -261,7 +261,8 @@ def _judge_object(
     value: dict[str, Any], kind: Any, declared: dict[str, Any], path: str, nulls: bool, options: dict[str, Any]
 ) -> Any:
     kinds = {field["name"]: field["type"] for field in kind["fields"]}
-    result, faults = {}, set()
+    result: dict[str, Any] = {}
+    faults = set()
     for name, prop in sorted(declared["properties"].items()):  # as MLflow orders them
         if name not in kinds:
             result[name] = None

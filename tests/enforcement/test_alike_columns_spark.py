@@ -1,4 +1,4 @@
-"""Columns that are judged alike are judged together, in one of several ways by their number. Nobody may tell."""
+"""Columns with the same check are checked together, in one of several SQL forms; the form never changes the verdict."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def frame(spark: SparkSession, source: str, width: int) -> tuple[DataFrame, list
     harmless = float(7) if source in ("float", "double") else 7
     rows = []
     for i, value in enumerate([*SOURCES[source], None]):
-        row = [harmless] * width
+        row: list[Any] = [harmless] * width
         row[i % width] = value
         row[(i * 7 + 3) % width] = [harmless, None][i % 3 == 0] if width > 2 else row[(i * 7 + 3) % width]
         rows.append(tuple(row))
@@ -42,7 +42,7 @@ def oracle_type(source: str) -> str:
 @pytest.mark.parametrize("nulls", [False, True])
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize(("source", "target"), CELLS)
-def test_alike_columns_are_judged_one_by_one(
+def test_tag_checks_same_typed_columns_one_by_one(
     spark: SparkSession, source: str, target: str, width: int, nulls: bool
 ) -> None:
     table, rows = frame(spark, source, width)
@@ -56,7 +56,7 @@ def test_alike_columns_are_judged_one_by_one(
 
 
 @pytest.mark.parametrize("source", ["tinyint", "smallint", "int", "decimal(9,0)", "bigint", "decimal(18,0)"])
-def test_optional_longs_lie_in_what_a_double_holds(spark: SparkSession, source: str) -> None:
+def test_tag_limits_optional_longs_to_exact_doubles(spark: SparkSession, source: str) -> None:
     wide = source in ("bigint", "decimal(18,0)")
     beyond = 2**53 + 1 if wide else 127
     rows = [(1, -128, None), (None, beyond, 3), (None, None, None)]
@@ -70,7 +70,7 @@ def test_optional_longs_lie_in_what_a_double_holds(spark: SparkSession, source: 
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_error_of_a_row_lists_all_its_faults(spark: SparkSession, width: int) -> None:
+def test_enforce_error_lists_all_violations_of_a_row(spark: SparkSession, width: int) -> None:
     schema = Schema([ColSpec("integer", f"c{i}") for i in range(width)])
     row = (None, 2**31, *[1] * (width - 2))
     table = spark.createDataFrame([row], ", ".join(f"c{i} bigint" for i in range(width)))
@@ -86,7 +86,9 @@ COMPILED = 8000
 
 
 @pytest.mark.parametrize(("source", "target"), [("bigint", "integer"), ("double", "double"), ("bigint", "double")])
-def test_no_generated_method_is_too_long_to_be_compiled(spark: SparkSession, source: str, target: str) -> None:
+def test_enforce_and_tag_generate_methods_short_enough_to_compile(
+    spark: SparkSession, source: str, target: str
+) -> None:
     jvm: Any = spark._jvm
     debug = getattr(getattr(jvm.org.apache.spark.sql.execution.debug, "package$"), "MODULE$")
     lambdas = 0
@@ -102,5 +104,5 @@ def test_no_generated_method_is_too_long_to_be_compiled(spark: SparkSession, sou
     assert 0 < lambdas < 20  # both spellings were seen
 
 
-def test_the_cells_are_those_that_the_oracle_admits() -> None:
+def test_cast_cells_are_those_the_oracle_allows_at_checked() -> None:
     assert all(oracle.least_level(source, target) == "checked" for source, target in CELLS)

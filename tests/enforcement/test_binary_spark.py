@@ -1,4 +1,4 @@
-"""Tensors out of their bytes, against numpy: every exponent, both signs of zero, subnormals, infinities and NaN."""
+"""Tensors stored as bytes, compared with numpy: all exponents, signed zeros, subnormals, infinities and NaN."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def frame(spark: SparkSession, values: list[Any]) -> DataFrame:
 
 @pytest.mark.parametrize("codegen", ["CODEGEN_ONLY", "NO_CODEGEN"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_entries_are_what_numpy_reads(spark: SparkSession, dtype: str, codegen: str) -> None:
+def test_enforce_decodes_binary_tensor_entries_as_numpy_does(spark: SparkSession, dtype: str, codegen: str) -> None:
     kind = np.dtype(dtype)
     rows = column(kind)[:: 1 if codegen == "CODEGEN_ONLY" else 7]
     schema = Schema([TensorSpec(kind, (-1, *SHAPE), "x")])
@@ -83,7 +83,7 @@ def alike(found: Any, want: np.ndarray[Any, Any]) -> bool:
     return all((a != a and b != b) or struct.pack(">d", a) == struct.pack(">d", b) for a, b in pairs)
 
 
-def test_split_accepts_what_has_the_length(spark: SparkSession) -> None:
+def test_split_accepts_binary_tensors_of_the_exact_byte_length(spark: SparkSession) -> None:
     table = frame(spark, [bytes(8), b"", bytes(7), None, bytes(9)])
     schema = Schema([TensorSpec(np.dtype("float32"), (-1, 2), "x")])
     parts = split(table, schema)
@@ -96,14 +96,14 @@ def test_split_accepts_what_has_the_length(spark: SparkSession) -> None:
 
 
 @pytest.mark.parametrize("kind", ["binary", "array<float>", "array<int>"])
-def test_an_admitted_null_stays_null_in_every_rank(spark: SparkSession, kind: str) -> None:
+def test_enforce_keeps_allowed_null_tensors_null_in_every_rank(spark: SparkSession, kind: str) -> None:
     table = spark.createDataFrame([(None,)], f"x {kind}")
     for shape in ((-1, 4), (-1, 2, 2), (-1, 2, 1, 2)):
         schema = Schema([TensorSpec(np.dtype("float32"), shape, "x")])
         assert enforce(table, schema, level="checked", allow_nulls=True).collect() == [(None,)]
 
 
-def test_a_large_tensor_takes_time_by_its_entries(spark: SparkSession) -> None:
+def test_enforce_time_is_linear_in_tensor_entries(spark: SparkSession) -> None:
     """Entries are cast once each, not once for each slice that they are in."""
     table = spark.range(2).selectExpr("transform(sequence(1, 60000), i -> cast(i as double)) as x")
     schema = Schema([TensorSpec(np.dtype("float32"), (-1, 200, 100, 3), "x")])
@@ -113,7 +113,7 @@ def test_a_large_tensor_takes_time_by_its_entries(spark: SparkSession) -> None:
     assert time.monotonic() - started < 12  # about 1 second; 20 where each slice makes the whole array again
 
 
-def test_what_is_judged_in_bytes_is_what_the_plan_says(spark: SparkSession) -> None:
+def test_plan_lists_the_checks_of_binary_tensors(spark: SparkSession) -> None:
     checks = {}
     for dtype in ("bool", "uint8", "float16"):
         made = plan(frame(spark, [b""]), Schema([TensorSpec(np.dtype(dtype), (-1, 2), "x")]))
@@ -122,7 +122,7 @@ def test_what_is_judged_in_bytes_is_what_the_plan_says(spark: SparkSession) -> N
     assert checks["uint8"] == checks["float16"] == ("not null", "2 entries in bytes")
 
 
-def test_a_tensor_without_dimensions_of_its_own_is_one_entry(spark: SparkSession) -> None:
+def test_split_reads_a_binary_tensor_without_inner_dimensions_as_one_entry(spark: SparkSession) -> None:
     table = frame(spark, [struct.pack("<q", -(2**63)), struct.pack("<q", 7), b"", None])
     schema = Schema([TensorSpec(np.dtype("int64"), (-1,), "x")])
     parts = split(table, schema)

@@ -1,4 +1,4 @@
-"""Every admissible (Spark type, declared type) cell on real Spark, with every edge value, against the oracle."""
+"""Every allowed (Spark type, declared type) cell on real Spark, with every edge value, compared with the oracle."""
 
 from __future__ import annotations
 
@@ -125,12 +125,12 @@ def compared(table: DataFrame) -> list[tuple[list[Any], Counter[tuple[str, str, 
 
 @pytest.mark.spark
 @pytest.mark.parametrize("part", PARTS)
-def test_every_cell_on_every_edge_value(compared: list[Any], part: int) -> None:
+def test_cast_matches_the_oracle_for_every_cell_and_edge_value(compared: list[Any], part: int) -> None:
     assert compared[part][0] == []
 
 
 @pytest.mark.spark
-def test_every_cell_was_seen_with_every_value(compared: list[Any]) -> None:
+def test_cast_comparison_covers_every_cell_with_every_value(compared: list[Any]) -> None:
     seen: Counter[tuple[str, str, bool]] = Counter()
     for _, cases in compared:
         seen.update(cases)
@@ -148,7 +148,9 @@ MUTANTS = {
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_a_planted_mistake_is_found(table: DataFrame, monkeypatch: pytest.MonkeyPatch, mutant: str) -> None:
+def test_cast_comparison_detects_a_planted_mistake(
+    table: DataFrame, monkeypatch: pytest.MonkeyPatch, mutant: str
+) -> None:
     name, change = MUTANTS[mutant]
     mutated = change(getattr(guards, name))
     for module in (guards, conditions):
@@ -167,7 +169,7 @@ def _uncoalesced(text: str) -> str:
     return re.sub(r"when not coalesce\((.*?), false\) then", r"when not (\1) then", text)
 
 
-def test_what_no_level_admits_is_a_problem(table: DataFrame) -> None:
+def test_plan_rejects_casts_that_no_level_allows(table: DataFrame) -> None:
     refused = [(s, t) for s, t in itertools.product(SOURCES, TARGETS) if oracle.least_level(s, t) is None]
     schema = Schema([ColSpec(t, f"c{i}") for i, (_, t) in enumerate(refused)])
     policy = Policy(level="parse", columns={f"c{i}": s for i, (s, _) in enumerate(refused)})
@@ -176,7 +178,7 @@ def test_what_no_level_admits_is_a_problem(table: DataFrame) -> None:
     assert json.dumps(made.to_dict())
 
 
-def test_a_level_below_the_least_one_is_a_problem_whose_hint_names_it(table: DataFrame) -> None:
+def test_plan_hint_names_the_least_level_that_allows_the_cast(table: DataFrame) -> None:
     for source, target, _ in cells():
         least = str(oracle.least_level(source, target))
         below = oracle.LEVELS[: oracle.LEVELS.index(least)]

@@ -1,23 +1,28 @@
-"""The verbs on real Spark: no job before an action, nothing lost, nothing changed, and who pays for a bad row."""
+"""The verbs on real Spark: no job before an action, no row lost or changed, and a bad row fails the query."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
+import warnings
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from sparksig import (
+    AbsentColumnWarning,
     ColSpec,
+    ModelSignature,
     PolicyError,
     Schema,
     SchemaError,
     TensorSpec,
     enforce,
     plan,
+    score,
     split,
     struct_type,
     tag,
@@ -27,6 +32,8 @@ from tests.verdict import places
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+pytestmark = pytest.mark.filterwarnings("ignore::sparksig.errors.AbsentColumnWarning")
 
 SIGNATURE = Schema(
     [
@@ -66,7 +73,7 @@ def jobs(spark: SparkSession) -> int:
     return len(spark.sparkContext.statusTracker().getJobIdsForGroup(None))
 
 
-def test_planning_and_building_start_no_job(spark: SparkSession, df: DataFrame) -> None:
+def test_verbs_start_no_job_before_an_action(spark: SparkSession, df: DataFrame) -> None:
     before = jobs(spark)
     plan(df, SIGNATURE, **CHECKED)
     enforce(df, SIGNATURE, **CHECKED)
@@ -77,7 +84,7 @@ def test_planning_and_building_start_no_job(spark: SparkSession, df: DataFrame) 
     assert jobs(spark) == before
 
 
-def test_enforce_gives_the_declared_columns_in_the_declared_types(df: DataFrame) -> None:
+def test_enforce_returns_declared_columns_and_types(df: DataFrame) -> None:
     found = enforce(
         df.where("k <> 'k3' and k <> 'k4' and k <> 'k5' or k is null and n is not null"), SIGNATURE, **CHECKED
     )
@@ -88,7 +95,7 @@ def test_enforce_gives_the_declared_columns_in_the_declared_types(df: DataFrame)
     ]
 
 
-def test_enforce_hands_kept_columns_through(df: DataFrame) -> None:
+def test_enforce_keeps_named_columns_and_rejects_bad_keep_names(df: DataFrame) -> None:
     found = enforce(df.where("n = 1"), SIGNATURE, **CHECKED, keep=["k"])
     assert found.columns[-1] == "k" and found.collect()[0]["k"] == "k1"
     with pytest.raises(SchemaError, match="keep"):
@@ -101,7 +108,7 @@ def test_enforce_hands_kept_columns_through(df: DataFrame) -> None:
 
 
 @pytest.mark.parametrize("action", ["count", "one column", "collect", "isEmpty over all"])
-def test_a_bad_row_fails_whatever_the_query_reads(df: DataFrame, action: str) -> None:
+def test_enforce_fails_on_a_bad_row_whatever_the_query_reads(df: DataFrame, action: str) -> None:
     found = enforce(df.where("k = 'k4'"), SIGNATURE, **CHECKED)
     actions: dict[str, Any] = {
         "count": found.count,
@@ -116,7 +123,7 @@ def test_a_bad_row_fails_whatever_the_query_reads(df: DataFrame, action: str) ->
     assert str(2**40) not in told and "k4" not in told and "at org.apache" not in told
 
 
-def test_validate_tells_keys_only_when_asked(spark: SparkSession) -> None:
+def test_validate_shows_keys_only_when_requested(spark: SparkSession) -> None:
     df = spark.range(100).selectExpr("id", "named_struct('day', date'2024-01-01') as `a.b`", "nullif(id % 3, 0) as n")
     schema = Schema([ColSpec("long", "n")])
     assert "examples" not in str(validate(df, schema).to_dict()) and validate(df, schema).violations[0].examples == ()
@@ -138,7 +145,7 @@ def test_validate_tells_keys_only_when_asked(spark: SparkSession) -> None:
         validate(df, schema, examples=1, keys=["no"])
 
 
-def test_keys_of_every_type_that_can_be_compared(spark: SparkSession) -> None:
+def test_validate_shows_keys_of_every_comparable_type(spark: SparkSession) -> None:
     kinds = {
         **{"b": "x'00ff'", "a": "array(1, null)", "s": "named_struct('z', 1)", "d": "date'2024-01-01'", "t": "'x\ny'"},
         **{"f": "double('NaN')", "n": "cast(null as long)", "m": "map('k', 1)", "i": "make_interval(1)"},
@@ -155,7 +162,7 @@ def test_keys_of_every_type_that_can_be_compared(spark: SparkSession) -> None:
     assert [problem.path for problem in raised.value.problems] == ["m", "i"]
 
 
-def test_rows_that_the_users_own_query_drops_are_not_judged(spark: SparkSession, df: DataFrame) -> None:
+def test_enforce_ignores_rows_dropped_by_the_users_query(spark: SparkSession, df: DataFrame) -> None:
     from pyspark.sql import functions as F
 
     good = spark.createDataFrame([("k1",), ("k2",)], "k string")
@@ -168,14 +175,14 @@ def test_rows_that_the_users_own_query_drops_are_not_judged(spark: SparkSession,
     assert enforce(grouped, Schema([ColSpec("long", "n")])).count() == 2
 
 
-def test_a_join_with_an_enforced_frame_does_not_judge_the_other_table(spark: SparkSession, df: DataFrame) -> None:
+def test_enforce_does_not_check_the_other_table_of_a_join(spark: SparkSession, df: DataFrame) -> None:
     other = spark.createDataFrame([(None, "a"), (1, None), (1, "a")], "n int, s string")
     accepted = enforce(df.where("n = 1"), SIGNATURE, **CHECKED)
     assert accepted.join(other, "n").count() == 2
     assert accepted.join(other, "s").count() == 2
 
 
-def test_tag_leaves_every_row_and_column_as_it_was(df: DataFrame) -> None:
+def test_tag_keeps_every_row_and_column_unchanged(df: DataFrame) -> None:
     tagged = tag(df, SIGNATURE, **CHECKED)
     assert tagged.schema.fields[:-1] == df.schema.fields
     assert rows(tagged.drop("_violations")) == rows(df)
@@ -185,7 +192,7 @@ def test_tag_leaves_every_row_and_column_as_it_was(df: DataFrame) -> None:
 
 
 @pytest.mark.parametrize("cached", [False, True])
-def test_split_is_a_partition_of_the_rows(df: DataFrame, cached: bool) -> None:
+def test_split_partitions_the_rows(df: DataFrame, cached: bool) -> None:
     source = df.repartition(2)
     if cached:
         source = source.cache()
@@ -210,7 +217,7 @@ def test_validate_counts_by_path_and_code_in_one_action(spark: SparkSession, df:
     assert not report.ok and report.to_dict()["rows_violating"] == 5
 
 
-def test_an_empty_table_is_clean(df: DataFrame) -> None:
+def test_verbs_accept_an_empty_table(df: DataFrame) -> None:
     empty = df.where("false")
     assert validate(empty, SIGNATURE, **CHECKED).to_dict() == {
         "rows_in": 0, "rows_clean": 0, "rows_violating": 0, "violations": [],
@@ -220,7 +227,7 @@ def test_an_empty_table_is_clean(df: DataFrame) -> None:
     assert (parts.accepted.count(), parts.quarantined.count()) == (0, 0)
 
 
-def test_nulls_and_nan_as_the_policy_says(spark: SparkSession) -> None:
+def test_validate_follows_the_policy_for_nulls_and_nan(spark: SparkSession) -> None:
     table = spark.createDataFrame([(1, 1.0), (None, 1.0), (2, NAN), (3, None)], "n long, x double")
     schema = Schema([ColSpec("long", "n"), ColSpec("double", "x")])
     assert validate(table, schema).rows_clean == 2
@@ -231,7 +238,7 @@ def test_nulls_and_nan_as_the_policy_says(spark: SparkSession) -> None:
     }  # fmt: skip
 
 
-def test_the_violations_column_may_not_clash(spark: SparkSession) -> None:
+def test_tag_rejects_a_clash_with_the_violations_column(spark: SparkSession) -> None:
     table = spark.createDataFrame([(1, 2)], "a long, _Violations long")
     schema = Schema([ColSpec("long", "a")])
     with pytest.raises(SchemaError, match="violations_column"):
@@ -239,7 +246,7 @@ def test_the_violations_column_may_not_clash(spark: SparkSession) -> None:
     assert tag(table, schema, violations_column="faults").columns == ["a", "_Violations", "faults"]
 
 
-def test_a_flat_tensor_is_judged_whole_and_by_entry(spark: SparkSession) -> None:
+def test_tag_checks_a_flat_tensor_by_shape_and_by_entry(spark: SparkSession) -> None:
     data = [([1.0, 2.0, 3.0, 4.0],), ([0.1, 1.0, None, NAN],), ([1e300, 1.0, 1.0, 1.0],), ([1.0],), ([],), (None,)]
     table = spark.createDataFrame(data, "image array<double>")
     schema = Schema([TensorSpec(np.dtype("float32"), (-1, 2, 2), "image")])
@@ -260,7 +267,7 @@ def test_a_flat_tensor_is_judged_whole_and_by_entry(spark: SparkSession) -> None
     assert accepted.collect() == [([[1.0, 2.0], [3.0, 4.0]],)]
 
 
-def test_fields_of_what_comes_back(spark: SparkSession) -> None:
+def test_enforce_derives_nullability_and_keeps_metadata(spark: SparkSession) -> None:
     table = places.marked(spark)
     assert places.unfit_fields(spark) == []
     found = enforce(table, places.MARKED, level="checked", keep=["id"]).schema
@@ -274,7 +281,7 @@ def test_fields_of_what_comes_back(spark: SparkSession) -> None:
 
 
 @pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
-def test_an_event_time_column_keeps_its_watermark(spark: SparkSession, zone: str | None) -> None:
+def test_verbs_keep_the_watermark_of_an_event_time_column(spark: SparkSession, zone: str | None) -> None:
     stream = spark.readStream.format("rate").load().withWatermark("timestamp", "10 minutes")
     mark = {"spark.watermarkDelayMs": 600_000}
     assert stream.schema["timestamp"].metadata == mark
@@ -285,7 +292,7 @@ def test_an_event_time_column_keeps_its_watermark(spark: SparkSession, zone: str
         assert frame.isStreaming and frame.schema["timestamp"].metadata == mark
 
 
-def test_flat_enforcement_is_one_project_and_one_filter(df: DataFrame) -> None:
+def test_enforce_and_tag_add_one_project_and_one_filter_at_most(df: DataFrame) -> None:
     def nodes(frame: DataFrame) -> list[str]:
         plan_text = frame._jdf.queryExecution().optimizedPlan().toString()  # type: ignore[operator]
         return [line.lstrip(" :+-").split(" ")[0] for line in plan_text.splitlines()]
@@ -294,3 +301,25 @@ def test_flat_enforcement_is_one_project_and_one_filter(df: DataFrame) -> None:
     bare = nodes(table.selectExpr("cast(n as int) n", "x", "s"))
     assert Counter(nodes(enforce(table, SIGNATURE, **CHECKED))) - Counter(bare) <= Counter({"Filter": 1, "Project": 1})
     assert Counter(nodes(tag(table, SIGNATURE, **CHECKED))) - Counter(bare) <= Counter({"Project": 1})
+
+
+def test_verbs_warn_once_of_absent_optional_columns(df: DataFrame) -> None:
+    table = df.withColumnRenamed("k", "going")
+    verbs: dict[str, Callable[..., Any]] = {
+        **{"enforce": enforce, "tag": tag, "split": split, "validate": validate},
+        "score": lambda *arguments, **options: score(*arguments, returns="double", **options),
+    }
+    for name, verb in verbs.items():
+        more = (lambda batch: batch.x,) if name == "score" else ()
+        signature = ModelSignature(SIGNATURE) if name == "score" else SIGNATURE
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            verb(table, *more, signature, **CHECKED)
+            verb(table, *more, signature, **CHECKED, on_absent="ignore")
+        assert [each.category for each in caught] == [AbsentColumnWarning], name
+        text = str(caught[0].message)
+        assert "gone: optional, but the table has no such column" in text and "did you mean 'going'?" in text
+        assert caught[0].filename == __file__, name
+        with pytest.raises(SchemaError) as error:
+            verb(table, *more, signature, **CHECKED, on_absent={"gone": "error"})
+        assert [problem.path for problem in error.value.problems] == ["gone"], name

@@ -1,4 +1,4 @@
-"""Declared types of any depth on real Spark, against the oracle: many cases a job, found by hypothesis."""
+"""Declared types of any depth on real Spark, compared with the oracle: hypothesis generates many cases per job."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from tests.enforcement.test_casts_spark import same
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.filterwarnings("ignore::sparksig.errors.AbsentColumnWarning")
 
 COLUMNS, ROWS = 12, 12
 CELLS = [(s, t) for s in SOURCES for t in TARGETS if oracle.least_level(s, t)]
@@ -127,7 +129,7 @@ def to_spark(value: Any, kind: Any) -> Any:
 @pytest.mark.slow
 @settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(tables())
-def test_nested_types_against_the_oracle(spark: SparkSession, columns: list[Any]) -> None:
+def test_tag_and_casts_match_the_oracle_for_nested_types(spark: SparkSession, columns: list[Any]) -> None:
     from pyspark.sql.types import StructType
 
     fields = [{"name": f"c{i}", "type": c[0], "nullable": True, "metadata": {}} for i, c in enumerate(columns)]

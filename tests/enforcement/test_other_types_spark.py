@@ -1,4 +1,4 @@
-"""Types beside the common ones: char and varchar, variant, spans of time, fields that differ by case only."""
+"""Less common types: char and varchar, variant, intervals, fields that differ by case only."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ from sparksig import (
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+pytestmark = pytest.mark.filterwarnings("ignore::sparksig.errors.AbsentColumnWarning")
+
 
 def faults(made: Any) -> list[tuple[str, str]]:
     return [(problem.path, str(problem.code)) for problem in made.problems]
@@ -49,7 +51,7 @@ def kept(spark: SparkSession, request: pytest.FixtureRequest) -> Iterator[bool]:
     spark.conf.unset(KEPT)
 
 
-def test_char_and_varchar_are_texts(spark: SparkSession, kept: bool) -> None:
+def test_enforce_treats_char_and_varchar_as_strings(spark: SparkSession, kept: bool) -> None:
     table = spark.sql(
         """select cast('12' as char(2)) as c, cast('7 ' as varchar(9)) as v, array(cast('ab' as char(3))) as a,
                   named_struct('x', cast('y' as varchar(2))) as s"""
@@ -67,7 +69,7 @@ def test_char_and_varchar_are_texts(spark: SparkSession, kept: bool) -> None:
     assert tagged.schema.fields[:-1] == table.schema.fields and tagged.collect()[0]["_violations"] is None
 
 
-def test_char_and_varchar_are_parsed_as_texts_are(spark: SparkSession, kept: bool) -> None:
+def test_tag_parses_char_and_varchar_as_strings(spark: SparkSession, kept: bool) -> None:
     table = spark.sql("select cast('12' as char(2)) as c, cast('7 ' as varchar(9)) as v, cast('1' as char(3)) as p")
     schema = Schema([ColSpec("long", name) for name in table.columns])
     assert faults(plan(table, schema)) == [(name, "INCOMPATIBLE_TYPE") for name in table.columns]
@@ -77,7 +79,7 @@ def test_char_and_varchar_are_parsed_as_texts_are(spark: SparkSession, kept: boo
     assert faults(plan(table, Schema([ColSpec("binary", "c")]), level="parse")) == [("c", "INCOMPATIBLE_TYPE")]
 
 
-def test_char_columns_of_a_stored_table_are_texts(spark: SparkSession) -> None:
+def test_split_accepts_char_columns_of_a_stored_table(spark: SparkSession) -> None:
     spark.sql("create table char_columns (c char(3), v varchar(5)) using parquet")
     try:
         spark.sql("insert into char_columns values ('a', 'b'), (null, 'c')")
@@ -99,7 +101,7 @@ OTHERS = {
 }
 
 
-def test_what_only_any_takes_is_refused_by_name_for_every_other_type(spark: SparkSession) -> None:
+def test_plan_accepts_variants_and_intervals_only_as_any(spark: SparkSession) -> None:
     table = spark.sql("select " + ", ".join(f"{made} as {name}" for name, made in OTHERS.items()))
     for kind in [*DataType, Array("long"), Map("string"), Object([Property("a", "long")])]:
         schema = Schema([ColSpec(kind, name) for name in OTHERS])
@@ -108,7 +110,7 @@ def test_what_only_any_takes_is_refused_by_name_for_every_other_type(spark: Spar
         assert all("which only Any takes" in problem.fact for problem in made.problems)
 
 
-def test_any_takes_them_untouched_alone_and_inside(spark: SparkSession) -> None:
+def test_enforce_and_tag_keep_any_values_unchanged_at_top_level_and_nested(spark: SparkSession) -> None:
     table = spark.sql("select " + ", ".join(f"{made} as {name}" for name, made in OTHERS.items()))
     alone = enforce(table, Schema([ColSpec(AnyType(), name, required=False) for name in OTHERS]))
     assert alone.dtypes == table.dtypes
@@ -130,7 +132,7 @@ def test_any_takes_them_untouched_alone_and_inside(spark: SparkSession) -> None:
     assert tagged.where("_violations is null").selectExpr(*shown).collect() == nested.selectExpr(*shown).collect()
 
 
-def test_any_in_a_struct_keeps_the_names_in_a_maps_keys(spark: SparkSession) -> None:
+def test_enforce_keeps_field_names_in_map_keys_of_any_in_a_struct(spark: SparkSession) -> None:
     table = spark.sql(
         """select array(named_struct('x', map(named_struct('a b', 1, '`', array(named_struct('c', 2))),
                                              named_struct('d.e', 3)), 'n', 5L)) as o"""
@@ -153,7 +155,7 @@ POINT = "st_geomfromwkb(X'0101000000000000000000F03F0000000000000040')"
         *("named_struct('y', 'x' collate UNICODE_CI)", POINT, f"map(1, array({POINT}))"),
     ],
 )
-def test_what_no_cast_can_say_keeps_a_struct_closed_by_name(spark: SparkSession, closed: str) -> None:
+def test_plan_rejects_any_in_a_struct_that_no_cast_can_express(spark: SparkSession, closed: str) -> None:
     table = spark.sql(f"select named_struct('x', {closed}, 'n', 5L) as o")
     opened = Schema([ColSpec(Object([Property("n", "long"), Property("x", AnyType())]), "o")])
     made = plan(table, opened)
@@ -162,7 +164,7 @@ def test_what_no_cast_can_say_keeps_a_struct_closed_by_name(spark: SparkSession,
     assert enforce(table, as_hinted).dtypes == table.dtypes
 
 
-def test_a_moment_is_an_instant_whatever_the_session_calls_a_timestamp(spark: SparkSession) -> None:
+def test_enforce_returns_instants_whatever_the_sessions_timestamp_type(spark: SparkSession) -> None:
     table = spark.sql(
         """select named_struct('t', timestamp_seconds(0), 'n', 1L) as s, map('k', timestamp_seconds(0)) as m,
                   date'1970-01-01' as d, '1970-01-01' as p"""
@@ -193,7 +195,7 @@ def test_a_moment_is_an_instant_whatever_the_session_calls_a_timestamp(spark: Sp
 # ---- fields that differ by case only
 
 
-def test_fields_that_differ_by_case_only_are_told_apart(spark: SparkSession) -> None:
+def test_split_and_plan_distinguish_fields_that_differ_by_case_only(spark: SparkSession) -> None:
     from pyspark.sql import types as T
 
     fields = T.StructType([T.StructField("a", T.LongType()), T.StructField("A", T.StringType())])
@@ -214,7 +216,7 @@ def test_fields_that_differ_by_case_only_are_told_apart(spark: SparkSession) -> 
     assert faults(plan(table, other)) == [("s.A", "UNEXPECTED_FIELD")]
 
 
-def test_a_field_in_another_case_is_said_or_accepted(spark: SparkSession) -> None:
+def test_plan_reports_a_field_in_another_case_and_case_sensitive_accepts_it(spark: SparkSession) -> None:
     table = spark.sql("select named_struct('Price', 1L) as s")
     schema = Schema([ColSpec(Object([Property("price", "long")]), "s")])
     made = plan(table, schema)
@@ -222,7 +224,7 @@ def test_a_field_in_another_case_is_said_or_accepted(spark: SparkSession) -> Non
     assert enforce(table, schema, case_sensitive=False).dtypes == [("s", "struct<price:bigint>")]
 
 
-def test_zeros_at_the_end_of_a_tensors_texts_are_not_dropped(spark: SparkSession) -> None:
+def test_tag_and_enforce_values_reject_trailing_zeros_in_tensor_strings(spark: SparkSession) -> None:
     schema = Schema([TensorSpec(np.dtype("bytes"), (-1, 2), "b"), TensorSpec(np.dtype("str"), (-1, 2), "s")])
     rows = [
         ([b"a", b"\0b"], ["a", "b"], []),

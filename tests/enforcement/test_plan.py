@@ -1,4 +1,4 @@
-"""The plan, from schemas alone: which column is which, what happens to it, and every fault at once."""
+"""The plan, made from schemas alone: column matching, the cast of each column, and all problems at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import itertools
 import json
 import pickle
 import re
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -44,6 +44,10 @@ def table_of(*columns: tuple[str, Any]) -> StructType:
     return StructType(tuple(Field(name, from_spark(kind)) for name, kind in columns))
 
 
+def _field(name: str, kind: str) -> dict[str, Any]:
+    return {"name": name, "type": kind, "nullable": True, "metadata": {}}
+
+
 def array(element: str) -> dict[str, Any]:
     return {"type": "array", "elementType": element, "containsNull": True}
 
@@ -56,7 +60,7 @@ AB = Schema([ColSpec("long", "a"), ColSpec("double", "b"), ColSpec("string", "c"
 IMAGE = TensorSpec(np.dtype("float32"), (-1, 2, 2))
 
 
-def test_each_column_is_kept_widened_checked_parsed_rounded_or_absent() -> None:
+def test_plan_verdict_is_kept_widened_checked_parsed_rounded_or_absent() -> None:
     schema = Schema(
         [
             *(ColSpec("long", "kept"), ColSpec("double", "widened"), ColSpec("integer", "checked")),
@@ -74,7 +78,7 @@ def test_each_column_is_kept_widened_checked_parsed_rounded_or_absent() -> None:
     assert made.steps[2].checks == ("not null", "between -2147483648 and 2147483647")
 
 
-def test_every_fault_of_a_schema_is_listed_at_once_with_a_hint() -> None:
+def test_plan_lists_every_problem_at_once_with_a_hint() -> None:
     schema = Schema(
         [ColSpec("integer", "n"), ColSpec("float", "x"), ColSpec("double", "price"), ColSpec("binary", "z")]
     )
@@ -104,7 +108,7 @@ SPECS = [
 OPTION = re.compile(r"(\w+)=(?:'(\w+)'|(True|False))")
 
 
-def test_a_hint_that_names_options_fixes_the_fault() -> None:
+def test_plan_hints_that_name_options_fix_the_problem() -> None:
     followed = 0
     for kind, spec, given in itertools.product(KINDS, SPECS, ("strict", "safe", "checked", None)):
         policy = Policy(level=given) if given else Policy.mlflow()
@@ -135,7 +139,7 @@ def test_a_hint_that_names_options_fixes_the_fault() -> None:
         ({"x": "long"}, {"columns": {"age": "years"}}, "name a column that the table has"),
     ],
 )
-def test_a_hint_about_a_name_can_be_followed(columns: dict[str, str], options: dict[str, Any], hint: str) -> None:
+def test_plan_hints_about_names_can_be_followed(columns: dict[str, str], options: dict[str, Any], hint: str) -> None:
     made = plan(table(**columns), Schema([ColSpec("long", "age")]), **options)
     assert [hint in str(problem.hint) for problem in made.problems] == [True]
     if hint.startswith("case_sensitive="):
@@ -144,7 +148,7 @@ def test_a_hint_about_a_name_can_be_followed(columns: dict[str, str], options: d
     assert f"hint for {made.problems[0].path}: {made.problems[0].hint}" in str(made)
 
 
-def test_the_hint_says_how_long_a_tensors_array_is() -> None:
+def test_plan_hint_states_the_array_length_of_a_tensor() -> None:
     hints = [plan(table(x="string"), Schema([TensorSpec(np.dtype("float32"), (-1, *shape), "x")])).problems[0].hint
              for shape in ((8, 8), (-1, 3), (-1, -1))]  # fmt: skip
     assert "an array of its 64 entries" in str(hints[0]) and "binary of 256 bytes" in str(hints[0])
@@ -157,7 +161,7 @@ def test_the_hint_says_how_long_a_tensors_array_is() -> None:
     ).ok
 
 
-def test_a_signature_without_inputs_is_a_problem() -> None:
+def test_plan_rejects_a_signature_without_inputs() -> None:
     made = plan(table(a="long"), ModelSignature(outputs=AB))
     assert faults(made) == [("", "NO_INPUTS")]
 
@@ -165,7 +169,7 @@ def test_a_signature_without_inputs_is_a_problem() -> None:
 # ---- names
 
 
-def test_an_empty_name_is_a_name() -> None:
+def test_plan_accepts_an_empty_column_name() -> None:
     schema = Schema([ColSpec("integer", ""), ColSpec("long", "0")])
     observed = table_of(("0", "long"), ("", "long"))
     made = plan(observed, schema, level={"": "checked"})
@@ -173,7 +177,7 @@ def test_an_empty_name_is_a_name() -> None:
     assert [field["name"] for field in spark_json(schema)["fields"]] == ["", "0"]
 
 
-def test_a_list_of_columns_names_as_many_as_are_declared() -> None:
+def test_plan_requires_as_many_listed_columns_as_declared() -> None:
     two = Schema([ColSpec("long"), ColSpec("long")])
     observed = table(a="long", b="long", c="long")
     for columns in (["a"], ["a", "b", "c"], ["a", "b", "nothing"]):
@@ -182,18 +186,18 @@ def test_a_list_of_columns_names_as_many_as_are_declared() -> None:
     assert plan(observed, two, columns=["c", "a"]).ok and plan(observed, two).ok
 
 
-def test_names_are_exact_and_a_difference_in_case_is_said() -> None:
+def test_plan_matches_names_exactly_and_reports_a_case_difference() -> None:
     made = plan(table(A="long", b="double"), AB)
     assert faults(made) == [("a", "MISSING_COLUMN")]
     assert "only the case differs" in str(made.problems[0].hint)
     assert plan(table(A="long", b="double"), AB, case_sensitive=False).ok
 
 
-def test_an_optional_column_in_another_case_is_not_silently_absent() -> None:
+def test_plan_reports_an_optional_column_in_another_case() -> None:
     assert faults(plan(table(a="long", b="double", C="string"), AB)) == [("c", "MISSING_COLUMN")]
 
 
-def test_ambiguous_and_duplicate_names_are_problems() -> None:
+def test_plan_reports_ambiguous_and_duplicate_names() -> None:
     twice = table_of(("a", "long"), ("a", "long"), ("b", "double"))
     assert faults(plan(twice, AB)) == [("a", "DUPLICATE_COLUMN")]
     both = table(a="long", A="long", b="double")
@@ -201,26 +205,26 @@ def test_ambiguous_and_duplicate_names_are_problems() -> None:
     assert faults(plan(both, AB, case_sensitive=False)) == [("a", "AMBIGUOUS_COLUMN")]
 
 
-def test_a_duplicate_that_nobody_asked_for_is_just_extra() -> None:
+def test_plan_treats_undeclared_duplicates_as_extra_columns() -> None:
     made = plan(table_of(("a", "long"), ("b", "double"), ("x", "long"), ("x", "long")), AB)
     assert made.ok and made.extra == ("x", "x")
 
 
-def test_extra_columns_are_dropped_or_forbidden() -> None:
+def test_plan_drops_or_forbids_extra_columns() -> None:
     observed = table(a="long", b="double", id="long", day="date")
     assert plan(observed, AB).extra == ("id", "day")
     assert faults(plan(observed, AB, extra="forbid")) == [("id", "UNEXPECTED_COLUMN"), ("day", "UNEXPECTED_COLUMN")]
     assert faults(plan(observed, AB, extra="forbid", keep=["id"])) == [("day", "UNEXPECTED_COLUMN")]
 
 
-def test_columns_maps_the_names_of_a_signature() -> None:
+def test_plan_columns_option_renames_signature_columns() -> None:
     made = plan(table(key="long", b="double"), AB, columns={"a": "key"})
     assert made.ok and [s.position for s in made.steps] == [0, 1, None]
     assert faults(plan(table(a="long", b="double"), AB, columns={"a": "key"})) == [("key", "MISSING_COLUMN")]
     assert faults(plan(table(a="long", b="double"), AB, columns={"c": "text"})) == [("text", "MISSING_COLUMN")]
 
 
-def test_the_hint_for_a_named_tensor_that_is_not_there_says_how_a_table_holds_it() -> None:
+def test_plan_hint_for_a_missing_named_tensor_names_its_table_layout() -> None:
     entries = table(p="double", q="double")
     for shape, hint in [((-1, 2), "takes 2 columns in order"), ((-1, 2, 2), "a tensor is never optional")]:
         named = Schema([TensorSpec(np.dtype("float64"), shape, "features")])
@@ -230,7 +234,7 @@ def test_the_hint_for_a_named_tensor_that_is_not_there_says_how_a_table_holds_it
         assert problem.hint == "name a column that the table has"
 
 
-def test_an_unnamed_schema_takes_its_columns_by_position_or_as_listed() -> None:
+def test_plan_matches_unnamed_schemas_by_position_or_columns_list() -> None:
     unnamed = Schema([ColSpec("long"), ColSpec("double")])
     made = plan(table(x="long", y="double"), unnamed)
     assert made.ok and [(s.name, s.position) for s in made.steps] == [("0", 0), ("1", 1)]
@@ -240,7 +244,7 @@ def test_an_unnamed_schema_takes_its_columns_by_position_or_as_listed() -> None:
     assert faults(plan(table(x="long", y="double"), unnamed, columns=["x"])) == [("", "COLUMN_COUNT")]
 
 
-def test_options_that_name_what_the_signature_has_not_are_refused() -> None:
+def test_plan_rejects_options_that_name_unknown_columns() -> None:
     with pytest.raises(PolicyError) as raised:
         plan(table(a="long", b="double"), AB, level={"aa": "checked", "*": "strict"}, allow_nulls=["q"])
     assert [problem.path for problem in raised.value.problems] == ["aa", "q"]
@@ -252,7 +256,7 @@ def test_options_that_name_what_the_signature_has_not_are_refused() -> None:
         plan(table(a="long", b="double"), AB, no_such_option=True)
 
 
-def test_a_time_zone_stands_in_the_plan() -> None:
+def test_plan_records_the_time_zone_and_its_checks() -> None:
     schema = Schema([ColSpec("datetime", name) for name in ("instant", "day", "text")])
     observed = table(instant="timestamp", day="date", text="string")
     made = plan(observed, schema, level="parse", time_zone="Europe/Berlin")
@@ -268,21 +272,21 @@ def test_a_time_zone_stands_in_the_plan() -> None:
             Policy(time_zone=name)
 
 
-def test_a_field_that_another_one_hides_by_case_is_not_dropped_silently() -> None:
-    fields = [{"name": name, "type": "long", "nullable": True, "metadata": {}} for name in ("a", "A")]
+def test_plan_reports_a_field_hidden_by_another_of_different_case() -> None:
+    fields: list[Any] = [{"name": name, "type": "long", "nullable": True, "metadata": {}} for name in ("a", "A")]
     observed = table(s={"type": "struct", "fields": fields})
     one = Schema([ColSpec(Object([Property("a", "long")]), "s")])
     assert faults(plan(observed, one)) == [("s.A", "UNEXPECTED_FIELD")]
     assert faults(plan(observed, one, case_sensitive=False)) == [("s.a", "AMBIGUOUS_COLUMN")]
 
 
-def test_only_what_becomes_nanoseconds_has_their_bounds() -> None:
+def test_plan_bounds_nanoseconds_only_for_nanosecond_dtypes() -> None:
     for dtype, kind in (("datetime64[us]", "timestamp_ntz"), ("datetime64[D]", "date")):
         made = plan(table(x=array(kind)), Schema([TensorSpec(np.dtype(dtype), (-1, 2))]), time_zone="Europe/Berlin")
         assert made.ok and "nanoseconds" not in str(made) and "Berlin" not in str(made.steps)
 
 
-def test_a_level_for_a_column_with_a_dot_is_not_a_level_for_its_prefix() -> None:
+def test_plan_level_of_a_column_does_not_apply_to_dotted_names() -> None:
     schema = Schema([ColSpec("integer", "a"), ColSpec("integer", "a.b")])
     made = plan(table_of(("a", "long"), ("a.b", "long")), schema, level={"a": "checked"})
     assert faults(made) == [("a.b", "INCOMPATIBLE_TYPE")]
@@ -291,12 +295,81 @@ def test_a_level_for_a_column_with_a_dot_is_not_a_level_for_its_prefix() -> None
 # ---- presence, nulls, NaN, containers
 
 
-def test_absent_optional_columns_are_typed_nulls_or_left_out() -> None:
+def test_plan_adds_absent_optional_columns_as_typed_nulls_or_omits_them() -> None:
     assert [s.name for s in plan(table(a="long", b="double"), AB).steps] == ["a", "b", "c"]
     assert [s.name for s in plan(table(a="long", b="double"), AB, policy=Policy.mlflow()).steps] == ["a", "b"]
 
 
-def test_nulls_and_nan_follow_the_policy() -> None:
+ITEM = Object([Property("price", "double"), Property("rebate", "double", required=False)])
+RENAMED = Schema([ColSpec("long", "id"), ColSpec("double", "discount", False), ColSpec(Array(ITEM), "items", False)])
+HAS_ITEMS = table_of(
+    *(("id", "long"), ("a_long_discount_name", "double"), ("DISCOUNT_PCT", "string")),
+    ("items", array(cast(Any, {"type": "struct", "fields": [_field("price", "double")]}))),
+)
+
+
+def warned(report: Plan) -> list[tuple[str, str, str | None]]:
+    return [(warning.path, str(warning.code), warning.hint) for warning in report.warnings]
+
+
+def test_plan_reports_absent_optional_columns_and_members_with_the_most_similar_extra_column() -> None:
+    report = plan(HAS_ITEMS, RENAMED)
+    assert report.ok
+    assert warned(report) == [
+        ("discount", "MISSING_COLUMN", "did you mean 'DISCOUNT_PCT'?"),
+        ("items[].rebate", "MISSING_FIELD", None),
+    ]
+    line = (
+        "discount: optional, but the table has no such column: the model receives nulls; did you mean 'DISCOUNT_PCT'?"
+    )
+    assert f"warning: {line}" in str(report).split("\n")
+    assert report.to_dict()["warnings"][0] == {
+        "path": "discount",
+        "code": "MISSING_COLUMN",
+        "fact": "optional, but the table has no such column: the model receives nulls",
+        "hint": "did you mean 'DISCOUNT_PCT'?",
+    }
+    page = report._repr_html_()
+    assert "2 warnings" in page and "DISCOUNT_PCT" in page and "items[].rebate" in page
+    omitted = plan(
+        table(id="long", discount_pct="double"), RENAMED, absent_optional="omit", on_absent={"items": "ignore"}
+    )
+    assert [w.fact.rpartition(": ")[2] for w in omitted.warnings] == ["the model does not receive it"]
+    assert omitted.warnings[0].hint == "did you mean 'discount_pct'?"
+    # a column that another declared column takes is never the suggestion
+    taken = Schema([ColSpec("double", "discounts"), ColSpec("double", "discount", False)])
+    assert plan(table(discounts="double"), taken).warnings[0].hint is None
+
+
+@pytest.mark.parametrize(
+    ("on_absent", "problems", "warnings"),
+    [
+        ("error", ["discount", "items[].rebate"], []),
+        ("ignore", [], []),
+        ({"discount": "error"}, ["discount"], ["items[].rebate"]),
+        ({"*": "ignore", "items": "error"}, ["items[].rebate"], []),
+        ({"items[].rebate": "ignore"}, [], ["discount"]),
+    ],
+)
+def test_plan_rejects_or_ignores_absent_columns_as_on_absent_says(
+    on_absent: Any, problems: list[str], warnings: list[str]
+) -> None:
+    report = plan(HAS_ITEMS, RENAMED, on_absent=on_absent)
+    assert [problem.path for problem in report.problems] == problems
+    assert [warning.path for warning in report.warnings] == warnings
+    # what the model receives is decided by absent_optional alone
+    assert on_absent == "error" or "discount" in problems or report.steps[1].verdict == "absent"
+
+
+def test_plan_checks_the_option_on_absent() -> None:
+    with pytest.raises(PolicyError, match="on_absent: invalid value 'warning'"):
+        Policy(on_absent={"a": cast(Any, "warning")})
+    with pytest.raises(PolicyError, match=r"discuont: named by on_absent=.*\n.*did you mean 'discount'"):
+        plan(HAS_ITEMS, RENAMED, on_absent={"discuont": "error"})
+    assert plan(HAS_ITEMS, RENAMED, policy=Policy.mlflow()).warnings == ()
+
+
+def test_plan_null_and_nan_checks_follow_the_policy() -> None:
     observed = table(a="long", b="double", c="string")
     assert [s.checks[:1] for s in plan(observed, AB).steps] == [("not null",), ("not null",), ()]
     relaxed = plan(observed, AB, allow_nulls=["b"]).steps
@@ -304,7 +377,7 @@ def test_nulls_and_nan_follow_the_policy() -> None:
     assert plan(observed, AB, allow_nan=False).steps[1].checks == ("not null", "not NaN")
 
 
-def test_what_only_the_models_container_needs_is_in_the_plan() -> None:
+def test_plan_lists_the_checks_of_the_models_container() -> None:
     schema = Schema([ColSpec("long", "n", required=False), ColSpec("datetime", "t")])
     checks = [s.checks for s in plan(table(n="long", t="timestamp"), schema).steps]
     assert checks == [
@@ -316,7 +389,7 @@ def test_what_only_the_models_container_needs_is_in_the_plan() -> None:
 # ---- tensors
 
 
-def test_a_flat_tensor_column() -> None:
+def test_plan_accepts_or_rejects_a_flat_tensor_column() -> None:
     made = plan(table(image=array("float")), Schema([IMAGE]))
     assert made.ok and made.steps[0].checks == ("not null", "4 entries", "[] not null")
     made = plan(table(image=array("double")), Schema([IMAGE]))
@@ -326,20 +399,20 @@ def test_a_flat_tensor_column() -> None:
     assert faults(plan(table(image="double"), Schema([IMAGE]))) == [("0", "INCOMPATIBLE_TYPE")]
 
 
-def test_a_dtype_that_rides_on_a_carrier_keeps_its_bounds() -> None:
+def test_plan_bounds_dtypes_that_use_a_storage_type() -> None:
     schema = Schema([TensorSpec(np.dtype("uint8"), (-1, 2))])
     made = plan(table(x=array("short")), schema)
     assert made.steps[0].verdict == "kept" and "[] between 0 and 255" in made.steps[0].checks
     assert faults(plan(table(x=array("integer")), schema)) == [("0", "INCOMPATIBLE_TYPE")]
 
 
-def test_a_dtype_without_a_carrier_is_refused_by_name() -> None:
+def test_plan_rejects_a_dtype_without_a_storage_type_by_name() -> None:
     made = plan(table(x=array("double")), Schema([TensorSpec(np.dtype("complex64"), (-1, 2))]))
     assert faults(made) == [("0", "UNSUPPORTED_TYPE")] and "complex64" in made.problems[0].fact
 
 
 @pytest.mark.parametrize("nulls", [False, True])
-def test_the_guards_of_an_entry_that_is_a_column_are_in_the_plan(nulls: bool) -> None:
+def test_plan_lists_the_checks_of_tensor_entries_stored_as_columns(nulls: bool) -> None:
     guards = ("does not become infinite", "survives the way there and back")
     one = plan(
         table(x="double"), Schema([TensorSpec(np.dtype("float32"), (-1, 1), "x")]), level="checked", allow_nulls=nulls
@@ -350,13 +423,13 @@ def test_the_guards_of_an_entry_that_is_a_column_are_in_the_plan(nulls: bool) ->
     assert two.steps[0].verdict == "checked"
 
 
-def test_options_by_path_reach_the_columns_of_a_tensor() -> None:
+def test_plan_options_by_path_apply_to_tensor_entry_columns() -> None:
     two, schema = table(a="double", b="double"), Schema([TensorSpec(np.dtype("float32"), (-1, 2))])
     assert faults(plan(two, schema)) == [("a", "INCOMPATIBLE_TYPE"), ("b", "INCOMPATIBLE_TYPE")]
     assert plan(two, schema, level={"0": "checked"}).ok and plan(two, schema, allow_rounding=["0"]).ok
 
 
-def test_options_by_path_reach_inside_columns_and_a_typo_is_refused() -> None:
+def test_plan_options_by_path_apply_inside_columns_and_reject_typos() -> None:
     schema = Schema(
         [ColSpec(Array(Object([Property("x", "integer")])), "o"), ColSpec(Map("integer"), "m"), ColSpec("long", "a.b")]
     )
@@ -380,7 +453,7 @@ def test_options_by_path_reach_inside_columns_and_a_typo_is_refused() -> None:
 
 
 @pytest.mark.parametrize("given", ["model/", None])
-def test_what_is_no_signature_is_told_with_what_reads_one(given: object) -> None:
+def test_plan_rejects_a_non_signature_and_names_load_signature(given: object) -> None:
     with pytest.raises(SignatureError, match=r"(?s)is no ModelSignature .*load_signature"):
         plan(table(a="long"), given)  # type: ignore[arg-type]
 
@@ -388,7 +461,7 @@ def test_what_is_no_signature_is_told_with_what_reads_one(given: object) -> None
 # ---- a plan is data
 
 
-def test_a_plan_is_frozen_comparable_picklable_and_json() -> None:
+def test_plan_is_frozen_comparable_picklable_and_json() -> None:
     made = plan(table(a="long", b="float", z="long"), AB, level={"a": "checked"}, allow_nulls=["b"])
     again = plan(table(a="long", b="float", z="long"), AB, level={"a": "checked"}, allow_nulls=["b"])
     assert made == again and hash(made) == hash(again) and pickle.loads(pickle.dumps(made)) == made
@@ -397,14 +470,14 @@ def test_a_plan_is_frozen_comparable_picklable_and_json() -> None:
         made.steps = ()  # type: ignore[misc]
 
 
-def test_a_plan_prints_as_a_table_and_escapes_in_html() -> None:
+def test_plan_prints_as_a_table_and_escapes_html() -> None:
     made = plan(table_of(("<script>", "long"), ("a", "double"), ("b\n", "long")), Schema([ColSpec("long", "<script>")]))
     assert str(made).splitlines()[0] == "the table fits"
     assert "not in the signature: a, b\\n" in str(made)
     assert "<script>" not in made._repr_html_() and "&lt;script&gt;" in made._repr_html_()
 
 
-def test_a_policy_cannot_be_changed_through_what_it_was_made_of() -> None:
+def test_policy_is_independent_of_the_dicts_it_was_created_from() -> None:
     levels = {"a": "checked"}
     policy = Policy(level=levels, keep=["x"], columns={"a": "b"})
     levels["a"] = "strict"

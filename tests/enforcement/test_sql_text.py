@@ -1,4 +1,4 @@
-"""The spelling: SQL text without a user's word in it, parsed once a column, meaning the same under hostile names."""
+"""The SQL text of a plan: no user-supplied name in it, one expression a column, correct under hostile names."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def texts(made: Plan) -> list[str]:
     return [*sql.values(made), sql.violations(made), sql.assertion(made) or "", sql.accepted(made) or ""]
 
 
-def test_the_text_is_the_same_whatever_the_columns_are_called() -> None:
+def test_sql_text_is_independent_of_column_names() -> None:
     kinds = {"double": "integer", "string": "double", "date": "datetime", "long": "long", "decimal(10,2)": "float"}
 
     def spelled(mark: str) -> list[str]:
@@ -65,7 +65,7 @@ def test_the_text_is_the_same_whatever_the_columns_are_called() -> None:
 
 
 @given(names)
-def test_no_name_stands_in_the_text(columns: list[str]) -> None:
+def test_sql_text_contains_no_column_name(columns: list[str]) -> None:
     made = plan(observed(columns), Schema([ColSpec("integer", name) for name in columns]), level="checked")
     for text in texts(made):
         without_literals = re.sub(r"cast\(X'[0-9a-f]*' as string\)", "", text)
@@ -74,13 +74,13 @@ def test_no_name_stands_in_the_text(columns: list[str]) -> None:
         assert "$" not in text and "`" not in text and '"' not in text and "\\" not in text
 
 
-def test_one_expression_a_column() -> None:
+def test_sql_has_one_expression_per_column() -> None:
     columns = [f"c{i}" for i in range(100)]
     made = plan(observed(columns), Schema([ColSpec("long", name) for name in columns]))
     assert sql.values(made) == [f"_{i}" for i in range(100)]  # what needs no cast is not spelled again
 
 
-def test_a_tensor_is_nested_where_it_is_declared_and_flat_where_the_model_takes_it() -> None:
+def test_sql_nests_a_declared_tensor_and_keeps_it_flat_for_the_model() -> None:
     table = StructType((Field("x", from_spark({"type": "array", "elementType": "float", "containsNull": True})),))
     made = plan(table, Schema([TensorSpec(np.dtype("float32"), (-1, 2, 3, 4))]))
     assert sql.values(made, flat=True) == ["_0"]
@@ -89,7 +89,7 @@ def test_a_tensor_is_nested_where_it_is_declared_and_flat_where_the_model_takes_
 
 @settings(max_examples=6)
 @given(names, st.integers(0, 5))
-def test_hostile_names_on_spark(spark: SparkSession, columns: list[str], dirty: int) -> None:
+def test_verbs_accept_hostile_column_names(spark: SparkSession, columns: list[str], dirty: int) -> None:
     from pyspark.sql.types import LongType, StructField
     from pyspark.sql.types import StructType as SparkStruct
 
@@ -115,7 +115,7 @@ def test_hostile_names_on_spark(spark: SparkSession, columns: list[str], dirty: 
     assert [list(row) for row in enforce(df.limit(1), signature, level="checked").collect()] == [list(reversed(good))]
 
 
-def test_the_statement_gives_the_rows_that_enforce_gives(spark: SparkSession) -> None:
+def test_sql_statement_returns_the_rows_of_enforce(spark: SparkSession) -> None:
     from pyspark.sql.types import StructType as SparkStruct
 
     def field(name: str, kind: object) -> dict[str, object]:
@@ -140,9 +140,7 @@ def test_the_statement_gives_the_rows_that_enforce_gives(spark: SparkSession) ->
 
 
 @pytest.mark.parametrize("name", ["it's", "a[1]", "a*", "{a,b}", "a?", "back\\slash", "a b;--", "per%20cent", "\u00fc"])
-def test_the_command_line_prints_a_statement_for_that_very_folder(
-    spark: SparkSession, tmp_path: Path, name: str
-) -> None:
+def test_cli_sql_prints_a_statement_for_exactly_that_folder(spark: SparkSession, tmp_path: Path, name: str) -> None:
     for folder, values in ((name, [1, 2]), ("a1", [7]), ("a", [7])):  # what a pattern would find, too
         (tmp_path / folder).mkdir()
         pq.write_table(pa.table({"n": values}), tmp_path / folder / "rows.parquet")
@@ -153,7 +151,7 @@ def test_the_command_line_prints_a_statement_for_that_very_folder(
     assert [row.n for row in spark.sql(printed.stdout).collect()] == [1, 2]
 
 
-def test_a_vector_cannot_be_said_in_sql() -> None:
+def test_sql_statement_rejects_vectors() -> None:
     vector = {"type": "udt", "class": "org.apache.spark.ml.linalg.VectorUDT", "sqlType": {}}
     table = StructType((Field("v", from_spark(vector)), Field("n", from_spark("long"))))
     made = plan(

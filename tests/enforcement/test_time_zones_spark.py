@@ -1,4 +1,4 @@
-"""`time_zone=`: the wall clock that the model sees, the instant that the frame holds, and what the zone has not."""
+"""`time_zone=`: the local time that the model receives, the instant in the frame, and local times that do not exist."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def session_zone(spark: SparkSession, request: pytest.FixtureRequest) -> Iterato
 
 
 @pytest.mark.parametrize("session_zone", SESSIONS, indirect=True)
-def test_the_wall_clock_is_the_policys_in_every_session(spark: SparkSession, session_zone: str) -> None:
+def test_tag_uses_the_policys_time_zone_in_every_session(spark: SparkSession, session_zone: str) -> None:
     for zone in ZONES:
         data = [(i, *row) for i, row in enumerate(rows(zone))]
         table = spark.createDataFrame(data, "i int, " + ", ".join(f"`{name}` {name}" for name in SOURCES))
@@ -126,7 +126,7 @@ def test_the_wall_clock_is_the_policys_in_every_session(spark: SparkSession, ses
         assert refused > 10  # bounds, and wall clocks over which the clocks were put forward
 
 
-def test_an_hour_that_is_not_there_is_a_violation_and_one_twice_is_the_first(spark: SparkSession) -> None:
+def test_tag_rejects_nonexistent_local_times_and_enforce_takes_the_earlier_of_two(spark: SparkSession) -> None:
     walls = ["2024-03-31 02:30:00", "2024-10-27 02:30:00", "2024-03-31 01:59:59.999999", "2024-03-31 03:00:00"]
     table = spark.createDataFrame([(w,) for w in walls], "t string").selectExpr("cast(t as timestamp_ntz) as t")
     schema = Schema([ColSpec("datetime", "t")])
@@ -136,7 +136,7 @@ def test_an_hour_that_is_not_there_is_a_violation_and_one_twice_is_the_first(spa
     assert good.selectExpr("unix_micros(t)").collect() == [(1729989000000000,)]  # 00:30 UTC, still in summer time
 
 
-def test_moments_at_the_ends_of_what_spark_holds_are_violations_and_never_raise(spark: SparkSession) -> None:
+def test_tag_reports_timestamps_at_sparks_limits_without_raising(spark: SparkSession) -> None:
     longest = 2**63 - 1
     table = spark.range(1).selectExpr(
         *(f"timestamp_micros({sign}{longest}L) as t{i}" for i, sign in enumerate(("", "-"))),
@@ -152,7 +152,7 @@ def test_moments_at_the_ends_of_what_spark_holds_are_violations_and_never_raise(
         assert [v.code for v in found[0]] == ["OUT_OF_RANGE"] * 5
 
 
-def test_the_model_sees_wall_clocks_wherever_they_stand(spark: SparkSession) -> None:
+def test_score_feeds_local_times_at_every_depth(spark: SparkSession) -> None:
     inside = Object([Property("at", "datetime"), Property("all", Array("datetime"))])
     schema = Schema([ColSpec("datetime", "t"), ColSpec("datetime", "day"), ColSpec(inside, "o")])
     table = spark.sql("""select t, date'2024-07-01' as day, named_struct('at', t, 'all', array(t)) as o
@@ -170,14 +170,14 @@ def test_the_model_sees_wall_clocks_wherever_they_stand(spark: SparkSession) -> 
     assert found["UTC"]["t"] == found["Asia/Kathmandu"]["t"]  # kept as it is: an instant
 
 
-def test_a_frame_keeps_its_instants(spark: SparkSession) -> None:
+def test_enforce_keeps_instants_with_a_time_zone(spark: SparkSession) -> None:
     table = spark.sql("select timestamp'2024-07-01 22:30:00Z' as t, date'2024-07-01' as d")
     schema = Schema([ColSpec("datetime", "t"), ColSpec("datetime", "d")])
     found = enforce(table, schema, time_zone="Asia/Kathmandu").selectExpr("unix_micros(t)", "unix_micros(d)").collect()
     assert found == [(1719873000000000, 1719771300000000)]  # 22:30 UTC; 18:15 UTC of the day before
 
 
-def test_values_without_spark_are_in_the_zone_or_refused_by_name() -> None:
+def test_enforce_values_applies_the_time_zone_or_rejects_it_by_name() -> None:
     data = pd.DataFrame({"t": pd.to_datetime(["2024-07-01T22:30:00Z"])})
     try:
         found = enforce_values(data, Schema([ColSpec("datetime", "t")]), time_zone="Asia/Kathmandu")

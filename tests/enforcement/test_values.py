@@ -1,4 +1,4 @@
-"""`enforce_values` on everything that people hold: containers, edges, all faults at once, and the input untouched."""
+"""`enforce_values` on every supported container: edge values, all problems at once, and the input unchanged."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def told(error: Any) -> set[tuple[str, str]]:
     ],
     ids=lambda data: type(data).__name__,
 )
-def test_one_table_in_every_container(data: Any) -> None:
+def test_enforce_values_accepts_the_same_table_in_every_container(data: Any) -> None:
     before = copy.deepcopy(data)
     found = enforce_values(data, ModelSignature(TWO))
     assert found.columns.tolist() == ["n", "x"] and found.dtypes.tolist() == [np.int64, np.float64]
@@ -69,7 +69,7 @@ def test_one_table_in_every_container(data: Any) -> None:
         assert str(data) == str(before)
 
 
-def test_unnamed_columns_series_arrays_and_scalars() -> None:
+def test_enforce_values_accepts_unnamed_columns_series_arrays_and_scalars() -> None:
     one, two = Schema([ColSpec("double")]), Schema([ColSpec("double")] * 2)
     for data in (1.5, [1.5], np.array([1.5]), pd.Series([1.5])):
         assert enforce_values(data, one).to_numpy().tolist() == [[1.5]]
@@ -84,7 +84,7 @@ def test_unnamed_columns_series_arrays_and_scalars() -> None:
         enforce_values(None, one)
 
 
-def test_all_faults_at_once_and_no_value_told() -> None:
+def test_enforce_values_reports_all_violations_at_once_without_values() -> None:
     schema = Schema(
         [
             *(ColSpec("integer", "i"), ColSpec("string", "s"), ColSpec("datetime", "t"), ColSpec("double", "d")),
@@ -110,7 +110,7 @@ def test_all_faults_at_once_and_no_value_told() -> None:
     assert {path for path, _ in told(refused)} == {"i", "s", "t", "d", "o"} and "Anna" not in str(refused.value)
 
 
-def test_nan_is_a_value_and_none_a_null_among_objects() -> None:
+def test_enforce_values_treats_nan_as_a_value_and_none_as_a_null() -> None:
     one = Schema([ColSpec("double", "x", required=False)])
     found = enforce_values(pd.DataFrame({"x": [NAN, None, 1.5]}, dtype=object), one)["x"]
     assert np.isnan(found[0]) and np.isnan(found[1])
@@ -125,7 +125,7 @@ def test_nan_is_a_value_and_none_a_null_among_objects() -> None:
         enforce_values({"x": ["a", "\ud800"]}, texts)
 
 
-def test_edges_of_numbers_and_moments() -> None:
+def test_enforce_values_checks_edges_of_numbers_and_timestamps() -> None:
     long, double, moment = (Schema([ColSpec(kind, "x")]) for kind in ("long", "double", "datetime"))
     assert enforce_values({"x": [2**63 - 1, -(2**63)]}, long)["x"].tolist() == [2**63 - 1, -(2**63)]
     assert enforce_values({"x": [Decimal("1"), Decimal("2")]}, long)["x"].tolist() == [1, 2]
@@ -150,14 +150,14 @@ def test_edges_of_numbers_and_moments() -> None:
         enforce_values({"x": [1, "a"]}, long, level="parse")
 
 
-def test_optional_integers_and_booleans_have_one_dtype() -> None:
+def test_enforce_values_gives_optional_integers_and_booleans_one_dtype() -> None:
     schema = Schema([ColSpec("long", "n", required=False), ColSpec("boolean", "b", required=False)])
     for data in ({"n": [1], "b": [True]}, {"n": [None], "b": [None]}, {"z": [1]}):
-        assert enforce_values(data, schema).dtypes.tolist() == [np.float64, object]
+        assert enforce_values(data, schema, on_absent="ignore").dtypes.tolist() == [np.float64, object]
     assert enforce_values({"n": [1], "b": [True]}, schema, policy=Policy.mlflow()).dtypes.tolist() == [np.int64, bool]
 
 
-def test_nested_cells_keep_their_form_and_the_input_its_own() -> None:
+def test_enforce_values_keeps_nested_cells_and_leaves_the_input_unchanged() -> None:
     item = Object([Property("price", "double"), Property("more", AnyType(), required=False)])
     schema = Schema([ColSpec(Array(item), "items"), ColSpec(Map(Array("long")), "m"), ColSpec(SparkMLVector(), "v")])
     data = pd.DataFrame(
@@ -189,7 +189,7 @@ def test_nested_cells_keep_their_form_and_the_input_its_own() -> None:
         enforce_values(data.assign(m=[{1: [1]}, {}]), schema)
 
 
-def test_tensors() -> None:
+def test_enforce_values_checks_tensors_of_every_layout() -> None:
     images = Schema([TensorSpec(np.dtype("uint8"), (-1, 2, 2))])
     array = np.arange(8, dtype="uint8").reshape(2, 2, 2)
     found = enforce_values(array, images)
@@ -219,7 +219,7 @@ def test_tensors() -> None:
 
 
 @pytest.mark.parametrize("name", ["a.b", "`", "", "x y", "${env:HOME}", "items[].price"])
-def test_any_name_works_and_duplicates_are_told(name: str) -> None:
+def test_enforce_values_accepts_any_name_and_reports_duplicates(name: str) -> None:
     schema = Schema([ColSpec("long", name or " ")])
     assert enforce_values({name or " ": [1]}, schema).iloc[0, 0] == 1
     twice = pd.DataFrame([[1, 2]], columns=[name or " "] * 2)
@@ -230,12 +230,12 @@ def test_any_name_works_and_duplicates_are_told(name: str) -> None:
     assert told(raised) == {(name or " ", "NULL")}
 
 
-def test_what_is_of_frames_only_is_refused_by_name() -> None:
+def test_enforce_values_rejects_frame_only_options_by_name() -> None:
     with pytest.raises(PolicyError, match="keep="):
         enforce_values({"n": [1], "x": [0.5]}, TWO, keep=["n"])
 
 
-def test_no_rows_are_rows() -> None:
+def test_enforce_values_accepts_tables_without_rows() -> None:
     empty = pd.DataFrame({"n": pd.Series([], dtype="int64"), "x": pd.Series([], dtype=object)})
     assert enforce_values(empty, TWO).shape == (0, 2)
     assert enforce_values(pa.table({"n": pa.array([], pa.int64()), "x": pa.array([], pa.float64())}), TWO).shape == (
@@ -244,7 +244,7 @@ def test_no_rows_are_rows() -> None:
     )
 
 
-def test_anything_inside_an_arrow_column_is_its_own_value_and_not_a_place_in_another() -> None:
+def test_enforce_values_keeps_any_values_of_arrow_columns() -> None:
     inside = Object([Property("a", AnyType())])
     schema = Schema([ColSpec(AnyType(), "x"), ColSpec(inside, "o"), ColSpec(Array(AnyType()), "l")])
     table = pa.table({"x": ["p", "q"], "o": [{"a": 0}, {"a": 1}], "l": [[1], [0, 0]]})
@@ -255,7 +255,7 @@ def test_anything_inside_an_arrow_column_is_its_own_value_and_not_a_place_in_ano
     assert enforce_values(mixed, schema)["o"].tolist() == [{"a": [5]}, {"a": "z"}]
 
 
-def test_scalars_of_several_classes_keep_their_values() -> None:
+def test_enforce_values_keeps_scalars_of_several_classes_exact() -> None:
     def cells(*values: Any) -> pd.DataFrame:
         return pd.DataFrame({"x": pd.Series(list(values), dtype=object)})
 
@@ -287,7 +287,7 @@ def test_scalars_of_several_classes_keep_their_values() -> None:
         enforce_values(cells(np.array([BIG]), np.array([0.5])), arrays)
 
 
-def test_text_that_is_no_unicode_is_a_violation_wherever_it_stands_and_is_not_told() -> None:
+def test_enforce_values_rejects_invalid_unicode_without_showing_it() -> None:
     half = "\ud800"
     texts, keys = Schema([ColSpec("string")]), Schema([ColSpec(Map("long"))])
     tensor = Schema([TensorSpec(np.dtype("str"), (-1,))])
@@ -302,7 +302,7 @@ def test_text_that_is_no_unicode_is_a_violation_wherever_it_stands_and_is_not_to
         assert "ud800" not in str(raised.value)
 
 
-def test_what_a_container_hides_is_not_lost() -> None:
+def test_enforce_values_reads_masks_and_index_labels() -> None:
     masked = np.ma.array([1, 2], mask=[False, True])
     long, tensor = Schema([ColSpec("long", "n")]), Schema([TensorSpec(np.dtype("int64"), (-1,))])
     for data, schema, path in [
@@ -323,7 +323,7 @@ def test_what_a_container_hides_is_not_lost() -> None:
         enforce_values({**turned, "m": pd.Series([20, 10], index=[1, 5])}, two)
 
 
-def test_columns_in_every_sequence_and_array() -> None:
+def test_enforce_values_accepts_columns_in_every_sequence_and_array() -> None:
     long, two = Schema([ColSpec("long", "n")]), Schema([ColSpec("long")] * 2)
     for column in ((1, 2), range(1, 3), pd.Index([1, 2]), pd.array([1, 2]), pa.array([1, 2]), pd.Categorical([1, 2])):
         assert enforce_values({"n": column}, long)["n"].tolist() == [1, 2]
@@ -344,7 +344,7 @@ def test_columns_in_every_sequence_and_array() -> None:
             enforce_values(wrong, long)
 
 
-def test_what_arrow_alone_can_hold_is_refused_by_name() -> None:
+def test_enforce_values_rejects_arrow_values_out_of_pandas_range() -> None:
     far, day = pa.array([2**60], pa.timestamp("s")), pa.array([2**31 - 1], pa.int32()).view(pa.date32())
     broken = pa.array([b"\xff"]).view(pa.string())
     for column, kind in [(far, "datetime"), (day, "datetime"), (broken, "string")]:
@@ -354,7 +354,7 @@ def test_what_arrow_alone_can_hold_is_refused_by_name() -> None:
     assert enforce_values(small, Schema([ColSpec("long", "x")]))["x"].tolist() == [7]
 
 
-def test_the_result_is_the_models_own() -> None:
+def test_enforce_values_result_shares_no_data_with_the_input() -> None:
     held = [{"k": [1]}]
     schema = Schema([ColSpec("long", "n"), ColSpec(AnyType(), "a"), ColSpec(Array("long"), "l")])
     data = pd.DataFrame({"n": [1], "a": held, "l": [np.array([1, 2])]}, index=pd.Index([5], name="i"))
@@ -373,7 +373,7 @@ def test_the_result_is_the_models_own() -> None:
     assert table["n"].tolist() == [1, 0]
 
 
-def test_tensors_of_moments_of_open_sizes_and_sparse_ones() -> None:
+def test_enforce_values_checks_datetime_ragged_and_sparse_tensors() -> None:
     moments = Schema([TensorSpec(np.dtype("M8[ns]"), (-1,))])
     day, none = np.array(["2020-01-01"], "M8[ns]"), np.array(["NaT"], "M8[ns]")
     for policy in (Policy(level="strict"), Policy.mlflow()):
@@ -407,7 +407,7 @@ def test_tensors_of_moments_of_open_sizes_and_sparse_ones() -> None:
         enforce_values(pd.DataFrame({"a": [None]}), Schema([TensorSpec(np.dtype("float32"), (-1, 2), "a")]))
 
 
-def test_a_variant_as_spark_ships_it_is_what_a_variant_is_on_a_frame() -> None:
+def test_enforce_values_rejects_a_variant_in_sparks_arrow_layout() -> None:
     parts = [pa.field("value", pa.binary()), pa.field("metadata", pa.binary(), metadata={"variant": "true"})]
     table = pa.table({"x": pa.array([{"value": b"1", "metadata": b""}], pa.struct(parts))})
     wanted = [ColSpec("long", "x"), ColSpec(Array("long"), "x"), ColSpec(Object([Property("value", "binary")]), "x")]
@@ -417,7 +417,7 @@ def test_a_variant_as_spark_ships_it_is_what_a_variant_is_on_a_frame() -> None:
         assert told(raised) == {("x", "UNSUPPORTED_TYPE")}
 
 
-def test_nanoseconds_are_not_cut_off_where_microseconds_are_declared() -> None:
+def test_enforce_values_rejects_nanoseconds_for_microsecond_tensors() -> None:
     moments = Schema([TensorSpec(np.dtype("M8[us]"), (-1,))])
     whole = np.array(["2024-01-01T00:00:00.000001", "1700-01-01", "2262-04-11"], "M8[ns]")
     found = enforce_values(whole, moments)

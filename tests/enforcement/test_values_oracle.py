@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import random
 from collections import Counter
 from functools import cache
@@ -26,6 +27,7 @@ from tests.enforcement.test_time_zones_spark import SOURCES as MOMENTS
 from tests.enforcement.test_time_zones_spark import ZONES
 from tests.enforcement.test_time_zones_spark import asked as asked_in_zone
 from tests.enforcement.test_time_zones_spark import rows as rows_of_zone
+from tests.lanes import UNREDUCED
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -71,7 +73,9 @@ def result(array: pa.Array, at: int, target: str) -> Any:
 
 
 @pytest.mark.parametrize(("source", "target", "rounding"), cells())
-def test_every_cell_on_every_edge_value(source: str, target: str, rounding: bool) -> None:
+def test_enforce_arrow_matches_the_oracle_for_every_cell_and_edge_value(
+    source: str, target: str, rounding: bool
+) -> None:
     rng = random.Random(11)
     values = [*SOURCES[source], *(some(source, rng) for _ in range(RANDOM)), None]
     array = pa.array(values, arrow(source))
@@ -90,7 +94,7 @@ def test_every_cell_on_every_edge_value(source: str, target: str, rounding: bool
 
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("source", MOMENTS)
-def test_wall_clocks_of_a_zone(source: str, zone: str) -> None:
+def test_enforce_arrow_matches_the_oracle_for_local_times_of_a_zone(source: str, zone: str) -> None:
     values = [row[MOMENTS.index(source)] for row in zone_rows(zone)]
     array = pa.array(values, arrow(source))
     schema = Schema.from_json(json.dumps([{"type": "datetime", "name": "c", "required": True}]))
@@ -105,9 +109,9 @@ def test_wall_clocks_of_a_zone(source: str, zone: str) -> None:
             assert got == set() and result(judged.columns[0], at, "datetime") == want[1], (value, want, got)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60 if UNREDUCED in os.environ else 15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tables())
-def test_nested_types_against_the_oracle(columns: list[Any]) -> None:
+def test_enforce_arrow_matches_the_oracle_for_nested_types(columns: list[Any]) -> None:
     fields = [{"name": f"c{i}", "type": c[0], "nullable": True, "metadata": {}} for i, c in enumerate(columns)]
     table = table_from_spark({"type": "struct", "fields": fields})
     made, judged = _judged(columns, table)
@@ -124,7 +128,7 @@ def test_nested_types_against_the_oracle(columns: list[Any]) -> None:
 @pytest.mark.slow
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tables())
-def test_the_same_rows_have_the_same_verdict_in_spark(spark: SparkSession, columns: list[Any]) -> None:
+def test_enforce_arrow_and_tag_give_the_same_verdict(spark: SparkSession, columns: list[Any]) -> None:
     from pyspark.sql.types import StructType
 
     fields = [{"name": f"c{i}", "type": c[0], "nullable": True, "metadata": {}} for i, c in enumerate(columns)]

@@ -1,4 +1,4 @@
-"""The same sample by MLflow and by sparksig, and what the two answer."""
+"""One sample run by MLflow and by sparksig, and both answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes MLflow say each message of docs/troubleshooting.md, and sparksig its answer: the same input for both."""
+"""Inputs that make MLflow raise each message of docs/troubleshooting.md, and sparksig its own for the same input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real MLflow beside sparksig: a model that hands back what it gets, and what each of the two says of an input."""
+"""The real MLflow next to sparksig: a model that returns its input, and the error of each for an input."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ with warnings.catch_warnings():
     import mlflow.pyfunc
 
 
-class Echo(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+class Echo(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
     """Hands back what reaches it: the inputs, or with params both."""
 
     def predict(self, context, model_input, params=None):
@@ -30,7 +30,7 @@ class Order(pydantic.BaseModel):
     id: int
 
 
-class Hinted(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+class Hinted(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
     """A model whose signature is its type hints."""
 
     def predict(self, model_input: list[Order], params: dict[str, Any] | None = None) -> list[int]:

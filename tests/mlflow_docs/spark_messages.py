@@ -1,4 +1,4 @@
-"""What makes `spark_udf` say the messages of docs/troubleshooting.md, and sparksig its answer to the same table."""
+"""Tables that make `spark_udf` raise the messages of docs/troubleshooting.md, and sparksig its own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 NUMBER = Schema([ColSpec("double")])
 
 
-class Rows(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+class Rows(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
     """A model that is a function of the table."""
 
     def __init__(self, function: Callable[[Any], Any]) -> None:

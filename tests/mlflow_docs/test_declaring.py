@@ -1,4 +1,4 @@
-"""The samples that declare a signature by hand: columns, tensors, outputs, params."""
+"""Samples of MLflow's documentation that declare a signature by hand: columns, tensors, outputs, params."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ with warnings.catch_warnings():
 IRIS = ("sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)")
 
 
-def test_columns_of_which_one_is_optional() -> None:
+def test_struct_type_declares_an_optional_column_of_an_mlflow_schema() -> None:
     theirs = declared(
         lambda m: m.Schema(
             [
@@ -48,7 +48,7 @@ def test_columns_of_which_one_is_optional() -> None:
         lambda m: [m.TensorSpec(np.dtype("float32"), (-1, 10))],
     ],
 )
-def test_outputs_of_one_column_of_several_and_of_a_tensor(specs: Any) -> None:
+def test_schema_reads_outputs_of_one_column_several_and_a_tensor(specs: Any) -> None:
     declared(lambda m: m.Schema(specs(m)))
 
 
@@ -68,14 +68,14 @@ def test_outputs_of_one_column_of_several_and_of_a_tensor(specs: Any) -> None:
         ("int32", (-1, 2)),
     ],
 )
-def test_tensors_of_images_tokens_masks_and_embeddings(dtype: str, shape: tuple[int, ...]) -> None:
+def test_enforce_values_accepts_image_token_mask_and_embedding_tensors(dtype: str, shape: tuple[int, ...]) -> None:
     declared(lambda m: m.Schema([m.TensorSpec(np.dtype(dtype), shape)]))
     row = np.zeros([1 if size < 0 else size for size in shape], dtype)
     found = sparksig.enforce_values(row, sparksig.Schema([sparksig.TensorSpec(np.dtype(dtype), shape)]))
     assert found.shape == row.shape and found.dtype == row.dtype
 
 
-def test_a_signature_by_hand_is_the_one_of_the_training_data() -> None:
+def test_infer_signature_equals_a_signature_declared_by_hand() -> None:
     import pandas as pd
 
     by_hand = declared(lambda m: m.Schema([m.ColSpec("double", name) for name in IRIS]))
@@ -87,7 +87,7 @@ def test_a_signature_by_hand_is_the_one_of_the_training_data() -> None:
     assert repr(inferred(data, pd.Series([0])).outputs) == "[long (required)]"
 
 
-def test_a_signature_with_inputs_outputs_and_params() -> None:
+def test_signature_with_inputs_outputs_and_params_equals_mlflows() -> None:
     def write(m: Any) -> Any:
         return m.ParamSchema(
             [
@@ -121,14 +121,14 @@ def test_a_signature_with_inputs_outputs_and_params() -> None:
         [("days", "datetime", [datetime(2024, 1, 2)], (-1,))],
     ],
 )
-def test_params_of_every_type_and_the_common_ones(params: list[Any]) -> None:
+def test_params_of_every_type_resolve_as_in_mlflow(params: list[Any]) -> None:
     theirs = declared(lambda m: m.ParamSchema([m.ParamSpec(*param) for param in params]))
     found = sparksig.ParamSchema.from_json(theirs.to_json())
     expected = {spec.name: spec.default for spec in theirs.params}
     assert found.resolve(None) == expected == found.resolve(expected)
 
 
-def test_binary_params_which_the_page_lists_and_the_code_refuses() -> None:
+def test_params_reject_binary_as_mlflow_does() -> None:
     with pytest.raises(MlflowException, match="Binary type is not supported"):
         mlflow.types.ParamSpec("data", "binary", b"data")
     with pytest.raises(sparksig.SignatureError, match="cannot be of type binary"):
@@ -148,7 +148,7 @@ def test_params_are_overridden_one_by_one() -> None:
         assert reached == params.resolve(given) == expected
 
 
-def test_unknown_params_warn_and_wrong_ones_fail() -> None:
+def test_params_warn_of_unknown_names_and_reject_wrong_values() -> None:
     theirs = mlflow.models.infer_signature("x", params={"temperature": 0.7})
     params = ours(theirs).params
     assert params is not None
@@ -162,7 +162,7 @@ def test_unknown_params_warn_and_wrong_ones_fail() -> None:
     assert type(predict(theirs, ["x"], {"temperature": np.float32(0.5)})[1]["temperature"]) is float
 
 
-def test_the_params_of_a_text_model() -> None:
+def test_infer_signature_declares_the_params_of_a_text_model() -> None:
     params = {"top_k": 2, "num_beams": 5, "temperature": 0.62, "penalty": 1.15, "suppress": [1, 2, 3]}
     found = inferred("pencil draw paper", "a drawing", params)
     by_hand = declared(
@@ -180,7 +180,7 @@ def test_the_params_of_a_text_model() -> None:
     assert repr(found.inputs) == repr(found.outputs) == "[string (required)]"
 
 
-def test_a_block_of_an_mlmodel_file_as_the_page_prints_it() -> None:
+def test_signature_from_dict_reads_an_mlmodel_block_of_the_docs() -> None:
     block = {
         "inputs": '[{"name": "images", "type": "tensor", "tensor-spec": {"dtype": "uint8", "shape": [-1, 28, 28, 1]}}]',
         "outputs": '[{"type": "tensor", "tensor-spec": {"shape": [-1, 10], "dtype": "float32"}}]',
@@ -190,7 +190,7 @@ def test_a_block_of_an_mlmodel_file_as_the_page_prints_it() -> None:
     assert sparksig.ModelSignature.from_dict(block).to_dict() == ModelSignature.from_dict(block).to_dict()
 
 
-def test_any_is_declared_where_several_types_are_meant() -> None:
+def test_enforce_values_accepts_several_types_declared_as_any() -> None:
     theirs = declared(lambda m: m.Schema([m.ColSpec(_any(m), "a", required=False)]))
     found = sparksig.Schema.from_json(theirs.to_json())
     for value in ("text", 123, None):

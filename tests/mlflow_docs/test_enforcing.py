@@ -1,6 +1,6 @@
-"""The samples that hold inputs against a signature, among them those that the pages call problems, and their cures.
+"""Samples that check inputs against a signature, including those that the pages call problems, and their fixes.
 
-What `differs` is said of stands in docs/differences.md.
+docs/differences.md lists the behavior marked `differs`.
 """
 
 from __future__ import annotations
@@ -29,22 +29,23 @@ LIKE_MLFLOW = {"policy": sparksig.Policy.mlflow()}
 Frame = pd.DataFrame
 
 
-def test_required_fields_must_be_there_and_extra_ones_are_dropped() -> None:
+def test_enforce_values_requires_required_fields_and_drops_extra_ones() -> None:
     person = infer_signature([{"name": "A", "age": 30}])
     refused(person, {"name": "A"}, "Model is missing inputs ['age']", "age MISSING_COLUMN")
     table = Frame({"note": ["x"], "age": [31], "name": ["A"]})
     assert list(accepted(person, table)) == ["name", "age"]
 
 
-def test_optional_fields_may_be_absent() -> None:
+def test_enforce_values_accepts_absent_optional_fields() -> None:
     signature = infer_signature(Frame({"name": ["A", "B"], "email": ["a@b", None]}))
     assert list(accepted(signature, Frame({"name": ["C"]}), **LIKE_MLFLOW)) == ["name"]
     # differs: unless Policy.mlflow() is asked for, the model sees every declared column in every batch
-    found = sparksig.enforce_values(Frame({"name": ["C"]}), ours(signature).inputs)
+    with pytest.warns(sparksig.AbsentColumnWarning, match="email: optional, but the table has no such column"):
+        found = sparksig.enforce_values(Frame({"name": ["C"]}), ours(signature).inputs)
     assert found["email"].tolist() == [None]
 
 
-def test_the_playgrounds_model_of_nested_rows() -> None:
+def test_enforce_values_accepts_the_playgrounds_nested_rows() -> None:
     rows = [{"a": ["a", "b"], "b": "b", "c": {"d": "d"}}, {"a": ["a"], "c": {"d": "d", "e": "e"}}]
     signature = infer_signature(rows)
     assert repr(ours(signature).inputs) == (
@@ -63,13 +64,13 @@ def test_the_playgrounds_model_of_nested_rows() -> None:
     refused(signature, [{"b": "b"}], "Model is missing inputs ['a', 'c']", "a MISSING_COLUMN", "c MISSING_COLUMN")
 
 
-def test_rows_that_are_no_dicts() -> None:
+def test_enforce_values_rejects_rows_that_are_not_dicts() -> None:
     # MLflow tells what pandas stumbles over: 'list' object has no attribute 'keys'
     signature = infer_signature([{"a": "x", "b": "y"}, {"a": "x"}])
     refused(signature, [{"a": "x", "b": "y"}, [1, 2, 3]], "has no attribute 'keys'", "$ INCOMPATIBLE_TYPE")
 
 
-def test_nested_objects_arrays_and_maps() -> None:
+def test_enforce_values_checks_nested_objects_arrays_and_maps() -> None:
     signature = columns(
         (
             "user",
@@ -96,18 +97,18 @@ def test_nested_objects_arrays_and_maps() -> None:
     ("given", "declared"),
     [("int32", "long"), ("int32", "double"), ("float32", "double"), ("int64", "long"), ("float64", "double")],
 )
-def test_conversions_that_the_page_calls_safe(given: str, declared: str) -> None:
+def test_enforce_values_accepts_conversions_the_docs_call_safe(given: str, declared: str) -> None:
     accepted(columns(("x", declared)), Frame({"x": np.array([1, 5], given)}))
 
 
 @pytest.mark.parametrize(
     ("values", "declared"), [([2, 3], "double"), (["85"], "long"), ([1.5], "long"), ([2**40], "integer")]
 )
-def test_conversions_that_the_page_calls_unsafe(values: list[Any], declared: str) -> None:
+def test_enforce_values_rejects_conversions_the_docs_call_unsafe(values: list[Any], declared: str) -> None:
     refused(columns(("score", declared)), Frame({"score": values}), "Can not safely convert", "score INCOMPATIBLE_TYPE")
 
 
-def test_a_long_of_zeros_and_ones_is_still_no_double() -> None:
+def test_enforce_values_rejects_long_as_double_even_for_zeros_and_ones() -> None:
     # differs: MLflow looks at the values, so that the verdict depends on the batch
     signature = columns(("x", "double"))
     assert predict(signature, Frame({"x": [0, 1]}))["x"].tolist() == [0.0, 1.0]
@@ -117,7 +118,7 @@ def test_a_long_of_zeros_and_ones_is_still_no_double() -> None:
     assert checked["x"].tolist() == [2.0, 3.0]  # each value by itself, where it was asked for
 
 
-def test_integers_with_missing_values_and_the_two_cures() -> None:
+def test_enforce_values_accepts_integers_with_nulls_only_as_documented() -> None:
     gaps = Frame({"n": [1, 2, None]})
     refused(infer_signature(Frame({"n": [1, 2, 3]})), gaps, "likely caused by missing values", "n INCOMPATIBLE_TYPE")
     accepted(infer_signature(Frame({"n": [1.0, 2.0, None]})), gaps, **LIKE_MLFLOW)  # the page's: doubles
@@ -135,7 +136,7 @@ def test_integers_with_missing_values_and_the_two_cures() -> None:
         sparksig.enforce_values(Frame({"n": pd.array([2**60 + 1, None], dtype="Int64")}), ours(optional).inputs)
 
 
-def test_names_are_matched_by_name_and_columns_without_by_position() -> None:
+def test_enforce_values_matches_named_columns_by_name_others_by_position() -> None:
     named = columns(("a", "double"), ("b", "string"))
     assert list(accepted(named, Frame({"b": ["x"], "a": [1.0]}))) == ["a", "b"]
     unnamed = columns((None, "double"), (None, "string"))
@@ -145,7 +146,7 @@ def test_names_are_matched_by_name_and_columns_without_by_position() -> None:
     refused(unnamed, Frame({"p": [1.0]}), "Model inference is missing inputs", "$ COLUMN_COUNT")
 
 
-def test_tensors_keep_dtype_and_shape() -> None:
+def test_enforce_values_keeps_tensor_dtype_and_shape() -> None:
     pixels = np.arange(32, dtype="uint8").reshape(2, 4, 4)
     signature = infer_signature(pixels)
     accepted(signature, pixels[:1])
@@ -155,7 +156,7 @@ def test_tensors_keep_dtype_and_shape() -> None:
     accepted(flat, np.zeros((10, 28, 28), "float32").reshape(-1, 784))
 
 
-def test_several_tensors_by_name() -> None:
+def test_enforce_values_accepts_several_named_tensors() -> None:
     images = {"image": np.zeros((2, 8, 8, 3)), "metadata": np.array([[1.0, 2.0], [3.0, 4.0]])}
     signature = infer_signature(images)
     accepted(signature, images)
@@ -165,7 +166,7 @@ def test_several_tensors_by_name() -> None:
     refused(signature, lists, "a dict with value type <class 'list'> was found", "$ INCOMPATIBLE_TYPE")
 
 
-def test_a_sparse_matrix() -> None:
+def test_enforce_values_accepts_a_sparse_matrix() -> None:
     matrix = scipy.sparse.csr_matrix([[1, 0, 2], [0, 0, 3]])
     signature = infer_signature(matrix)
     found = sparksig.enforce_values(matrix, ours(signature).inputs)
@@ -176,7 +177,7 @@ def test_a_sparse_matrix() -> None:
     refused(signature, matrix.astype("float32"), "does not match expected dtype", "$ INCOMPATIBLE_TYPE")
 
 
-def test_the_unit_of_a_datetime_counts_in_tensors_only() -> None:
+def test_enforce_values_checks_the_datetime_unit_of_tensors_only() -> None:
     days = np.array(["2023-12-24"], "datetime64[D]")
     accepted(infer_signature(days), days)
     refused(
@@ -186,7 +187,7 @@ def test_the_unit_of_a_datetime_counts_in_tensors_only() -> None:
     assert accepted(columns(("t", "datetime")), seconds)["t"].dtype == np.dtype("datetime64[ns]")
 
 
-def test_rows_of_different_lengths() -> None:
+def test_enforce_values_accepts_rows_of_different_lengths_and_checks_shapes() -> None:
     ragged = np.empty(2, dtype=object)
     ragged[:] = [np.zeros((1, 2)), np.zeros((3, 2))]
     signature = tensors(("float64", (-1, -1, 2)))
@@ -199,7 +200,7 @@ def test_rows_of_different_lengths() -> None:
         sparksig.enforce_values(wrong, ours(signature).inputs)
 
 
-def test_a_named_tensor_against_a_table_and_its_cures() -> None:
+def test_enforce_values_rejects_a_table_for_a_named_tensor_and_names_the_fix() -> None:
     table = Frame(np.arange(8.0).reshape(2, 4), columns=list("abcd"))
     named = tensors(("float64", (-1, 4), "input_features"))
     refused(named, table, "Model is missing inputs ['input_features']", "input_features MISSING_COLUMN")
@@ -211,8 +212,8 @@ def test_a_named_tensor_against_a_table_and_its_cures() -> None:
     accepted(named, Frame({"input_features": table.to_numpy().tolist()}))
 
 
-def test_a_chat_of_messages() -> None:
-    chat = {
+def test_enforce_values_and_parse_payload_accept_a_chat_of_messages() -> None:
+    chat: dict[str, Any] = {
         "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}],
         "temperature": 0.7,
     }
@@ -232,7 +233,7 @@ def test_a_chat_of_messages() -> None:
     )
 
 
-def test_a_message_with_an_optional_name() -> None:
+def test_enforce_values_accepts_messages_with_an_optional_name() -> None:
     signature = infer_signature({"messages": [{"name": "A", "role": "user"}, {"role": "user"}]})
     for messages in ([{"role": "user"}], [{"name": "B", "role": "user"}]):
         found = sparksig.enforce_values({"messages": messages}, ours(signature).inputs, **LIKE_MLFLOW)
@@ -243,7 +244,7 @@ def test_a_message_with_an_optional_name() -> None:
         )
 
 
-def test_any_is_not_checked() -> None:
+def test_enforce_values_does_not_check_any() -> None:
     signature = infer_signature([{"id": None, "n": 1}])
     for value in (None, 5, "x"):
         row = {"id": value, "n": 1}
@@ -251,7 +252,7 @@ def test_any_is_not_checked() -> None:
         assert found["id"].tolist() == predict(signature, [row])["id"].tolist() == [value]
 
 
-def test_what_a_signature_takes_itself_passes() -> None:
+def test_enforce_values_accepts_the_data_of_its_own_signature() -> None:
     table = Frame({"x": [1.5, 2.5], "s": ["a", "b"]})
     signature = ModelSignature(infer_signature(table).inputs)
     accepted(signature, table)

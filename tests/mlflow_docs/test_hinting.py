@@ -1,6 +1,6 @@
-"""The samples that declare a signature by type hints, with pydantic models, and validate what a model is given.
+"""Samples that declare a signature by type hints, with pydantic models, and validate a model's input.
 
-What `differs` is said of stands in docs/differences.md.
+docs/differences.md lists the behavior marked `differs`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Literal, Optional, Union  # noqa: UP035
 
@@ -135,12 +136,12 @@ HINTS = {
 
 
 @pytest.mark.parametrize("name", HINTS)
-def test_both_declare_the_same_inputs(name: str) -> None:
+def test_signature_from_hints_declares_the_inputs_mlflow_declares(name: str) -> None:
     hint, expected = HINTS[name]
     assert declared(hint) == expected
 
 
-def test_a_chat_with_tools() -> None:
+def test_validated_accepts_a_chat_with_tools() -> None:
     assert "tools: Array({description: string (optional), name: string (required)" in declared(list[Chat])
     row = {
         "messages": [{"role": "user", "content": "Hi"}],
@@ -155,13 +156,13 @@ def test_a_chat_with_tools() -> None:
 
 
 @pytest.mark.parametrize("hint", [str, Message])
-def test_a_hint_without_its_list(hint: Any) -> None:
+def test_signature_from_hints_rejects_a_hint_without_list(hint: Any) -> None:
     assert "Type hints must be wrapped in list[...]" in said(lambda: pyfunc(taking(hint)))
     with pytest.raises(sparksig.SignatureError, match="type hints must be wrapped in list"):
         sparksig.signature_from_hints(taking(hint))
 
 
-def test_optional_inputs_and_optional_fields_without_a_default() -> None:
+def test_validated_rejects_optional_inputs_and_optional_fields_without_default() -> None:
     for hint, words, told in [
         (list[Optional[str]], "Input cannot be Optional type", "an input cannot be Optional"),  # noqa: UP045
         (list[Bare], "doesn't have a default value", "the optional field of Bare has no default"),
@@ -172,7 +173,7 @@ def test_optional_inputs_and_optional_fields_without_a_default() -> None:
             sparksig.validated(taking(hint))
 
 
-def test_objects_and_dicts_are_validated_before_the_model_sees_them() -> None:
+def test_validated_checks_objects_and_dicts_before_the_model_runs() -> None:
     contents = taking(list[Message], lambda messages: [message.content for message in messages])
     data = [{"role": "system", "content": "Hello"}, Message(role="user", content="Hi", metadata={"source": "api"})]
     assert pyfunc(contents)(data) == sparksig.validated(contents)(data) == ["Hello", "Hi"]
@@ -182,11 +183,11 @@ def test_objects_and_dicts_are_validated_before_the_model_sees_them() -> None:
     ]:
         with pytest.raises(MlflowException, match=words):
             pyfunc(contents)(wrong)
-        assert faults(lambda wrong=wrong: sparksig.validated(contents)(wrong)) == [fault]
+        assert faults(partial(sparksig.validated(contents), wrong)) == [fault]
 
 
-def test_a_class_is_validated_too() -> None:
-    class Theirs(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+def test_validated_accepts_a_class() -> None:
+    class Theirs(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
         def predict(self, model_input: list[str], params=None) -> list[str]:
             return model_input
 
@@ -201,7 +202,7 @@ def test_a_class_is_validated_too() -> None:
     assert faults(lambda: Ours().predict([1])) == ["[] INCOMPATIBLE_TYPE"]
 
 
-def test_fields_of_a_subclass_stay() -> None:
+def test_validated_keeps_the_fields_of_a_subclass() -> None:
     data = [
         {"role": "system", "content": "Hello", "system_prompt": "Be kind"},
         System(role="s", content="c", system_prompt="p"),
@@ -212,7 +213,7 @@ def test_fields_of_a_subclass_stay() -> None:
     assert declared(list[Open]) == "[{content: string (required), role: string (required)} (required)]"
 
 
-def test_a_union_is_not_validated_and_models_that_tell_themselves_apart_are() -> None:
+def test_validated_checks_a_discriminated_union_but_not_a_plain_one() -> None:
     mixed = list[Union[str, int]]  # noqa: UP007
     assert pyfunc(taking(mixed))([1.5]) == sparksig.validated(taking(mixed))([1.5]) == [1.5]
     # differs: the page recommends a Literal field; MLflow makes Any of it, sparksig with a discriminator one object
@@ -229,14 +230,14 @@ def test_a_union_is_not_validated_and_models_that_tell_themselves_apart_are() ->
 @pytest.mark.parametrize(
     "hint", [pd.DataFrame, pd.Series, np.ndarray, scipy.sparse.csr_matrix, scipy.sparse.csc_matrix]
 )
-def test_containers_as_hints_declare_and_validate_nothing(hint: Any) -> None:
+def test_validated_ignores_container_hints(hint: Any) -> None:
     data = object()
     assert pyfunc(taking(hint))(data) is data
     assert sparksig.validated(taking(hint))(data) is data
 
 
-def test_the_type_of_an_example(tmp_path: Path) -> None:
-    class Model(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+def test_validated_takes_its_type_from_an_example(tmp_path: Path) -> None:
+    class Model(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
         def predict(self, model_input: TypeFromExample):
             return model_input
 
@@ -248,12 +249,12 @@ def test_the_type_of_an_example(tmp_path: Path) -> None:
     assert faults(lambda: here([1])) == ["0 INCOMPATIBLE_TYPE"]
 
 
-class Contents(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+class Contents(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
     def predict(self, model_input: list[Message]) -> list[str]:
         return [message.content for message in model_input]
 
 
-def test_a_stored_model_has_the_signature_of_its_hints_and_is_asked_by_inputs(tmp_path: Path) -> None:
+def test_validate_serving_input_checks_a_stored_model_with_hints(tmp_path: Path) -> None:
     path = save(tmp_path / "model", Contents())
     theirs = get_model_info(str(path)).signature
     assert sparksig.load_signature(path) == ours(theirs) == sparksig.signature_from_hints(Contents().predict)

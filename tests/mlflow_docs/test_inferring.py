@@ -1,4 +1,4 @@
-"""The samples that infer a signature from an example: both infer the same, or differ as docs/differences.md says."""
+"""Samples that infer a signature from an example: both infer the same, or differ as docs/differences.md lists."""
 
 from __future__ import annotations
 
@@ -173,12 +173,12 @@ SAMPLES: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_both_infer_the_same_inputs(name: str) -> None:
+def test_infer_signature_declares_the_inputs_mlflow_declares(name: str) -> None:
     data, expected = SAMPLES[name]
     assert repr(inferred(data).inputs) == expected
 
 
-def test_a_signature_of_inputs_predictions_and_params() -> None:
+def test_infer_signature_declares_outputs_and_params() -> None:
     table = pd.DataFrame({"x": [1.5, 2.5]})
     assert repr(inferred(table, pd.Series([1, 0])).outputs) == "[long (required)]"
     found = inferred("Translate: hello", "bonjour", {"temperature": 0.3, "max_tokens": 50, "stop": [".", "!"]})
@@ -191,12 +191,12 @@ def test_a_signature_of_inputs_predictions_and_params() -> None:
     )
 
 
-def test_a_sample_of_a_large_table_shows_the_same() -> None:
+def test_infer_signature_of_a_sample_equals_that_of_the_table() -> None:
     table = pd.DataFrame({"x": np.linspace(0, 1, 100_000), "s": "a"})
     assert inferred(table.sample(n=100, random_state=42)) == inferred(table)
 
 
-def test_levels_that_are_not_alike_are_any() -> None:
+def test_infer_signature_declares_any_for_inconsistent_nesting() -> None:
     # differs: only that column becomes Any, with its name, and a warning says which; MLflow makes one Any of all
     data = [{"level1": {"level2": "v"}, "n": 1}, {"level1": "direct", "n": 2}]
     with warnings.catch_warnings():
@@ -208,7 +208,7 @@ def test_levels_that_are_not_alike_are_any() -> None:
     assert repr(inferred([{"a": {"b": "v"}}, {"a": {"b": "w"}}]).inputs) == "['a': {b: string (required)} (required)]"
 
 
-def test_values_of_two_types_are_any() -> None:
+def test_infer_signature_strict_rejects_values_of_two_types() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert repr(mlflow.models.infer_signature([{"a": "text"}, {"a": 123}]).inputs) == "[Any (required)]"
@@ -216,7 +216,7 @@ def test_values_of_two_types_are_any() -> None:
         sparksig.infer_signature([{"a": "text"}, {"a": 123}], strict=True)
 
 
-def test_integers_without_gaps_warn_in_mlflow() -> None:
+def test_infer_signature_does_not_warn_of_integers_without_nulls() -> None:
     with pytest.warns(UserWarning, match="integer column"):
         mlflow.models.infer_signature(pd.DataFrame({"n": [1, 2]}))
     with warnings.catch_warnings():
@@ -224,7 +224,7 @@ def test_integers_without_gaps_warn_in_mlflow() -> None:
         assert repr(sparksig.infer_signature(pd.DataFrame({"n": [1, 2]})).inputs) == "['n': long (required)]"
 
 
-def test_integers_with_gaps_are_optional_doubles() -> None:
+def test_infer_signature_declares_integers_with_nulls_as_optional_doubles() -> None:
     assert repr(inferred(pd.DataFrame({"n": [1, 2, None]})).inputs) == "['n': double (optional)]"
     assert repr(inferred(pd.DataFrame({"n": [1.0, 2.0, None]})).inputs) == "['n': double (optional)]"
     nullable = pd.DataFrame({"n": pd.array([1, None], dtype="Int64")})
@@ -235,8 +235,8 @@ class Pydantic(pydantic.BaseModel):
     role: str
 
 
-def test_a_dataclass_instance() -> None:
-    message = make_dataclass("Message", [("role", str), ("content", str)])
+def test_infer_signature_reads_a_dataclass_instance() -> None:
+    message: Any = make_dataclass("Message", [("role", str), ("content", str)])
     request = make_dataclass("Request", [("messages", list[message])])
     expected = "['messages': Array({content: string (required), role: string (required)}) (required)]"
     theirs = mlflow.models.infer_signature(request([message("user", "Hi")]), "a text")
@@ -247,7 +247,7 @@ def test_a_dataclass_instance() -> None:
     assert sparksig.ModelSignature(request).inputs == found.inputs == sparksig.infer_signature(request([])).inputs
 
 
-def test_pydantic_objects_are_no_example_data() -> None:
+def test_infer_signature_rejects_pydantic_objects_as_mlflow_does() -> None:
     from mlflow.models.signature import InvalidDataForSignatureInferenceError
 
     with pytest.raises(InvalidDataForSignatureInferenceError):

@@ -1,4 +1,4 @@
-"""The samples whose data lie in a table when a model scores at night: the same signatures, on Spark."""
+"""Samples whose data are tables: the same signatures, on Spark."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ with warnings.catch_warnings():
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = pytest.mark.filterwarnings("ignore:Hint. Inferred schema contains integer:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Hint. Inferred schema contains integer:UserWarning"),
+    pytest.mark.filterwarnings("ignore::sparksig.errors.AbsentColumnWarning"),
+]
 NUMBER = Schema([ColSpec("double")])
 
 
-def test_samples_of_tables(spark: SparkSession) -> None:
+def test_score_runs_the_samples_of_flat_tables(spark: SparkSession) -> None:
     table = spark.createDataFrame(
         [(1.0, 2.0, 3.0, 4.0, 7, "Hi"), (5.0, 6.0, 7.0, 8.0, None, "you")],
         "a double, b double, c double, d double, n long, s string",
@@ -56,7 +59,7 @@ def _times(batch: Any, params: dict[str, Any]) -> Any:
     return batch["s"].str.len() * params["factor"] + 4 * (params["stop"] == [1, 2])
 
 
-def test_samples_of_nested_tables(spark: SparkSession) -> None:
+def test_enforce_accepts_the_samples_of_nested_tables(spark: SparkSession) -> None:
     schema = (
         "messages array<struct<role string, content string, name string>>, counts map<string, long>, image array<float>"
     )

@@ -1,4 +1,4 @@
-"""samples.md lists the samples of MLflow's documentation: each with a test that exists, and each test with a sample."""
+"""samples.md lists the samples of MLflow's documentation: each names an existing test, and each test has a sample."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def defined_in(name: str) -> set[str]:
     return {f"{name}::{found}" for found in re.findall(r"^def (test_\w+)", text, re.MULTILINE)}
 
 
-def test_every_listed_sample_has_its_test_and_every_test_its_sample() -> None:
+def test_docs_samples_and_tests_match_each_other() -> None:
     lines = (HERE / "samples.md").read_text().splitlines()
     assert len(LISTED) == len([line for line in lines if line.startswith("|")]) - 2 > 90
     there = {test for name in OF_SAMPLES for test in defined_in(f"test_{name}.py")}

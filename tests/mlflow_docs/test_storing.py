@@ -1,4 +1,4 @@
-"""The samples that store a model with an example or a signature, read them back, update and compare them."""
+"""Samples that store a model with an example or a signature, read them back, update and compare them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def plain(predicted: Any) -> Any:
     )
 
 
-def test_the_quick_start_a_signature_from_an_example(tmp_path: Path) -> None:
+def test_save_model_quick_start_signature_equals_the_inferred_one(tmp_path: Path) -> None:
     mlflow.sklearn.save_model(FOREST, str(tmp_path / "theirs"), input_example=IRIS.data.iloc[[0]], **TREES)
     theirs = get_model_info(str(tmp_path / "theirs")).signature
     found = sparksig.load_signature(tmp_path / "theirs")
@@ -71,7 +71,7 @@ def test_the_quick_start_a_signature_from_an_example(tmp_path: Path) -> None:
     assert predicted[0] == predicted[1] == outputs.tolist()
 
 
-def test_a_signature_is_tested_with_the_data_it_was_made_of(tmp_path: Path) -> None:
+def test_enforce_values_accepts_the_training_data_of_a_stored_signature(tmp_path: Path) -> None:
     signature = infer_signature(IRIS.data, FOREST.predict(IRIS.data))
     mlflow.sklearn.save_model(FOREST, str(tmp_path / "m"), signature=signature, **TREES)
     assert len(mlflow.pyfunc.load_model(str(tmp_path / "m")).predict(IRIS.data)) == len(IRIS.data)
@@ -79,7 +79,7 @@ def test_a_signature_is_tested_with_the_data_it_was_made_of(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_both_store_the_same_two_files_of_an_example(tmp_path: Path, name: str) -> None:
+def test_input_example_files_equal_those_mlflow_writes(tmp_path: Path, name: str) -> None:
     example = EXAMPLES[name]
     path = save(tmp_path / "model", input_example=example)
     written = sparksig.InputExample.of(example)
@@ -92,7 +92,7 @@ def test_both_store_the_same_two_files_of_an_example(tmp_path: Path, name: str) 
 
 
 @pytest.mark.parametrize("name", ["one record", "images", "a question", "a chat"])
-def test_a_serving_example_is_validated(tmp_path: Path, name: str) -> None:
+def test_validate_serving_input_accepts_the_stored_serving_example(tmp_path: Path, name: str) -> None:
     path = save(tmp_path / "model", input_example=EXAMPLES[name])
     theirs = load_serving_example(str(path))
     # a chat is sent to MLflow's server as it is; `inputs` around it is understood by both
@@ -104,7 +104,7 @@ def test_a_serving_example_is_validated(tmp_path: Path, name: str) -> None:
     assert faults(lambda: sparksig.validate_serving_input(path, "[1]", trust=True)) == ["$ BAD_PAYLOAD"]
 
 
-def test_a_model_without_a_signature_takes_anything(tmp_path: Path) -> None:
+def test_load_signature_rejects_a_model_without_a_signature(tmp_path: Path) -> None:
     path = save(tmp_path / "model")
     mixed = [{"a": "text"}, [1, 2, 3]]
     assert load(path).metadata.signature is None and load(path).predict(mixed) == mixed
@@ -112,7 +112,7 @@ def test_a_model_without_a_signature_takes_anything(tmp_path: Path) -> None:
         sparksig.load_signature(path)
 
 
-def test_a_signature_is_set_on_a_stored_model_by_either(tmp_path: Path) -> None:
+def test_set_signature_on_a_stored_model_equals_mlflows(tmp_path: Path) -> None:
     rows = [{"a": "x", "b": "y"}, {"a": "x"}]
     signature = infer_signature(rows, "valid")
     for who in ("theirs", "ours"):
@@ -124,7 +124,7 @@ def test_a_signature_is_set_on_a_stored_model_by_either(tmp_path: Path) -> None:
             load(path).predict([{"b": "y"}])
 
 
-def test_signatures_are_compared(tmp_path: Path) -> None:
+def test_check_compatible_reports_what_mlflow_only_compares(tmp_path: Path) -> None:
     stored = infer_signature(pd.DataFrame({"x": [1.5], "y": [2.5]}), np.array([1.0]))
     path = save(tmp_path / "model", signature=stored)
     changed = infer_signature(pd.DataFrame({"x": [1.5], "z": ["a"]}), np.array([1.0]))
@@ -135,7 +135,7 @@ def test_signatures_are_compared(tmp_path: Path) -> None:
     assert not sparksig.check_compatible(ours(stored), sparksig.load_signature(path)).changes
 
 
-def test_params_at_inference_reach_a_loaded_model(tmp_path: Path) -> None:
+def test_load_model_passes_params_given_at_inference(tmp_path: Path) -> None:
     signature = infer_signature("Hi", params={"temperature": 0.2, "max_length": 50, "do_sample": True})
     model = load(save(tmp_path / "model", signature=signature))
     here = sparksig.load_model(tmp_path / "model", trust=True)
@@ -157,7 +157,7 @@ def experiment(tmp_path: Path) -> Iterator[str]:
         mlflow.set_tracking_uri(before)
 
 
-def test_a_logged_model_gets_a_signature_and_a_registered_one_a_new_version(experiment: str) -> None:
+def test_load_signature_reads_a_new_registered_version_with_its_signature(experiment: str) -> None:
     client = mlflow.MlflowClient()
     signature = infer_signature(pd.DataFrame({"x": [1.5]}), np.array([1.0]))
     with mlflow.start_run(experiment_id=experiment):

@@ -1,4 +1,4 @@
-"""docs/troubleshooting.md: the real MLflow says what each heading says, and sparksig what stands below it."""
+"""docs/troubleshooting.md: MLflow raises the message in each heading, and sparksig the message below it."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def held(key: str, case: Case) -> None:
 
 
 @pytest.mark.parametrize("key", CASES)
-def test_both_say_what_stands_there(key: str) -> None:
+def test_docs_troubleshooting_messages_are_raised_by_both(key: str) -> None:
     held(key, CASES[key])
 
 
-def test_both_say_so_on_spark(spark: SparkSession, tmp_path: Path) -> None:
+def test_docs_troubleshooting_messages_are_raised_by_both_on_spark(spark: SparkSession, tmp_path: Path) -> None:
     on_spark = cases(spark, tmp_path)
     for key, case in on_spark.items():
         held(key, case)
@@ -61,12 +61,12 @@ def test_both_say_so_on_spark(spark: SparkSession, tmp_path: Path) -> None:
     assert sorted(told) == sorted(ENTRIES), "an entry without a case, or two of one"
 
 
-def test_every_entry_says_what_it_means() -> None:
+def test_docs_troubleshooting_entries_have_an_explanation() -> None:
     assert len(ENTRIES) == len(re.findall(r"^### ", TEXT, re.MULTILINE)) > 50
     for heading, body in ENTRIES.items():
         prose = re.sub(r"^```text\n.*?^```$", "", body, flags=re.MULTILINE | re.DOTALL)
         assert len(prose.split()) >= 5, heading
 
 
-def test_a_quotation_is_held_piece_by_piece() -> None:
+def test_docs_troubleshooting_quotes_are_compared_piece_by_piece() -> None:
     assert missing("a .. c", "a b c") == [] and missing("c .. a", "a b c") and missing("a .. d", "a b c")

@@ -1,4 +1,4 @@
-"""MLflow's models of Python code, each in one way of writing them."""
+"""MLflow's models of Python code, one for each way of writing them."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class HintedByExample(PythonModel):  # type: ignore[misc]
         if isinstance(model_input, pd.DataFrame):  # how MLflow calls it when it infers the outputs
             return ["?"] * len(model_input)
         assert isinstance(model_input[0], dict)
-        return [f"{row['n']}{row['s']}" for row in model_input]
+        return [f"{row['n']}{row['s']}" for row in model_input]  # type: ignore[attr-defined]
 
 
 def function(model_input: list[str]) -> list[str]:

@@ -29,7 +29,7 @@ def model(tmp_path: Path) -> Path:
     return folder
 
 
-def test_it_says_what_the_file_says(model: Path) -> None:
+def test_artifact_reads_what_mlmodel_declares(model: Path) -> None:
     artifact = Artifact.read(model)
     assert list(artifact.flavors) == ["python_function", "sklearn"]
     assert artifact.signature == {"inputs": '[{"type": "double"}]', "outputs": None}
@@ -37,7 +37,7 @@ def test_it_says_what_the_file_says(model: Path) -> None:
     assert Artifact.read(model / "MLmodel") == artifact
 
 
-def test_the_digest_covers_names_and_contents_and_nothing_else(model: Path, tmp_path: Path) -> None:
+def test_artifact_digest_covers_file_names_and_contents_only(model: Path, tmp_path: Path) -> None:
     before = Artifact.read(model).digest
     assert before.startswith("sha256:")
     assert len(before) == 71
@@ -55,7 +55,7 @@ directories = st.dictionaries(st.text("ab", min_size=1, max_size=3), st.binary(m
 
 
 @given(one=directories, other=directories)
-def test_two_directories_have_the_same_digest_only_if_they_are_the_same(
+def test_artifact_digest_is_equal_only_for_equal_directories(
     one: dict[str, bytes], other: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     digests = []
@@ -68,7 +68,7 @@ def test_two_directories_have_the_same_digest_only_if_they_are_the_same(
     assert (digests[0] == digests[1]) == (one == other)
 
 
-def test_links_and_pipes_inside_are_refused_all_at_once(model: Path, tmp_path: Path) -> None:
+def test_artifact_digest_rejects_links_and_pipes_all_at_once(model: Path, tmp_path: Path) -> None:
     (model / "code" / "link.py").symlink_to(tmp_path / "outside.py")
     (model / "folder").symlink_to(tmp_path)
     os.mkfifo(model / "pipe")
@@ -77,12 +77,12 @@ def test_links_and_pipes_inside_are_refused_all_at_once(model: Path, tmp_path: P
     assert sorted(problem.path for problem in caught.value.problems) == ["code/link.py", "folder", "pipe"]
 
 
-def test_the_directory_itself_may_be_a_link(model: Path, tmp_path: Path) -> None:
+def test_artifact_accepts_a_link_to_the_directory(model: Path, tmp_path: Path) -> None:
     (tmp_path / "current").symlink_to(model)
     assert Artifact.read(tmp_path / "current").digest == Artifact.read(model).digest
 
 
-def test_contents_are_of_the_files_that_the_digest_speaks_of(model: Path) -> None:
+def test_artifact_contents_belong_to_the_digest(model: Path) -> None:
     artifact = Artifact.read(model)
     digest, contents = artifact.contents({"code/a.py", "../model/MLmodel", "none"})
     assert (digest, contents) == (artifact.digest, {"code/a.py": b""})
@@ -101,14 +101,14 @@ def test_contents_are_of_the_files_that_the_digest_speaks_of(model: Path) -> Non
         ("flavors: !!python/object/apply:os.system ['true']", "not YAML, line 1"),
     ],
 )
-def test_a_file_that_mlflow_would_not_write(text: str, fact: str, tmp_path: Path) -> None:
+def test_artifact_rejects_an_invalid_mlmodel(text: str, fact: str, tmp_path: Path) -> None:
     (tmp_path / "MLmodel").write_text(text)
     with pytest.raises(ModelLoadError) as caught:
         Artifact.read(tmp_path)
     assert {problem.fact for problem in caught.value.problems} == {fact}
 
 
-def test_no_model(tmp_path: Path) -> None:
+def test_artifact_rejects_paths_that_are_not_a_model_directory(tmp_path: Path) -> None:
     with pytest.raises(ModelLoadError, match="has no file MLmodel"):
         Artifact.read(tmp_path)
     with pytest.raises(ModelLoadError, match="is not a directory"):

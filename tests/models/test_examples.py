@@ -1,4 +1,4 @@
-"""Input examples in MLflow's files, read and written by it and by us."""
+"""Input examples in MLflow's file formats, read and written by MLflow and by sparksig."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def folder(path: Path, data: Any) -> Path:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_what_is_written_here_mlflow_reads(tmp_path: Path, name: str) -> None:
+def test_input_example_written_here_is_read_by_mlflow(tmp_path: Path, name: str) -> None:
     example = InputExample.of(EXAMPLES[name])
     path = folder(tmp_path, example.data)
     example.save(path)
@@ -92,7 +92,7 @@ def test_what_is_written_here_mlflow_reads(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_what_mlflow_writes_is_read_here(tmp_path: Path, name: str) -> None:
+def test_input_example_written_by_mlflow_is_read_here(tmp_path: Path, name: str) -> None:
     given = InputExample.of(EXAMPLES[name])
     path = folder(tmp_path, given.data)
     model = Model.load(str(path))
@@ -114,14 +114,14 @@ def plain_json(content: Any) -> Any:
 @pytest.mark.parametrize(
     ("data", "text"), [(dt.datetime(2024, 1, 31, 12), '"2024-01-31T12:00:00"'), (b"x", '"eA=="'), (np.int64(5), "5")]
 )
-def test_scalars_without_a_form_in_json_are_texts(tmp_path: Path, data: Any, text: str) -> None:
+def test_input_example_stores_scalars_without_a_json_type_as_strings(tmp_path: Path, data: Any, text: str) -> None:
     path = folder(tmp_path, {})
     InputExample(data).save(path)
     assert (path / "input_example.json").read_text() == text
     assert _read_example(Model.load(str(path)), str(path)) == InputExample.load(path).data
 
 
-def test_no_other_line_of_mlmodel_is_touched(tmp_path: Path) -> None:
+def test_input_example_changes_no_other_line_of_mlmodel(tmp_path: Path) -> None:
     text = "# mine\nflavors:\n  python_function:\n    python_version: 3.10\nmodel_uuid: a\n"
     (tmp_path / "MLmodel").write_text(text)
     InputExample(FRAME).save(tmp_path)
@@ -134,12 +134,12 @@ def test_no_other_line_of_mlmodel_is_touched(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "data", [[np.array([1])], {"a": np.array([1]), "b": 1}, None, object(), float("inf"), pd.Series([1])]
 )
-def test_what_is_no_example(tmp_path: Path, data: Any) -> None:
+def test_input_example_rejects_unsupported_data(tmp_path: Path, data: Any) -> None:
     with pytest.raises(SignatureError, match="no input example"):
         InputExample(data).save(tmp_path)
 
 
-def test_a_folder_without_an_example(tmp_path: Path) -> None:
+def test_input_example_load_rejects_a_folder_without_an_example(tmp_path: Path) -> None:
     with pytest.raises(SignatureError, match="no MLmodel"):
         InputExample.load(tmp_path)
     folder(tmp_path, {})
@@ -159,7 +159,7 @@ def test_a_folder_without_an_example(tmp_path: Path) -> None:
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_mlflows_own_file_of_a_column_is_read_without_a_loss(data: Any, kind: str, tmp_path: Path) -> None:
+def test_input_example_reads_mlflows_column_files_without_loss(data: Any, kind: str, tmp_path: Path) -> None:
     schema = Schema([ColSpec(kind, "x", required=False)])
     column = pd.Series(data, dtype="Int64" if kind == "long" else None)
     model = Model(signature=MlflowSignature(MlflowSchema.from_json(schema.to_json())))
@@ -172,7 +172,7 @@ def test_mlflows_own_file_of_a_column_is_read_without_a_loss(data: Any, kind: st
 
 
 @pytest.mark.parametrize("unit", ["ns", "us", "ms", "s", "m", "h", "D", "M"])
-def test_a_tensor_of_datetimes_passes_its_own_payload(unit: str) -> None:
+def test_parse_payload_round_trips_a_tensor_of_datetimes(unit: str) -> None:
     array = np.array(["2024-01-02", "1969-02-01"], f"datetime64[{unit}]")
     signature = infer_signature(array)
     payload = serving_payload(array)
@@ -184,13 +184,13 @@ def test_a_tensor_of_datetimes_passes_its_own_payload(unit: str) -> None:
     assert theirs.dtype == array.dtype and theirs.tolist() == array.tolist()
 
 
-def test_a_datetime_that_its_unit_does_not_hold() -> None:
+def test_parse_payload_rejects_a_datetime_its_unit_cannot_hold() -> None:
     days = infer_signature(np.array(["2024-01-02"], "datetime64[D]"))
     with pytest.raises(SchemaError):
         parse_payload({"inputs": ["2024-01-02T03:00:00"]}, days)
 
 
-def test_what_an_example_holds_is_not_made_fit(tmp_path: Path) -> None:
+def test_input_example_load_does_not_cast_its_values(tmp_path: Path) -> None:
     Model(signature=MlflowSignature(MlflowSchema.from_json(Schema([ColSpec("long", "x")]).to_json()))).save(
         str(tmp_path / "MLmodel")
     )
@@ -206,7 +206,7 @@ def test_what_an_example_holds_is_not_made_fit(tmp_path: Path) -> None:
     assert InputExample.load(tmp_path).data.dtype == np.float64
 
 
-def test_pydantic_objects_in_a_list(tmp_path: Path) -> None:
+def test_input_example_stores_pydantic_objects_in_a_list(tmp_path: Path) -> None:
     Model().save(str(tmp_path / "MLmodel"))
     InputExample([Message(role="user")]).save(tmp_path)
     assert InputExample.load(tmp_path).data == [{"role": "user", "n": 1}]

@@ -1,4 +1,4 @@
-"""Each flavour as MLflow writes it, against what MLflow loads; what needs trust, and what trust is about."""
+"""Each flavor as MLflow writes it, compared with what MLflow loads; which flavors need trust."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ TRUSTED: dict[str, tuple[Callable[[], Any], Writer]] = {
 }  # fmt: skip
 
 
-def test_the_readme_tells_the_flavours_in_their_order() -> None:
+def test_readme_lists_the_flavors_in_their_order() -> None:
     readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
     table = readme[readme.index("| flavour |") : readme.index("Whatever runs code")]
     assert re.findall(r"^\| (\w+) \|", table, re.MULTILINE) == ["flavour", *FLAVORS]
@@ -113,7 +113,7 @@ def alike(found: Any, path: Path, data: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize("name", NATIVE)
-def test_formats_that_are_data_need_no_trust(name: str, tmp_path: Path) -> None:
+def test_load_model_needs_no_trust_for_data_formats(name: str, tmp_path: Path) -> None:
     path = saved(NATIVE[name], tmp_path / "model")
     model = load_model(path)
     alike(model.predict(FRAME, None), path, FRAME)
@@ -123,7 +123,7 @@ def test_formats_that_are_data_need_no_trust(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", TRUSTED)
-def test_formats_that_run_code_need_trust(name: str, tmp_path: Path) -> None:
+def test_load_model_requires_trust_for_formats_that_run_code(name: str, tmp_path: Path) -> None:
     path = saved(TRUSTED[name], tmp_path / "model")
     for refused in (load_model, lambda path: require_trust(Artifact.read(path), False)):
         with pytest.raises(TrustError) as caught:
@@ -136,7 +136,7 @@ def test_formats_that_run_code_need_trust(name: str, tmp_path: Path) -> None:
     alike(load_model(path, trust=digest).predict(data, None), path, data)
 
 
-def test_a_list_of_trusted_types_in_the_artifact_is_not_asked(tmp_path: Path) -> None:
+def test_load_model_ignores_the_artifacts_own_list_of_trusted_types(tmp_path: Path) -> None:
     path = saved(TRUSTED["lightgbm skops"], tmp_path / "model")
     block = yaml.safe_load((path / "MLmodel").read_text())["flavors"]["lightgbm"]
     named = skops.io.get_untrusted_types(file=path / "model.skops")
@@ -152,7 +152,7 @@ def test_a_list_of_trusted_types_in_the_artifact_is_not_asked(tmp_path: Path) ->
         ("lightgbm booster", "model.lgb", "lightgbm: loading raised LightGBMError"),
     ],
 )
-def test_a_file_that_does_not_load(name: str, file: str, told: str, tmp_path: Path) -> None:
+def test_load_model_reports_a_corrupt_or_missing_file(name: str, file: str, told: str, tmp_path: Path) -> None:
     path = saved(NATIVE[name], tmp_path / "model")
     (path / file).write_bytes(b"garbage")
     with pytest.raises(ModelLoadError) as caught:
@@ -164,7 +164,7 @@ def test_a_file_that_does_not_load(name: str, file: str, told: str, tmp_path: Pa
         load_model(path)
 
 
-def test_a_skops_file_that_cannot_be_read_is_not_trusted(tmp_path: Path) -> None:
+def test_load_model_does_not_trust_an_unreadable_skops_file(tmp_path: Path) -> None:
     path = saved(NATIVE["sklearn skops"], tmp_path / "model")
     (path / "model.skops").write_bytes(pickle.dumps(Threshold()))
     with pytest.raises(TrustError, match="skops file that cannot be read"):
@@ -181,7 +181,7 @@ def test_a_skops_file_that_cannot_be_read_is_not_trusted(tmp_path: Path) -> None
         ("skops", "sklearn skops", r"skops is not installed .*: pip install 'sparksig\[sklearn\]'"),
     ],
 )
-def test_a_missing_package_is_told_with_how_to_install_it(
+def test_load_model_names_the_package_to_install(
     module: str, name: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = saved(NATIVE[name], tmp_path / "model")
@@ -194,7 +194,7 @@ def test_a_missing_package_is_told_with_how_to_install_it(
 
 
 @pytest.mark.parametrize("make", [xgb, xgb_regressor, lgb, lambda: xgb().get_booster(), lambda: lgb().booster_])
-def test_columns_reach_a_model_under_the_names_of_its_training(make: Callable[[], Any]) -> None:
+def test_load_model_requires_the_column_names_of_the_training(make: Callable[[], Any]) -> None:
     model = load_model(make())
     right = np.asarray(model.predict(FRAME, None))
     assert len(right) == len(FRAME) and len(np.unique(right)) > 1
@@ -205,7 +205,7 @@ def test_columns_reach_a_model_under_the_names_of_its_training(make: Callable[[]
 
 
 @pytest.mark.parametrize("booster", [False, True])
-def test_params_of_xgboost_are_arguments_of_its_predict(booster: bool) -> None:
+def test_load_model_passes_params_to_xgboosts_predict(booster: bool) -> None:
     given = xgb().get_booster() if booster else xgb()
     model = load_model(given)
     assert model.takes_params
@@ -227,7 +227,7 @@ def boosted() -> list[Any]:
     return [trees, trees.get_booster(), leaves, leaves.booster_]
 
 
-def test_texts_are_the_categories_of_the_training_whatever_is_in_a_batch() -> None:
+def test_load_model_maps_strings_to_the_categories_of_the_training() -> None:
     texts = CATEGORIES.assign(c=CATEGORIES["c"].astype(object))
     for given in boosted():
         model = load_model(given)
@@ -243,7 +243,7 @@ def test_texts_are_the_categories_of_the_training_whatever_is_in_a_batch() -> No
                 model.predict(texts.assign(c="z"), None)
 
 
-def test_without_names_on_one_side_columns_are_taken_by_position() -> None:
+def test_load_model_takes_columns_by_position_without_names() -> None:
     array = FRAME.to_numpy(float)
     table = pd.DataFrame(array)
     for given in (

@@ -29,7 +29,7 @@ def saved(tmp_path: Path) -> Artifact:
 # ---- trust
 
 
-def test_without_trust_it_says_what_to_give(saved: Artifact) -> None:
+def test_load_model_error_names_the_digest_to_trust(saved: Artifact) -> None:
     with pytest.raises(TrustError) as caught:
         load_model(saved.path)
     assert f"--trust {saved.digest}" in str(caught.value)
@@ -38,7 +38,7 @@ def test_without_trust_it_says_what_to_give(saved: Artifact) -> None:
 
 
 @pytest.mark.parametrize("trust", ["yes", "sha256:", "sha256:" + "0" * 63, "sha256:" + "0" * 64, ""])
-def test_another_digest_is_no_trust(saved: Artifact, trust: str) -> None:
+def test_load_model_rejects_another_digest(saved: Artifact, trust: str) -> None:
     with pytest.raises(TrustError):
         load_model(saved.path, trust=trust)
 
@@ -53,7 +53,7 @@ class Bomb:
         return Path.touch, (self.path,)
 
 
-def test_nothing_is_unpickled_before_the_digest_is_verified(saved: Artifact, tmp_path: Path) -> None:
+def test_load_model_verifies_the_digest_before_unpickling(saved: Artifact, tmp_path: Path) -> None:
     (saved.path / "model.pkl").write_bytes(pickle.dumps(Bomb(tmp_path / "boom")))
     for trust in (False, saved.digest, "True"):
         with pytest.raises(TrustError):
@@ -64,7 +64,7 @@ def test_nothing_is_unpickled_before_the_digest_is_verified(saved: Artifact, tmp
     assert (tmp_path / "boom").exists()
 
 
-def test_a_path_outside_of_the_directory_is_not_read(saved: Artifact, tmp_path: Path) -> None:
+def test_load_model_does_not_read_outside_the_directory(saved: Artifact, tmp_path: Path) -> None:
     (tmp_path / "other.pkl").write_bytes(pickle.dumps(Bomb(tmp_path / "boom")))
     document = yaml.safe_load((saved.path / "MLmodel").read_text())
     document["flavors"]["sklearn"]["pickled_model"] = "../other.pkl"
@@ -77,21 +77,21 @@ def test_a_path_outside_of_the_directory_is_not_read(saved: Artifact, tmp_path: 
 # ---- the cache
 
 
-def test_a_digest_is_loaded_once_per_process(saved: Artifact, tmp_path: Path) -> None:
+def test_load_model_loads_a_digest_once_per_process(saved: Artifact, tmp_path: Path) -> None:
     model = load_model(saved.path, trust=saved.digest)
     assert load_model(saved.path, trust=saved.digest) is model
     saved.path.rename(tmp_path / "moved")
     assert load_model(tmp_path / "moved", trust=True) is model
 
 
-def test_a_digest_that_is_loaded_vouches_for_no_other_path(saved: Artifact, tmp_path: Path) -> None:
+def test_load_model_rejects_another_path_with_a_loaded_digest(saved: Artifact, tmp_path: Path) -> None:
     load_model(saved.path, trust=saved.digest)
     other = save_model(tmp_path / "other", Threshold(2.0))
     with pytest.raises(TrustError, match="not the one that was trusted"):
         load_model(other.path, trust=saved.digest)
 
 
-def test_the_cache_is_bounded(tmp_path: Path) -> None:
+def test_load_model_cache_is_bounded(tmp_path: Path) -> None:
     first = save_model(tmp_path / "first", Threshold(0.1))
     model = load_model(first.path, trust=True)
     for i in range(loading.CACHED):
@@ -119,18 +119,18 @@ def edit(artifact: Artifact, **flavors: Any) -> Path:
         ({"sklearn": {}, "python_function": {"predict_fn": "score"}}, "predict with score"),
     ],
 )
-def test_what_is_not_loaded_is_said_by_name(saved: Artifact, flavors: dict[str, Any], told: str) -> None:
+def test_load_model_names_unsupported_flavors_and_formats(saved: Artifact, flavors: dict[str, Any], told: str) -> None:
     with pytest.raises(NotSupportedError, match=re.escape(told)):
         load_model(edit(saved, **flavors), trust=True)
 
 
 @pytest.mark.parametrize("scheme", ["runs:/", "models:/", "mlflow-artifacts:/"])
-def test_uris_are_said_by_name(scheme: str) -> None:
+def test_load_model_names_unsupported_uri_schemes(scheme: str) -> None:
     with pytest.raises(NotSupportedError, match=scheme):
         load_model(f"{scheme}abc/model", trust=True)
 
 
-def test_the_method_that_mlflow_would_call(saved: Artifact) -> None:
+def test_load_model_calls_the_method_mlflow_would_call(saved: Artifact) -> None:
     classifier = LogisticRegression().fit(X, [0, 0, 1])
     (saved.path / "model.pkl").write_bytes(pickle.dumps(classifier))
     path = edit(saved, sklearn={}, python_function={"predict_fn": "predict_proba"})
@@ -146,7 +146,7 @@ def test_the_method_that_mlflow_would_call(saved: Artifact) -> None:
         (b"", "unpickling raised EOFError"),
     ],
 )
-def test_a_pickle_that_does_not_load(saved: Artifact, content: bytes, told: str) -> None:
+def test_load_model_reports_a_broken_pickle(saved: Artifact, content: bytes, told: str) -> None:
     (saved.path / "model.pkl").write_bytes(content)
     with pytest.raises(ModelLoadError, match=told):
         load_model(saved.path, trust=True)
@@ -198,7 +198,7 @@ class Adds:
         (list, False),
     ],
 )
-def test_every_kind_of_model_is_called_alike(model: object, takes_params: bool) -> None:
+def test_load_model_calls_every_kind_of_model_alike(model: object, takes_params: bool) -> None:
     if model is list:  # a class without predict, that makes something which is no model
         with pytest.raises(ModelLoadError, match="no such method"):
             load_model(model)
@@ -209,7 +209,7 @@ def test_every_kind_of_model_is_called_alike(model: object, takes_params: bool) 
     assert load_model(loaded) is loaded
 
 
-def test_scikit_learn_arguments_are_not_params() -> None:
+def test_load_model_does_not_pass_params_to_scikit_learn() -> None:
     model = load_model(LinearRegression().fit(X, [0, 1, 2]))
     assert not model.takes_params
     assert len(model.predict(X, {"anything": 1})) == 3
@@ -221,10 +221,10 @@ class WithContext:
 
 
 @pytest.mark.parametrize("model", [None, 3, object(), lambda: lambda: batch_only, lambda: 1 / 0])
-def test_what_is_no_model(model: object) -> None:
+def test_load_model_rejects_objects_that_are_not_models(model: object) -> None:
     with pytest.raises(ModelLoadError):
         load_model(model)
 
 
-def test_a_model_that_takes_mlflows_context_is_given_none() -> None:
+def test_load_model_passes_none_as_mlflows_context() -> None:
     assert load_model(WithContext()).predict([1], None) == [1]

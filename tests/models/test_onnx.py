@@ -1,4 +1,4 @@
-"""ONNX files and MLflow's flavour: tensors by name, exact dtypes, no trust, nothing from outside of the artifact."""
+"""ONNX files and MLflow's onnx flavor: tensors by name, exact dtypes, no trust, no file outside the artifact."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def signature_of(path: Path) -> ModelSignature | None:
     return graph_signature(artifact, artifact.digest)
 
 
-def test_a_file_needs_no_trust_and_its_digest_is_that_of_its_bytes(tmp_path: Path) -> None:
+def test_onnx_file_needs_no_trust_and_its_digest_covers_its_bytes(tmp_path: Path) -> None:
     path = save(dense(), tmp_path / "model.onnx")
     model = load_model(path)
     np.testing.assert_array_equal(model.predict(ROWS, None), ROWS @ WEIGHTS)
@@ -57,7 +57,7 @@ def test_a_file_needs_no_trust_and_its_digest_is_that_of_its_bytes(tmp_path: Pat
         load_model(save(two(), tmp_path / "other.onnx"), trust=digest)
 
 
-def test_tensors_go_in_and_out_by_name(tmp_path: Path) -> None:
+def test_onnx_passes_and_returns_tensors_by_name(tmp_path: Path) -> None:
     model = load_model(save(two(), tmp_path / "model.onnx"))
     a, b = np.array([[1.0, 2.0], [0.5, -0.5]]), np.array([2**53 + 1, -1])
     found = model.predict({"b": b, "a": a}, None)
@@ -69,7 +69,7 @@ def test_tensors_go_in_and_out_by_name(tmp_path: Path) -> None:
             model.predict(wrong, None)
 
 
-def test_columns_are_the_inputs_by_name_or_together_the_one_input(tmp_path: Path) -> None:
+def test_onnx_takes_columns_as_named_inputs_or_as_one_input(tmp_path: Path) -> None:
     together = load_model(save(dense(), tmp_path / "model.onnx"))
     frame = pd.DataFrame(ROWS.astype("float64"), columns=[f"c{i}" for i in range(64)])
     np.testing.assert_array_equal(together.predict(frame, None), ROWS @ WEIGHTS)
@@ -108,9 +108,7 @@ def one(kind: int) -> Any:
         (TensorProto.FLOAT, np.array(["1"], object), None),
     ],
 )
-def test_only_doubles_are_rounded_and_only_where_the_graph_takes_float(
-    kind: int, given: Any, expected: Any, tmp_path: Path
-) -> None:
+def test_onnx_rounds_only_doubles_for_float_inputs(kind: int, given: Any, expected: Any, tmp_path: Path) -> None:
     model = load_model(save(one(kind), tmp_path / "model.onnx"))
     if expected is None:
         with pytest.raises(ValueError, match="does not hold all values"):
@@ -119,7 +117,7 @@ def test_only_doubles_are_rounded_and_only_where_the_graph_takes_float(
         np.testing.assert_array_equal(model.predict(given, None), expected, strict=True)
 
 
-def test_texts(tmp_path: Path) -> None:
+def test_onnx_passes_strings(tmp_path: Path) -> None:
     path = save(texts(), tmp_path / "model.onnx")
     for given in (np.array(["a", "äö\u0000"], object), np.array(["a", "b"])):
         assert load_model(path).predict(given, None).tolist() == [str(text) for text in given]
@@ -132,7 +130,7 @@ def test_texts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("external", [False, True])
-def test_the_flavour_predicts_as_in_mlflow(external: bool, tmp_path: Path) -> None:
+def test_onnx_flavor_predicts_as_mlflow_does(external: bool, tmp_path: Path) -> None:
     path = write(dense(), tmp_path / "model", save_as_external_data=external)
     assert (len([p for p in path.iterdir() if p.stat().st_size == WEIGHTS.nbytes]) == 1) is external
     model = load_model(path)
@@ -140,7 +138,7 @@ def test_the_flavour_predicts_as_in_mlflow(external: bool, tmp_path: Path) -> No
     np.testing.assert_array_equal(model.predict(ROWS, None), expected["y"], strict=True)
 
 
-def test_tensors_outside_of_the_artifact_are_not_read(tmp_path: Path) -> None:
+def test_onnx_rejects_tensors_outside_the_artifact(tmp_path: Path) -> None:
     path = write(dense(), tmp_path / "model", save_as_external_data=True)
     alone = tmp_path / "alone"
     alone.mkdir()
@@ -154,7 +152,7 @@ def test_tensors_outside_of_the_artifact_are_not_read(tmp_path: Path) -> None:
         os.chdir(before)
 
 
-def test_what_a_model_would_have_loaded_at_run_time_is_not_its_choice(tmp_path: Path) -> None:
+def test_onnx_ignores_the_models_providers_and_session_options(tmp_path: Path) -> None:
     providers = ["AzureExecutionProvider", ("OpenVINOExecutionProvider", {"library": "x.so"}), "CPUExecutionProvider"]
     options = {"intra_op_num_threads": 1, "extra_session_config": {"session.no_such_thing": "1"}}
     path = write(dense(), tmp_path / "model", onnx_execution_providers=providers, onnx_session_options=options)
@@ -162,7 +160,7 @@ def test_what_a_model_would_have_loaded_at_run_time_is_not_its_choice(tmp_path: 
 
 
 @pytest.mark.parametrize(("text", "threads"), [("2", 2), ("3,2", 3), ("", 0), ("many", 0)])
-def test_threads_are_those_that_spark_gives_a_task(
+def test_onnx_uses_the_threads_that_spark_gives_a_task(
     text: str, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", text)
@@ -172,7 +170,7 @@ def test_threads_are_those_that_spark_gives_a_task(
     assert made.session.get_session_options().intra_op_num_threads == 1
 
 
-def test_garbage_and_missing_files(tmp_path: Path) -> None:
+def test_onnx_rejects_corrupt_and_missing_files(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"garbage")
     with pytest.raises(ModelLoadError, match="onnx: loading raised InvalidProtobuf"):
         load_model(tmp_path / "model.onnx")
@@ -180,7 +178,7 @@ def test_garbage_and_missing_files(tmp_path: Path) -> None:
         load_model(tmp_path / "none.onnx")
 
 
-def test_the_missing_extra_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_onnx_names_the_missing_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(dense(), tmp_path / "model.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ModelLoadError, match=r"pip install 'sparksig\[onnx\]'"):
@@ -190,7 +188,7 @@ def test_the_missing_extra_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 # ---- the signature of a graph
 
 
-def test_the_graph_declares_the_signature(tmp_path: Path) -> None:
+def test_onnx_signature_is_read_from_the_graph(tmp_path: Path) -> None:
     assert signature_of(save(two(), tmp_path / "model.onnx")) == ModelSignature(
         Schema([TensorSpec(np.dtype("float64"), (-1, 2), "a"), TensorSpec(np.dtype("int64"), (-1,), "b")]),
         Schema([TensorSpec(np.dtype("float64"), (-1,), "sum"), TensorSpec(np.dtype("int64"), (-1,), "twice")]),
@@ -202,7 +200,7 @@ def test_the_graph_declares_the_signature(tmp_path: Path) -> None:
     assert signature_of(write(dense(), tmp_path / "unsigned")) is not None
 
 
-def test_what_declares_no_columns_is_told(tmp_path: Path) -> None:
+def test_onnx_signature_rejects_graphs_without_columns(tmp_path: Path) -> None:
     fixed = graph(
         [("x", TensorProto.FLOAT, [1, 3])],
         [("y", TensorProto.FLOAT, [1, 3])],
@@ -216,7 +214,7 @@ def test_what_declares_no_columns_is_told(tmp_path: Path) -> None:
         signature_of(save(maps, tmp_path / "maps.onnx"))
 
 
-def test_a_converted_classifier(tmp_path: Path) -> None:
+def test_onnx_predicts_with_a_converted_classifier(tmp_path: Path) -> None:
     data = np.random.default_rng(3).normal(size=(40, 3))
     trained = LogisticRegression().fit(data, data[:, 0] > 0)
     converted = to_onnx(trained, data[:1].astype("float32"), options={"zipmap": False})

@@ -1,4 +1,4 @@
-"""Payloads: each form, read exactly, every fault at once, and no value in a message."""
+"""Serving payloads: each format read exactly, every problem at once, and no value in a message."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ BIG = 2**53 + 1
     ],
     ids=lambda payload: next(iter(payload)),
 )
-def test_each_form_is_read_exactly(payload: dict[str, Any]) -> None:
+def test_parse_payload_reads_each_format_exactly(payload: dict[str, Any]) -> None:
     for given in (payload, json.dumps(payload), json.dumps(payload).encode()):
         data, params = parse_payload(given, SIGNATURE)
         assert data.dtypes.astype(str).tolist() == ["int64", "float64", "object", "datetime64[ns]"]
@@ -85,13 +85,13 @@ def test_each_form_is_read_exactly(payload: dict[str, Any]) -> None:
         "[" * 100_000,
     ],
 )
-def test_a_malformed_payload_is_called_that(payload: str) -> None:
+def test_parse_payload_rejects_malformed_payloads(payload: str) -> None:
     with pytest.raises(ViolationError, match="BAD_PAYLOAD") as raised:
         parse_payload(payload, SIGNATURE)
     assert "Anna" not in str(raised.value)
 
 
-def test_every_fault_at_once_and_no_lax_cast() -> None:
+def test_parse_payload_reports_every_problem_at_once_without_lax_casts() -> None:
     rows = [
         {"n": 1.5, "x": None, "b": "Anna!", "t": "2024-02-30"},
         {"n": 2, "x": 0.5, "b": "eA==", "t": "0000-01-01"},
@@ -116,7 +116,7 @@ def test_every_fault_at_once_and_no_lax_cast() -> None:
         parse_payload({"inputs": {"n": [1], "x": [1]}, "params": {"limit": "x"}}, SIGNATURE)
 
 
-def test_nested_bytes_and_moments() -> None:
+def test_parse_payload_reads_nested_bytes_and_datetimes() -> None:
     item = Object([Property("raw", "binary"), Property("at", Array("datetime"), required=False)])
     nested = ModelSignature(Schema([ColSpec(Array(item), "items")]))
     data = parse_payload({"dataframe_records": [{"items": [{"raw": "eA==", "at": ["2024-01-31"]}]}]}, nested).data
@@ -125,8 +125,9 @@ def test_nested_bytes_and_moments() -> None:
         parse_payload({"dataframe_records": [{"items": [{"raw": "eA==", "at": ["x"]}]}]}, nested)
 
 
-def test_tensors() -> None:
+def test_parse_payload_reads_tensors() -> None:
     one = ModelSignature(Schema([TensorSpec(np.dtype("float32"), (-1, 2))]))
+    payload: Any
     for payload in ({"inputs": [[1, 2.5]]}, {"instances": [[1, 2.5]]}):
         found = parse_payload(payload, one).data
         assert found.dtype == np.float32 and found.tolist() == [[1.0, 2.5]]
@@ -157,7 +158,7 @@ def test_tensors() -> None:
         {"inputs": [{"n": 1, "x": 0.5}]},
     ],
 )
-def test_well_formed_payloads_are_read_as_mlflow_reads_them(payload: dict[str, Any]) -> None:
+def test_parse_payload_reads_well_formed_payloads_as_mlflow_does(payload: dict[str, Any]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its own type hints, when it is imported
         from mlflow.pyfunc.scoring_server import infer_and_parse_data
@@ -193,7 +194,7 @@ MOMENT = {"type": "datetime"}
     ],
     ids=str,
 )
-def test_one_value_and_columns_without_names_are_read_as_mlflow_reads_them(
+def test_parse_payload_reads_single_values_and_unnamed_columns_as_mlflow_does(
     form: list[dict[str, Any]], payload: dict[str, Any]
 ) -> None:
     declared = json.dumps(form)
@@ -231,14 +232,14 @@ def _plain(value: Any) -> Any:
     ],
     ids=str,
 )
-def test_a_single_datetime_is_a_text_that_is_one(payload: dict[str, Any], code: str) -> None:
+def test_parse_payload_accepts_a_single_datetime_only_as_an_iso_string(payload: dict[str, Any], code: str) -> None:
     with pytest.raises(SparksigError) as raised:
         parse_payload(payload, ModelSignature(Schema([ColSpec("datetime")])))
     assert [str(problem.code) for problem in raised.value.problems] == [code]
     assert "Anna" not in str(raised.value)
 
 
-def test_a_serving_input_is_validated_with_the_model(tmp_path: Path) -> None:
+def test_validate_serving_input_predicts_with_the_model(tmp_path: Path) -> None:
     frame = pd.DataFrame({"n": [1, 2, 3], "x": [0.5, 1.5, 2.5]})
     signature = infer_signature(frame, np.array([1.0]))
     save_model(tmp_path / "model", LinearRegression().fit(frame, [2.0, 4.0, 6.0]), signature)
@@ -262,13 +263,13 @@ def test_a_serving_input_is_validated_with_the_model(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_a_table_that_is_not_one_is_a_bad_payload(split: Any) -> None:
+def test_parse_payload_rejects_inconsistent_dataframe_split_tables(split: Any) -> None:
     with pytest.raises(ViolationError, match="BAD_PAYLOAD") as raised:
         parse_payload({"dataframe_split": split}, ModelSignature(Schema([ColSpec("long", "n")])))
     assert "Anna" not in str(raised.value)
 
 
-def test_a_number_is_what_was_written_or_a_fault() -> None:
+def test_parse_payload_reads_numbers_exactly_or_rejects_them() -> None:
     double, long = (ModelSignature(Schema([ColSpec(kind, "n")])) for kind in ("double", "long"))
     for number in ("1e400", "-1e400", "1e-400"):
         with pytest.raises(ViolationError, match="BAD_PAYLOAD"):
@@ -281,7 +282,7 @@ def test_a_number_is_what_was_written_or_a_fault() -> None:
         assert data.tolist() == [9007199254740993, 1]
 
 
-def test_bytes_and_datetimes_of_tensors_and_bytes_in_lines() -> None:
+def test_parse_payload_reads_bytes_and_datetimes_of_tensors() -> None:
     text = base64.encodebytes(b"\xff" * 80).decode()
     assert text.count("\n") == 2
     binary = ModelSignature(Schema([ColSpec("binary")]))
@@ -299,7 +300,7 @@ def test_bytes_and_datetimes_of_tensors_and_bytes_in_lines() -> None:
     assert parse_payload({"instances": [[1, 2]]}, one).data["a"].tolist() == [[1.0, 2.0]]
 
 
-def test_names_that_only_the_payload_has_are_not_told() -> None:
+def test_parse_payload_error_hides_names_that_only_the_payload_has() -> None:
     signature = ModelSignature(Schema([ColSpec("long", "nn")]), params=ParamSchema([ParamSpec("k", "long", 3)]))
     with pytest.raises(SchemaError) as raised:
         parse_payload({"inputs": {"nnn": [1], "Anna": [2]}, "params": {"k": "Anna"}}, signature, extra="forbid")
@@ -310,7 +311,7 @@ def test_names_that_only_the_payload_has_are_not_told() -> None:
     assert not any("Anna" in str(warning.message) for warning in warned)
 
 
-def test_a_whole_number_written_with_a_point_is_not_rounded() -> None:
+def test_parse_payload_reads_integers_with_a_decimal_point_exactly() -> None:
     signature = ModelSignature(Schema([ColSpec("long", "a")]))
     text = '{"dataframe_records": [{"a": 9007199254740993.0}, {"a": -9223372036854775808.00}, {"a": 3.0}]}'
     assert parse_payload(text, signature).data["a"].tolist() == [2**53 + 1, -(2**63), 3]
@@ -321,7 +322,7 @@ def test_a_whole_number_written_with_a_point_is_not_rounded() -> None:
 
 
 @pytest.mark.parametrize("field", ["messages", "prompt", "input"])
-def test_an_object_for_a_language_model_is_the_data_with_its_params_beside(field: str, tmp_path: Path) -> None:
+def test_parse_payload_reads_a_language_model_object_with_its_params(field: str, tmp_path: Path) -> None:
     signature = ModelSignature(
         Schema([ColSpec("string", field), ColSpec("double", "temperature")]),
         Schema([ColSpec("string")]),

@@ -1,4 +1,4 @@
-"""Models of Python code as MLflow writes them: called as MLflow does, loaded from the bytes that were verified."""
+"""Models of Python code as MLflow writes them: called as MLflow does, loaded from the verified bytes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def signed(inputs: Any, output: Any, params: Any = None) -> Any:
 # ---- called as MLflow calls them
 
 
-def test_params_context_config_and_artifacts(tmp_path: Path) -> None:
+def test_load_model_pyfunc_passes_params_context_config_and_artifacts(tmp_path: Path) -> None:
     signature = signed(FRAME, FRAME["x"], {"factor": 2.0})
     model = load_model(save(pyfuncs.WithParams(), tmp_path / "params", signature=signature), trust=True)
     assert model.takes_params
@@ -66,7 +66,7 @@ def test_params_context_config_and_artifacts(tmp_path: Path) -> None:
     assert load_model(path, trust=Artifact.read(path).digest).predict(FRAME, None).tolist() == [21.0, 22.5, 19.0]
 
 
-def test_tensors(tmp_path: Path) -> None:
+def test_load_model_pyfunc_passes_tensors(tmp_path: Path) -> None:
     data = np.arange(12, dtype="float32").reshape(2, 2, 3)
     path = save(pyfuncs.Tensors(), tmp_path / "one", signature=signed(data, data.sum(axis=2)))
     assert load_model(path, trust=True).predict(data, None).tolist() == data.sum(axis=2).tolist()
@@ -84,18 +84,20 @@ def test_tensors(tmp_path: Path) -> None:
         (pyfuncs.function, pd.DataFrame({0: ["a", "bc"]}), ["A", "BC"]),
     ],
 )
-def test_type_hints(model: Any, given: pd.DataFrame, expected: list[Any], tmp_path: Path) -> None:
+def test_load_model_pyfunc_converts_input_to_its_type_hints(
+    model: Any, given: pd.DataFrame, expected: list[Any], tmp_path: Path
+) -> None:
     path = save(model, tmp_path / "model")
     assert load_model(path, trust=True).predict(given, {}) == expected
 
 
-def test_a_hint_from_an_example(tmp_path: Path) -> None:
+def test_load_model_pyfunc_converts_input_to_the_type_of_its_example(tmp_path: Path) -> None:
     path = save(pyfuncs.HintedByExample(), tmp_path / "model", input_example=[{"n": 1, "s": "a"}])
     frame = pd.DataFrame({"n": [1, 2], "s": ["a", "b"]})
     assert load_model(path, trust=True).predict(frame, None) == ["1a", "2b"]
 
 
-def test_a_model_from_code(tmp_path: Path) -> None:
+def test_load_model_pyfunc_loads_a_model_from_code(tmp_path: Path) -> None:
     source = tmp_path / "code.py"
     source.write_text(
         "import mlflow\n\n\nclass Doubles(mlflow.pyfunc.PythonModel):\n    def predict(self, context, model_input):\n"
@@ -105,7 +107,7 @@ def test_a_model_from_code(tmp_path: Path) -> None:
     assert load_model(path, trust=True).predict(FRAME, None).tolist() == [2.0, 5.0, -2.0]
 
 
-def test_a_flavour_beside_another_loader_is_what_the_loader_loads(tmp_path: Path) -> None:
+def test_load_model_pyfunc_prefers_the_artifacts_own_loader(tmp_path: Path) -> None:
     trained = LinearRegression().fit(FRAME, [1.0, 2.0, 3.0])
     path = tmp_path / "model"
     mlflow.sklearn.save_model(trained, str(path), serialization_format="cloudpickle", pip_requirements=["none"])
@@ -122,7 +124,7 @@ def test_a_flavour_beside_another_loader_is_what_the_loader_loads(tmp_path: Path
 # ---- trust
 
 
-def test_it_needs_trust_and_nothing_is_copied_or_imported_before(tmp_path: Path, copies: Path) -> None:
+def test_load_model_pyfunc_copies_and_imports_nothing_before_trust(tmp_path: Path, copies: Path) -> None:
     path = save(pyfuncs.WithoutParams(), tmp_path / "model")
     (path / "loaders").mkdir()
     (path / "loaders" / "bomb_of_tests.py").write_text(f"open({str(tmp_path / 'boom')!r}, 'w').close()\n")
@@ -138,7 +140,7 @@ def test_it_needs_trust_and_nothing_is_copied_or_imported_before(tmp_path: Path,
     assert (tmp_path / "boom").exists()
 
 
-def test_what_is_loaded_is_what_was_verified(tmp_path: Path) -> None:
+def test_load_model_pyfunc_loads_only_verified_files(tmp_path: Path) -> None:
     path = save(pyfuncs.WithoutParams(), tmp_path / "model")
     artifact = Artifact.read(path)
     digest = artifact.digest
@@ -151,7 +153,7 @@ def test_what_is_loaded_is_what_was_verified(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"data": "../outside"}, {"python_model": "../outside"}, {"code": "../outside"}])
-def test_what_lies_outside_is_not_loaded(changes: dict[str, Any], tmp_path: Path) -> None:
+def test_load_model_pyfunc_rejects_paths_outside_the_artifact(changes: dict[str, Any], tmp_path: Path) -> None:
     path = save(pyfuncs.WithoutParams(), tmp_path / "model")
     (tmp_path / "outside").mkdir()
     change(path, **changes)
@@ -165,7 +167,7 @@ def change(path: Path, **changes: Any) -> None:
     (path / "MLmodel").write_text(yaml.safe_dump(document))
 
 
-def test_the_missing_extra_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_model_pyfunc_names_the_missing_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(pyfuncs.WithoutParams(), tmp_path / "model")
     for name in [name for name in sys.modules if name.partition(".")[0] == "mlflow"]:
         monkeypatch.delitem(sys.modules, name)
@@ -177,7 +179,7 @@ def test_the_missing_extra_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 # ---- copies
 
 
-def test_a_copy_lives_as_long_as_its_model(tmp_path: Path, copies: Path) -> None:
+def test_load_model_pyfunc_copy_is_removed_with_its_model(tmp_path: Path, copies: Path) -> None:
     model = load_model(save(pyfuncs.WithoutParams(), tmp_path / "model"), trust=True)
     [folder] = copies.iterdir()
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -189,7 +191,7 @@ def test_a_copy_lives_as_long_as_its_model(tmp_path: Path, copies: Path) -> None
     assert not folder.exists()
 
 
-def test_a_forked_process_leaves_its_parents_copy_alone(tmp_path: Path, copies: Path) -> None:
+def test_load_model_pyfunc_copy_survives_the_exit_of_a_forked_process(tmp_path: Path, copies: Path) -> None:
     load_model(save(pyfuncs.WithoutParams(), tmp_path / "model"), trust=True)
     [folder] = copies.iterdir()
     if (child := os.fork()) == 0:
@@ -200,7 +202,7 @@ def test_a_forked_process_leaves_its_parents_copy_alone(tmp_path: Path, copies: 
     assert (folder / "model" / "MLmodel").exists()
 
 
-def test_what_a_killed_process_leaves_behind_the_next_copy_removes(tmp_path: Path, copies: Path) -> None:
+def test_load_model_pyfunc_removes_copies_of_killed_processes(tmp_path: Path, copies: Path) -> None:
     path = save(pyfuncs.WithoutParams(), tmp_path / "model")
     code = (
         "import sys, time\nfrom sparksig.models.artifact import Artifact, PrivateCopy\n"
@@ -245,7 +247,7 @@ def with_code(folder: Path, word: str, name: str) -> Path:
     return folder / "model"
 
 
-def test_a_model_brings_its_code_and_takes_it_away(tmp_path: Path) -> None:
+def test_load_model_pyfunc_imports_and_unloads_the_models_code(tmp_path: Path) -> None:
     path = with_code(tmp_path / "a", "first", "own_code_of_tests")
     before = list(sys.path)
     with pytest.raises(TrustError):
@@ -259,7 +261,7 @@ def test_a_model_brings_its_code_and_takes_it_away(tmp_path: Path) -> None:
     assert [name for name in sys.modules if name.startswith("own_code_of_tests")] == []
 
 
-def test_code_of_the_same_name_is_never_taken_for_it(tmp_path: Path) -> None:
+def test_load_model_pyfunc_rejects_other_code_of_the_same_module_name(tmp_path: Path) -> None:
     first = load_model(with_code(tmp_path / "a", "first", "own_code_too"), trust=True)
     with pytest.raises(ModelLoadError, match=r"own_code_too: the model has a module of this name"):
         load_model(with_code(tmp_path / "b", "second", "own_code_too"), trust=True)
@@ -270,7 +272,7 @@ def test_code_of_the_same_name_is_never_taken_for_it(tmp_path: Path) -> None:
     assert same.predict([1], None) == first.predict([1], None) == ["first"]
 
 
-def test_a_pickle_finds_classes_in_the_models_code(tmp_path: Path) -> None:
+def test_load_model_pyfunc_unpickles_classes_of_the_models_code(tmp_path: Path) -> None:
     (tmp_path / "own_estimators_of_tests.py").write_text(
         "from sklearn.base import BaseEstimator\n\n\nclass Seven(BaseEstimator):\n"
         "    def fit(self, X, y=None):\n        return self\n\n    def predict(self, X):\n        return [7] * len(X)\n"

@@ -34,7 +34,7 @@ SIGNATURE = ModelSignature(
 pytestmark = pytest.mark.filterwarnings("default")  # MLflow's own deprecations
 
 
-def test_what_is_saved_predicts_as_before(tmp_path: Path) -> None:
+def test_save_model_round_trips_through_load_model(tmp_path: Path) -> None:
     artifact = save_model(tmp_path / "deep" / "model", Threshold(2.0), SIGNATURE, X)
     assert artifact.signature == SIGNATURE.to_dict()
     model = load_model(artifact.path, trust=artifact.digest)
@@ -42,7 +42,7 @@ def test_what_is_saved_predicts_as_before(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(model.predict(X, {"threshold": 0.1}), Threshold(2.0).predict(X, {"threshold": 0.1}))
 
 
-def test_mlflow_loads_it_and_passes_params(tmp_path: Path) -> None:
+def test_save_model_writes_what_mlflow_loads_with_params(tmp_path: Path) -> None:
     import mlflow.pyfunc
     import mlflow.sklearn
 
@@ -57,7 +57,7 @@ def test_mlflow_loads_it_and_passes_params(tmp_path: Path) -> None:
     assert isinstance(mlflow.sklearn.load_model(str(artifact.path)), Threshold)
 
 
-def test_mlflow_loads_what_takes_no_params_with_its_own_loader(tmp_path: Path) -> None:
+def test_save_model_uses_mlflows_own_loader_without_params(tmp_path: Path) -> None:
     import mlflow.pyfunc
 
     pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit(X.to_numpy(), [0, 0, 1])
@@ -90,7 +90,7 @@ def run_script(folder: Path, seed: str) -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_classes_of_a_script_and_of_its_modules_load_anywhere(tmp_path: Path) -> None:
+def test_save_model_stores_classes_of_a_script_and_its_modules(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "local_module.py").write_text(LOCAL)
     digest = run_script(tmp_path, "1")
@@ -107,18 +107,18 @@ print(save_model(sys.argv[1], LogisticRegression().fit([[1.0], [2.0], [3.0]], [0
 """
 
 
-def test_a_training_that_is_repeated_has_the_same_digest(tmp_path: Path) -> None:
+def test_save_model_gives_a_repeated_training_the_same_digest(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(REPEATED)
     assert run_script(tmp_path, "1") == run_script(tmp_path, "2")
 
 
-def test_the_same_model_has_the_same_digest(tmp_path: Path) -> None:
+def test_save_model_gives_the_same_model_the_same_digest(tmp_path: Path) -> None:
     one, other = (save_model(tmp_path / name, Threshold(), SIGNATURE, X) for name in ("one", "other"))
     assert one.digest == other.digest
     assert save_model(tmp_path / "third", Threshold(2.0), SIGNATURE, X).digest != one.digest
 
 
-def test_what_is_there_is_replaced_only_if_asked_and_only_a_model(tmp_path: Path) -> None:
+def test_save_model_replaces_only_a_model_and_only_with_overwrite(tmp_path: Path) -> None:
     path = tmp_path / "model"
     old = save_model(path, Threshold())
     (path / "note.txt").write_text("of the old one")
@@ -135,7 +135,7 @@ def test_what_is_there_is_replaced_only_if_asked_and_only_a_model(tmp_path: Path
         save_model(path / "MLmodel" / "below", Threshold())
 
 
-def test_a_failure_leaves_nothing_and_takes_nothing(tmp_path: Path) -> None:
+def test_save_model_failure_leaves_and_removes_nothing(tmp_path: Path) -> None:
     class Locked(Threshold):
         def __reduce__(self) -> str:
             raise RuntimeError("no")
@@ -149,7 +149,7 @@ def test_a_failure_leaves_nothing_and_takes_nothing(tmp_path: Path) -> None:
     assert load_model(old.path, trust=old.digest)
 
 
-def test_declared_params_that_predict_would_never_see_are_refused(tmp_path: Path) -> None:
+def test_save_model_rejects_params_that_predict_never_receives(tmp_path: Path) -> None:
     model = LogisticRegression().fit(X, [0, 0, 1])
     with pytest.raises(SignatureError, match="never see them"):
         save_model(tmp_path / "model", model, SIGNATURE)
@@ -157,12 +157,12 @@ def test_declared_params_that_predict_would_never_see_are_refused(tmp_path: Path
 
 
 @pytest.mark.parametrize("model", [None, Threshold, lambda batch: batch, "model"])
-def test_only_objects_that_predict_are_saved(model: object, tmp_path: Path) -> None:
+def test_save_model_rejects_objects_without_predict(model: object, tmp_path: Path) -> None:
     with pytest.raises(NotSupportedError, match="method predict"):
         save_model(tmp_path / "model", model)
 
 
-def test_an_example_of_any_kind_is_stored_with_its_params(tmp_path: Path) -> None:
+def test_save_model_stores_examples_of_any_kind_with_params(tmp_path: Path) -> None:
     for i, example in enumerate([{"x": 1}, np.array(["a"]), pd.DataFrame({"x": [0.5, None]}), ([1], {"limit": 3})]):
         path = save_model(tmp_path / str(i), Threshold(), input_example=example).path
         found = InputExample.load(path)
@@ -172,7 +172,7 @@ def test_an_example_of_any_kind_is_stored_with_its_params(tmp_path: Path) -> Non
         save_model(tmp_path / "model", Threshold(), input_example=object())
 
 
-def test_the_environment_is_pinned_and_can_be_given(tmp_path: Path) -> None:
+def test_save_model_pins_the_environment_or_takes_given_requirements(tmp_path: Path) -> None:
     import sklearn
 
     path = save_model(tmp_path / "one", Threshold()).path

@@ -1,4 +1,4 @@
-"""`@validated`: the model sees what its hints promise, and nobody sees a value in an error."""
+"""`@validated`: the model receives what its hints declare, and no error shows a value."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class B(BaseModel):
 ORDER = {"id": 1, "lines": [{"sku": "s", "count": 2}], "price": 1.5}
 
 
-def test_all_faults_are_counted_by_path_and_no_value_is_told() -> None:
+def test_validate_hint_counts_violations_by_path_without_values() -> None:
     bad = [
         ORDER,
         {"id": "Anna", "lines": [{"sku": 5}, {}], "price": 1.5},
@@ -81,7 +81,7 @@ def test_all_faults_are_counted_by_path_and_no_value_is_told() -> None:
     assert "2 element(s)" in str(raised.value) and "Anna" not in str(raised.value)
 
 
-def test_dicts_become_objects_and_objects_stay() -> None:
+def test_validate_hint_converts_dicts_to_objects_and_keeps_objects() -> None:
     order, same = validate_hint([ORDER, Order(**ORDER)], list[Order])  # type: ignore[arg-type]
     assert isinstance(order, Order) and order == same and order.lines == [Line(sku="s", count=2)]
     assert validate_hint([{"x": 1}, Point(1)], list[Point]) == [Point(1), Point(1)]
@@ -94,7 +94,7 @@ def test_dicts_become_objects_and_objects_stay() -> None:
             validate_hint([wrong], list[Point])
 
 
-def test_what_goes_beyond_mlflow_is_validated_exactly() -> None:
+def test_validate_hint_checks_non_mlflow_hints_exactly() -> None:
     assert validate_hint([dt.date(2024, 1, 2)], list[dt.date]) and validate_hint([Decimal("0.1")], list[Decimal])
     tagged = list[Annotated[A | B, Field(discriminator="kind")]]
     assert validate_hint([{"kind": "b", "y": "t"}, {"kind": "a", "x": 1}], tagged) == [
@@ -113,7 +113,7 @@ def test_what_goes_beyond_mlflow_is_validated_exactly() -> None:
             validate_hint([value], hint)
 
 
-def test_tables_become_lists_in_the_hints_own_classes() -> None:
+def test_validate_hint_converts_tables_to_lists_of_the_hints_class() -> None:
     frame = pd.DataFrame(
         {"id": [1, 2], "price": [1.5, float("nan")], "note": ["n", None], "lines": [[], [{"sku": "s"}]]}
     )
@@ -128,7 +128,7 @@ def test_tables_become_lists_in_the_hints_own_classes() -> None:
     assert validate_hint(frame, pd.DataFrame) is frame
 
 
-def test_the_decorator_keeps_the_functions_signature_and_passes_the_rest_through() -> None:
+def test_validated_keeps_the_functions_signature_and_other_arguments() -> None:
     def plain(context: Any, model_input: list[int], params: dict[str, Any] | None = None) -> list[int]:
         """Doc."""
         return [context, *model_input, (params or {}).get("k")]
@@ -183,7 +183,7 @@ class Checked:
         self.twice = 2 * self.x
 
 
-def test_objects_stay_what_they_are() -> None:
+def test_validate_hint_keeps_objects_identical() -> None:
     more, named, point = More(sku="s", colour="red"), Named(SKU="s"), Point(1)
     assert validate_hint([more], list[Line])[0] is more and validate_hint([point], list[Point])[0] is point
     assert validate_hint([named], list[Named])[0] is named and validate_hint([{"SKU": "s"}], list[Named]) == [named]
@@ -193,7 +193,7 @@ def test_objects_stay_what_they_are() -> None:
             validate_hint([Line.model_construct(sku=5)], list[Line])  # type: ignore[arg-type]
 
 
-def test_what_classes_raise_of_their_own_is_told_without_values() -> None:
+def test_validate_hint_reports_errors_raised_by_classes_without_values() -> None:
     assert validate_hint([{"x": 2}], list[Checked])[0].twice == 4  # type: ignore[attr-defined]
     for value, hint, code in [
         ({"x": 41}, list[Checked], "INCOMPATIBLE_TYPE"),
@@ -210,7 +210,7 @@ def test_what_classes_raise_of_their_own_is_told_without_values() -> None:
         validate_hint(twice, list[Order])
 
 
-def test_the_path_of_a_fault_in_models_told_apart_has_no_tag() -> None:
+def test_validate_hint_path_in_a_tagged_union_has_no_tag() -> None:
     hint = list[Annotated[A | B, Field(discriminator="kind")]]
     with pytest.raises(ViolationError) as raised:
         validate_hint([{"kind": "a", "x": "q"}, {"kind": "b"}], hint)
@@ -223,7 +223,7 @@ def test_the_path_of_a_fault_in_models_told_apart_has_no_tag() -> None:
     assert found == [Strict(kind="s", x=1), B(kind="b", y="q")]
 
 
-def test_static_and_class_methods_are_validated_as_such() -> None:
+def test_validated_accepts_static_and_class_methods() -> None:
     @validated
     class Model:
         @staticmethod
@@ -239,7 +239,7 @@ def test_static_and_class_methods_are_validated_as_such() -> None:
     assert Model().predict([1]) == [1] and Model.predict([2]) == [2] and Other().predict([1]) == ["Other"]
 
 
-def test_the_type_from_an_example() -> None:
+def test_validated_takes_its_type_from_an_example() -> None:
     @validated(example=[{"a": 1, "b": "x"}, {"a": 2}])
     def rows(model_input: TypeFromExample) -> Any:
         return model_input
@@ -269,7 +269,7 @@ def test_the_type_from_an_example() -> None:
         def none(model_input: TypeFromExample) -> Any: ...
 
 
-def test_a_validated_model_scores_a_table_with_objects(spark: SparkSession) -> None:
+def test_score_passes_objects_to_a_validated_model(spark: SparkSession) -> None:
     @validated
     def total(model_input: list[Order]) -> list[float]:
         assert all(isinstance(order, Order) and isinstance(order.lines[0], Line) for order in model_input)
@@ -298,7 +298,7 @@ class Moment(BaseModel):
     inner: Line | None = None
 
 
-def test_dates_and_decimals_at_every_depth_and_gaps_in_a_table(spark: SparkSession) -> None:
+def test_score_passes_dates_decimals_and_nulls_to_a_validated_model(spark: SparkSession) -> None:
     @validated
     def told(model_input: list[Moment]) -> list[str]:
         assert all(type(m.day) is dt.date and type(m.days[0]) is dt.date for m in model_input)
@@ -318,7 +318,7 @@ def test_dates_and_decimals_at_every_depth_and_gaps_in_a_table(spark: SparkSessi
 
     @validated(example=example)
     def rows(model_input: TypeFromExample) -> list[str]:
-        return [str(row) for row in model_input]
+        return [str(row) for row in model_input]  # type: ignore[attr-defined]
 
     signature = ModelSignature(infer_signature(example).inputs, Schema([ColSpec("string")]))
     table = spark.sql("select 5L as n, array(0.5D) as l union all select null, array()")

@@ -1,4 +1,4 @@
-"""Models of one column `x`: one that does its work, and all that can go wrong in a model."""
+"""Models of one column `x`: one that works, and one for each kind of failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kill a process at each step of a commit, and tell what readers see and what the next one makes of it.
+"""Kill a process at each step of a commit; report what readers see and how the next process completes it.
 
 python -m tests.pipeline.run_commit FOLDER REPLACES EXCHANGES
 """

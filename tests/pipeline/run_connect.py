@@ -1,6 +1,6 @@
 """The batch job on Spark Connect, in a process of its own: what each run leaves, as JSON.
 
-python -m tests.pipeline.run_connect FOLDER
+python -m tests.pipeline.run_connect URL FOLDER
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RAISING = pa.table({"id": [1, 2, 3], "x": [1.0, -SECRET, None]})
 
 def runs(root: Path, session: Callable[[], SparkSession]) -> Iterator[dict[str, Any]]:
     """A job for each way to end, and what is told of it."""
-    for name, tables, model, changed in (
+    jobs: list[tuple[str, list[pa.Table] | None, object, dict[str, Any]]] = [
         ("exact", [TABLE, TABLE], Scaling(), {"params": {"factor": "3"}}),
         ("again", None, None, {"params": {"factor": "4"}, "pin": "disk"}),
         ("by folder", [TABLE], Scaling(), {"partition_by": ("id",)}),
@@ -39,7 +39,8 @@ def runs(root: Path, session: Callable[[], SparkSession]) -> Iterator[dict[str, 
         ("a model that raises", [TABLE], Raising(), {}),
         ("raising rows", [RAISING], Touchy(), {"on_model_error": "quarantine"}),
         ("a stream", [TABLE], Scaling(), {"trigger": "available-now", "run_id": ""}),
-    ):
+    ]
+    for name, tables, model, changed in jobs:
         if tables is not None:
             (root / name).mkdir()
             job = Job(root / name).table(*tables).model(model)
@@ -56,14 +57,17 @@ def ended(job: Job, session: Callable[[], SparkSession], changed: Any) -> dict[s
     except RunError as end:
         found, code, error = end.summary, end.code, str(end)
     rows = {kind: job.rows(kind) for kind in ("scored", "quarantine") if (job.root / kind / "run_id=r").exists()}
-    return {"code": code, "error": error, "summary": found and found.to_dict(), "rows": rows, "left": job.left()}
+    rejected = [row["id"] for row in job.rows("quarantine/_rejected")] if found is not None and found.rejected else []
+    facts = {"code": code, "error": error, "summary": found and found.to_dict(), "rows": rows, "left": job.left()}
+    return {**facts, "rejected": rejected}
 
 
 def main() -> None:
     """A line for each run."""
-    os.environ["SPARK_REMOTE"] = "local[2]"
+    url, folder = sys.argv[1:]
+    os.environ["SPARK_REMOTE"] = url
     spark = runtime.session("sparksig")
-    for found in runs(Path(sys.argv[1]), lambda: spark):
+    for found in runs(Path(folder), lambda: spark):
         print(json.dumps({"session": type(spark).__module__, **found}), flush=True)
     spark.stop()
 

@@ -1,4 +1,4 @@
-"""The digest of a table: alike for the same rows in any order, and another one for every change that could be made."""
+"""The digest of a table: equal for the same rows in any order, different after every possible change."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ def hashes(spark: SparkSession, pairs: list[tuple[str, str, str]], side: int) ->
     return list(table.select(*[row_hash([(field.name, field)]).alias(field.name) for field in nullable]).collect()[0])
 
 
-def test_every_change_changes_it_and_nothing_else_does(spark: SparkSession) -> None:
+def test_digest_changes_with_every_change_of_a_value(spark: SparkSession) -> None:
     assert hashes(spark, SAME, 1) == hashes(spark, SAME, 2)
     changed = [*OTHER, *(("variant", one, other) for one, other in VARIANTS if spark.version >= "4")]
     pairs = zip(changed, hashes(spark, changed, 1), hashes(spark, changed, 2), strict=True)
     assert [case for case, a, b in pairs if a == b] == []
 
 
-def test_rows_count_each_and_in_any_order(spark: SparkSession) -> None:
+def test_digest_counts_each_row_and_ignores_order(spark: SparkSession) -> None:
     rows = spark.range(1000).selectExpr("id", "id % 7 as k", "if(id % 3 = 0, null, 'x') as s")
     whole, (a, b) = digest(rows, rows.schema.fields), rows.randomSplit([0.5, 0.5], seed=1)
     assert whole.rows == 1000
@@ -82,20 +82,20 @@ def test_rows_count_each_and_in_any_order(spark: SparkSession) -> None:
     assert digest(nothing, nothing.schema.fields) == Digest() == together([])
 
 
-def test_a_column_of_nulls_is_not_another_column_of_nulls(spark: SparkSession) -> None:
+def test_digest_distinguishes_columns_of_nulls(spark: SparkSession) -> None:
     one = spark.sql("select 1 as a, cast(null as int) as b")
     other = spark.sql("select cast(null as int) as a, 1 as b")
     nullable = [field for field in other.schema.fields[:1] * 2]
     assert digest(one, nullable) != digest(other, nullable)
 
 
-def test_fields_of_structs_may_be_named_anything(spark: SparkSession) -> None:
+def test_digest_accepts_any_struct_field_name(spark: SparkSession) -> None:
     frame = spark.sql("select named_struct('a.b', 1, '`', map('k', named_struct('A', 1, 'a', 2))) as s")
     assert digest(frame, frame.schema.fields).rows == 1
 
 
 @pytest.mark.parametrize("form", ["parquet", "orc"])
-def test_what_was_written_and_read_back_is_hashed_as_its_source(spark: SparkSession, tmp_path: Path, form: str) -> None:
+def test_digest_is_equal_after_writing_and_reading_back(spark: SparkSession, tmp_path: Path, form: str) -> None:
     kinds = [pair[0] for pair in OTHER]
     whole = spark.sql(  # of a source that has no nulls inside; what is read back says that it may
         "select id, array(id) a, map(id, map('k', array('x'))) m, named_struct('a.b', array(map('k', id))) s"

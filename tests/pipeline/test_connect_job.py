@@ -14,14 +14,14 @@ import pytest
 from sparksig.report.schema import check_summary
 from tests.pipeline.jobs import SECRET
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """How each job of `run_connect` has ended."""
-    argv = [sys.executable, "-m", "tests.pipeline.run_connect", str(tmp_path_factory.mktemp("connect"))]
+def ends(connect_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """The result of each job of `run_connect`, by name."""
+    folder = tmp_path_factory.mktemp("connect")
+    argv = [sys.executable, "-m", "tests.pipeline.run_connect", connect_url, str(folder)]
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     told = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path})
     assert told.returncode == 0, told.stderr[-2000:]
@@ -33,7 +33,7 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     return {one["name"]: one for one in found}
 
 
-def test_a_run_on_connect_is_complete_and_exact_and_replaced_by_its_own(ends: dict[str, Any]) -> None:
+def test_job_on_connect_is_exact_and_replaces_its_own_run(ends: dict[str, Any]) -> None:
     for name, factor, pinned in (("exact", 3, "twice"), ("again", 4, "pinned")):
         found = ends[name]
         assert (found["code"], found["summary"]["verdict"]) == (0, "quarantined")
@@ -46,7 +46,7 @@ def test_a_run_on_connect_is_complete_and_exact_and_replaced_by_its_own(ends: di
     assert len(ends["by folder"]["rows"]["scored"]) == 3
 
 
-def test_rows_at_which_the_model_raises_are_set_apart_on_connect(ends: dict[str, Any]) -> None:
+def test_job_on_connect_quarantines_rows_at_which_the_model_raises(ends: dict[str, Any]) -> None:
     found = ends["raising rows"]
     assert [(row["id"], row["prediction"]) for row in found["rows"]["scored"]] == [(1, 2.0)]
     apart = [(row["id"], row["x"], row["_violations"][0]["code"]) for row in found["rows"]["quarantine"]]
@@ -62,9 +62,13 @@ def test_rows_at_which_the_model_raises_are_set_apart_on_connect(ends: dict[str,
         ("a stream", 2, "--trigger: Spark Connect runs a stream's batches on its server"),
     ],
 )
-def test_a_run_on_connect_that_fails_commits_nothing(ends: dict[str, Any], name: str, code: int, words: str) -> None:
+def test_job_on_connect_that_fails_commits_nothing(ends: dict[str, Any], name: str, code: int, words: str) -> None:
     found = ends[name]
     assert (found["code"], found["rows"]) == (code, {})
     assert words in found["error"]
     assert str(SECRET) not in found["error"]
-    assert found["left"] == ([] if code == 2 else ["summary.json"])
+    left = [path for path in found["left"] if not path.startswith("quarantine")]
+    assert left == ([] if code == 2 else ["summary.json"])
+    rejected = (found["summary"] or {}).get("rejected")
+    assert rejected is None if code != 4 else rejected["path"].endswith("quarantine/_rejected/run_id=r")
+    assert found["rejected"] == ([3] if code == 4 else [])

@@ -32,7 +32,7 @@ sparksig.errors.OutputError: the model's output breaks the output schema
 """
 
 
-def test_an_error_of_ours_comes_back_out_of_a_worker() -> None:
+def test_job_error_restores_a_sparksig_error_from_a_worker() -> None:
     error = told(PySparkError(WORKERS, None))
     assert type(error) is errors.OutputError
     assert str(error).splitlines()[1] == "  y: declared double, the model returned string [WRONG_OUTPUT]"
@@ -48,7 +48,7 @@ def test_an_error_of_ours_comes_back_out_of_a_worker() -> None:
         (None, "PySparkError"),
     ],
 )
-def test_of_sparks_errors_the_class_and_the_condition_are_told(condition: str | None, words: str) -> None:
+def test_job_error_shows_class_and_condition_of_spark_errors_only(condition: str | None, words: str) -> None:
     error = PySparkError(f"[CAST_INVALID_INPUT] The value '{SECRET}' cannot be cast", condition)
     assert spark_words(error) == words
     assert str(told(error)) == f"Spark ended with {words}"
@@ -57,23 +57,23 @@ def test_of_sparks_errors_the_class_and_the_condition_are_told(condition: str | 
 @pytest.mark.parametrize(
     "error", [ValueError(SECRET), KeyError(SECRET), PermissionError(13, "Permission denied", SECRET)]
 )
-def test_of_other_errors_the_class_is_told(error: Exception) -> None:
+def test_job_error_shows_only_the_class_of_other_errors(error: Exception) -> None:
     assert type(error).__name__ in str(told(error))
     assert SECRET not in str(told(error))
 
 
-def test_an_interrupt_is_no_fault_of_anybody() -> None:
+def test_job_error_for_an_interrupt_is_stopped() -> None:
     assert isinstance(told(KeyboardInterrupt()), Stopped)
 
 
-def test_what_was_usage_before_is_a_failure_once_rows_are_read() -> None:
+def test_job_verdict_is_usage_before_and_failed_after_reading_starts() -> None:
     for kind in (errors.SinkError, errors.TrustError, errors.ModelLoadError, errors.NotSupportedError):
         assert (verdict_of(kind("x")), verdict_of(kind("x"), reading=True)) == ("usage", "failed")
     assert verdict_of(errors.SchemaError("x")) == "incompatible"
     assert verdict_of(errors.SchemaError("x"), reading=True) == "failed"
 
 
-def test_of_a_workers_error_the_name_is_told_if_it_is_one_of_pythons_own() -> None:
+def test_job_error_names_builtin_worker_exceptions_only() -> None:
     text = (
         f"Traceback (most recent call last):\n  File x\nModuleNotFoundError: No module named '{SECRET}'\nSecretError: x"
     )

@@ -14,7 +14,7 @@ from sparksig.errors import ConfigError, SinkError
 from sparksig.pipeline.io import literal_path, missing, parquet_table, read_examples, unwritable, write_text
 
 
-def test_what_cannot_be_written_is_known_before(tmp_path: Path) -> None:
+def test_job_detects_unwritable_paths_before_the_run(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path, folder in (("file/x", True), ("file/x/y.json", False), ("file", True), (".", False)):
         assert len(list(unwritable(str(tmp_path / path), folder))) == 1, path
@@ -23,7 +23,7 @@ def test_what_cannot_be_written_is_known_before(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_permissions_are_known_before() -> None:
+def test_job_detects_missing_permissions_before_the_run() -> None:
     with tempfile.TemporaryDirectory() as folder:  # not tmp_path: that one lies where only its owner may look
         os.chmod(folder, 0o555)
         user = os.geteuid()
@@ -38,7 +38,7 @@ def test_permissions_are_known_before() -> None:
             os.chmod(folder, 0o755)
 
 
-def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+def test_job_replaces_a_file_atomically(tmp_path: Path) -> None:
     path = tmp_path / "a b" / "summary.json"
     write_text(str(path), "old")
     write_text(str(path), "new")
@@ -47,15 +47,15 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
         write_text(str(path / "below"), "x")
 
 
-def test_what_is_missing_is_told_with_its_place(tmp_path: Path) -> None:
+def test_job_reports_missing_inputs_with_their_path(tmp_path: Path) -> None:
     (problem,) = missing("--input", str(tmp_path / "x"))
     assert (problem.path, problem.fact) == ("--input", f"nothing lies at {tmp_path}/x")
     assert list(missing("--input", str(tmp_path))) == []
-    assert list(missing("--input", "s3a://bucket/x")) == []  # Spark knows it, or says so
+    assert list(missing("--input", "oss://bucket/x")) == []  # Spark knows it, or says so
 
 
 @pytest.mark.parametrize("name", ["plain", "a b%20é#?", "run[1]{a,b}*"])
-def test_the_schema_of_a_table_with_its_folders(tmp_path: Path, name: str) -> None:
+def test_parquet_table_schema_includes_partition_folders(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     for part in (1, 2):
         (folder / f"part={part}").mkdir(parents=True)
@@ -64,7 +64,7 @@ def test_the_schema_of_a_table_with_its_folders(tmp_path: Path, name: str) -> No
 
 
 @pytest.mark.parametrize("content", [None, "", "text", "folder", "folder with text"])
-def test_what_is_no_parquet(tmp_path: Path, content: str | None) -> None:
+def test_parquet_table_rejects_files_that_are_not_parquet(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "table"
     if content is not None and content.startswith("folder"):
         path.mkdir()
@@ -78,11 +78,11 @@ def test_what_is_no_parquet(tmp_path: Path, content: str | None) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_a_pattern_is_a_name_like_any_other() -> None:
+def test_literal_path_escapes_glob_patterns() -> None:
     assert literal_path("/a b/[x]{1,2}*?") == r"/a b/\[x\]\{1,2\}\*\?"
 
 
-def test_columns_that_are_folders_have_the_types_that_spark_infers(tmp_path: Path) -> None:
+def test_parquet_table_infers_partition_types_as_spark_does(tmp_path: Path) -> None:
     folders = {"day": ["2026-01-01", "2026-01-02"], "n": ["3000000000", "1"], "i": ["1", "2"], "k": ["x", "1"]}
     table = {"a": [1, 2], **folders}
     parts = pads.partitioning(pa.schema([(name, pa.string()) for name in ("day", "n", "i", "k")]), flavor="hive")
@@ -91,7 +91,7 @@ def test_columns_that_are_folders_have_the_types_that_spark_infers(tmp_path: Pat
     assert shown == {"a": "long", "day": "date", "n": "long", "i": "integer", "k": "string"}
 
 
-def test_an_index_of_pandas_is_no_example(tmp_path: Path) -> None:
+def test_read_examples_drops_the_pandas_index(tmp_path: Path) -> None:
     pd.DataFrame({"x": [1.0, 2.0]}, index=[3, 5]).to_parquet(tmp_path / "t")
     assert "__index_level_0__" in pq.read_schema(tmp_path / "t").names
     assert read_examples("DATA", str(tmp_path / "t")).column_names == ["x"]

@@ -1,4 +1,4 @@
-"""What OpenLineage is told of a run, through its own library: into a file, and to a server that listens here."""
+"""OpenLineage events of a run, emitted by its own library: into a file, and to a local HTTP server."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def conforms(event: dict[str, Any]) -> None:
                 schema = files("sparksig.pipeline.run.lineage").joinpath("verdict.schema.json").read_text()
                 Draft202012Validator(json.loads(schema)).validate({key: facet})
                 continue
-            kind = KNOWN[key]
+            kind: Any = KNOWN[key]
             known = {field.name.removeprefix("_"): field for field in attr.fields(kind) if field.init}
             given = {field.removeprefix("_"): value for field, value in facet.items() if field != "_schemaURL"}
             assert set(given) <= set(known)
@@ -142,9 +142,7 @@ class Watching(Silent):
 # ---- a file
 
 
-def test_a_run_tells_its_beginning_before_rows_are_read_and_its_end_with_all_counts(
-    job: Job, spark: SparkSession
-) -> None:
+def test_lineage_emits_start_before_reading_and_complete_with_counts(job: Job, spark: SparkSession) -> None:
     watching, given = Watching(job), {"params": {"factor": "3.0625"}, "logical_date": "2026-01-31"}
     run(job.config(lineage=job.path("events.jsonl"), **given), lambda: spark, watching)
     assert (watching.seen["plan"], watching.seen["score"], watching.seen["commit"]) == ([], ["START"], ["START"])
@@ -190,7 +188,7 @@ def test_a_run_tells_its_beginning_before_rows_are_read_and_its_end_with_all_cou
     assert summary["warnings"] == []
 
 
-def test_the_same_run_has_the_same_uuid_and_no_other_has_it(job: Job) -> None:
+def test_lineage_uuid_is_equal_for_the_same_run_only(job: Job) -> None:
     def uuid(action: str = "score", **changed: Any) -> str:
         lineage = Lineage(job.config(lineage=job.path("events.jsonl"), **changed), action)
         lineage.open()
@@ -203,7 +201,7 @@ def test_the_same_run_has_the_same_uuid_and_no_other_has_it(job: Job) -> None:
     assert len({same, *others}) == 5
 
 
-def test_what_is_nested_is_asserted_by_its_path_and_told_with_its_members(tmp_path: Path, spark: SparkSession) -> None:
+def test_lineage_describes_nested_columns_and_asserts_by_path(tmp_path: Path, spark: SparkSession) -> None:
     items = ColSpec(Array(DataType.integer), "n")
     columns = Schema([ColSpec("long", "id"), items, ColSpec("double", "gone", required=False)])
     table = pa.table({"id": [1, 2], "n": [[1, 2**40], [3]], "s": [{"a": 1, "b": [{"c": 2.0}]}] * 2})
@@ -213,6 +211,7 @@ def test_what_is_nested_is_asserted_by_its_path_and_told_with_its_members(tmp_pa
         model=job.path("model"),
         level={"n": "checked", "*": "safe"},
         column_actions={"n": "error"},
+        on_absent="ignore",
         lineage=job.path("events.jsonl"),
     )
     with pytest.raises(RunError) as caught:
@@ -241,7 +240,7 @@ def test_what_is_nested_is_asserted_by_its_path_and_told_with_its_members(tmp_pa
         ({}, "failed", "ABORT"),
     ],
 )
-def test_a_run_that_ends_otherwise_tells_how(
+def test_lineage_emits_fail_or_abort_with_the_verdict(
     tmp_path: Path, spark: SparkSession, changed: dict[str, Any], verdict: str, kind: str
 ) -> None:
     raising = (verdict, kind) == ("failed", "FAIL")
@@ -266,7 +265,7 @@ def test_a_run_that_ends_otherwise_tells_how(
 
 
 @pytest.mark.parametrize(("none_may", "severity"), [(False, "warn"), (True, "error")])
-def test_rows_at_which_the_model_raises_are_asserted_of_no_column(
+def test_lineage_asserts_model_errors_without_a_column(
     tmp_path: Path, spark: SparkSession, none_may: bool, severity: str
 ) -> None:
     job = Job(tmp_path).table(pa.table({"x": [1.0, -SECRET]})).model(Touchy())
@@ -283,7 +282,7 @@ def test_rows_at_which_the_model_raises_are_asserted_of_no_column(
     assert ("column" in bad, bad["severity"]) == (False, severity)
 
 
-def test_a_session_that_does_not_start_is_told(job: Job) -> None:
+def test_lineage_emits_fail_when_the_session_does_not_start(job: Job) -> None:
     def none() -> NoReturn:
         raise RuntimeError("no Java")
 
@@ -294,14 +293,14 @@ def test_a_session_that_does_not_start_is_told(job: Job) -> None:
     assert [each["name"] for each in end["outputs"]] == [job.path("scored"), job.path("quarantine")]
 
 
-def test_a_fault_of_usage_was_no_run(job: Job) -> None:
+def test_lineage_emits_nothing_for_usage_errors(job: Job) -> None:
     with pytest.raises(RunError) as caught:
         run(job.config(lineage=job.path("events.jsonl"), model=job.path("none")), no_session)
     assert caught.value.code == 2
     assert not (job.root / "events.jsonl").exists()
 
 
-def test_a_validation_tells_as_a_run_does(job: Job, spark: SparkSession) -> None:
+def test_lineage_of_validate_emits_events_like_a_run(job: Job, spark: SparkSession) -> None:
     file = job.path("deep/events.jsonl")
     config = CheckConfig(input=job.path("source"), model=job.path("model"), lineage=file, lineage_job="checks")
     validate_job(config, lambda: spark)
@@ -317,7 +316,7 @@ def test_a_validation_tells_as_a_run_does(job: Job, spark: SparkSession) -> None
     assert "processing_engine" not in events[3]["run"]["facets"]
 
 
-def test_each_batch_of_a_stream_is_a_run(job: Job, spark: SparkSession) -> None:
+def test_lineage_emits_one_run_per_stream_batch(job: Job, spark: SparkSession) -> None:
     streaming = {"run_id": "", "trigger": "available-now", "checkpoint": job.path("state")}
     config = job.config(lineage=job.path("events.jsonl"), **streaming)
     summary = run_stream(config, lambda: spark)
@@ -381,7 +380,7 @@ def checked(job: Job, spark: SparkSession | None = None, **changed: Any) -> list
     return list(found.warnings)
 
 
-def test_a_server_gets_the_events_with_the_key_of_the_environment(
+def test_lineage_posts_events_with_the_api_key_of_the_environment(
     job: Job, spark: SparkSession, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENLINEAGE_API_KEY", "key-4711")
@@ -397,9 +396,7 @@ def test_a_server_gets_the_events_with_the_key_of_the_environment(
     assert server.got[-1][0] == "/behind/proxy/lineage"
 
 
-def test_a_server_that_fails_is_a_warning_in_the_summary_and_no_more(
-    job: Job, spark: SparkSession, server: Server
-) -> None:
+def test_lineage_server_failure_is_only_a_warning_in_the_summary(job: Job, spark: SparkSession, server: Server) -> None:
     server.status = 503
     asked = job.config(lineage=server.url, report=job.path("report.html"))
     with pytest.warns(UserWarning) as caught:
@@ -416,7 +413,7 @@ def test_a_server_that_fails_is_a_warning_in_the_summary_and_no_more(
     assert len(job.summary()["warnings"]) == 2
 
 
-def test_nobody_listens(job: Job) -> None:
+def test_lineage_warns_when_no_server_listens(job: Job) -> None:
     server = Server()
     server.close()
     begin = time.monotonic()
@@ -427,13 +424,13 @@ def test_nobody_listens(job: Job) -> None:
     assert time.monotonic() - begin < 5
 
 
-def test_a_file_that_cannot_be_written_is_a_warning(job: Job) -> None:
+def test_lineage_warns_when_the_file_cannot_be_written(job: Job) -> None:
     (job.root / "folder").mkdir()
     found = checked(job, lineage=job.path("folder"))
     assert found[0] == "OpenLineage: the event START was not emitted (IsADirectoryError)"
 
 
-def test_who_does_not_answer_is_not_waited_for() -> None:
+def test_lineage_send_gives_up_after_its_timeout() -> None:
     hanging, event = threading.Event(), object()
     begin = time.monotonic()
     assert send(lambda _: hanging.wait(30), event, 0.2) == "no answer within 0.2 seconds"  # type: ignore[arg-type]
@@ -445,7 +442,9 @@ def test_who_does_not_answer_is_not_waited_for() -> None:
 # ---- who says where
 
 
-def test_openlineages_own_variables_are_enough(job: Job, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lineage_reads_the_openlineage_environment_variables(
+    job: Job, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENLINEAGE_URL", server.url)
     monkeypatch.setenv("OPENLINEAGE_API_KEY", "key-4711")
     assert checked(job) == []
@@ -456,7 +455,7 @@ def test_openlineages_own_variables_are_enough(job: Job, server: Server, monkeyp
     assert len(server.got) == 2
 
 
-def test_openlineages_own_file_is_enough(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lineage_reads_the_openlineage_config_file(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     transport = {"type": "file", "log_file_path": job.path("events.jsonl"), "append": True}
     (job.root / "ol.yml").write_text(json.dumps({"transport": transport}))
     monkeypatch.setenv("OPENLINEAGE_CONFIG", job.path("ol.yml"))
@@ -470,7 +469,7 @@ def test_openlineages_own_file_is_enough(job: Job, monkeypatch: pytest.MonkeyPat
     assert (caught.value.code, caught.value.problems[0].path) == (2, "--lineage")
 
 
-def test_the_environment_that_is_to_say_it_and_does_not(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lineage_environment_without_a_destination_is_a_usage_error(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(job.root)
     monkeypatch.setenv("HOME", job.path("home"))
     with pytest.raises(RunError) as caught:
@@ -478,7 +477,9 @@ def test_the_environment_that_is_to_say_it_and_does_not(job: Job, monkeypatch: p
     assert "nothing in the environment says where events go" in str(caught.value)
 
 
-def test_without_the_extra(job: Job, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lineage_requires_the_extra_only_when_requested(
+    job: Job, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "openlineage.client", None)
     with pytest.raises(RunError) as caught:
         run(job.config(lineage=job.path("events.jsonl")), no_session)
@@ -489,7 +490,7 @@ def test_without_the_extra(job: Job, spark: SparkSession, monkeypatch: pytest.Mo
     assert "pip install 'sparksig[lineage]'" in found
 
 
-def test_nothing_is_imported_for_a_job_that_emits_nothing() -> None:
+def test_lineage_is_not_imported_when_nothing_is_emitted() -> None:
     code = (
         "import sys, sparksig.pipeline.run.validation; print([m for m in sys.modules if m.startswith('openlineage')])"
     )
@@ -514,7 +515,7 @@ def place(**given: Any) -> JobConfig:
         ("summary.json", "the same as --summary"),
     ],
 )
-def test_places_that_cannot_be(where: str, fact: str) -> None:
+def test_lineage_rejects_invalid_destinations(where: str, fact: str) -> None:
     with pytest.raises(ConfigError) as caught:
         place(lineage=where)
     assert [problem.path for problem in caught.value.problems] == ["--lineage"]
@@ -522,14 +523,14 @@ def test_places_that_cannot_be(where: str, fact: str) -> None:
     assert "4711" not in str(caught.value)
 
 
-def test_lineage_changes_no_digest_and_so_no_run_id() -> None:
+def test_lineage_does_not_change_the_run_id() -> None:
     assert place().run_id == place(lineage="events.jsonl", lineage_job="j", lineage_namespace="n").run_id
 
 
 # ---- parents and names
 
 
-def test_the_run_that_started_this_one_is_told(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lineage_reports_the_parent_run(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENLINEAGE_PARENT_ID", PARENT)
     monkeypatch.setenv("OPENLINEAGE_ROOT_PARENT_ID", ROOT)
     assert checked(job, lineage=job.path("events.jsonl")) == []
@@ -546,7 +547,9 @@ def test_the_run_that_started_this_one_is_told(job: Job, monkeypatch: pytest.Mon
     assert "parent" not in told(job)[-1]["run"]["facets"]
 
 
-def test_airflow_tells_it_by_settings_of_spark(job: Job, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lineage_reads_the_parent_run_from_spark_settings(
+    job: Job, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = {"JobNamespace": "airflow", "JobName": "nightly.score", "RunId": PARENT.rpartition("/")[2]}
     for part, value in given.items():
         spark.conf.set(f"spark.openlineage.parent{part}", value)
@@ -560,7 +563,7 @@ def test_airflow_tells_it_by_settings_of_spark(job: Job, spark: SparkSession, mo
     assert len({event["run"]["runId"] for event in events}) == 1
 
 
-def test_a_parent_in_the_form_of_openlineage_context() -> None:
+def test_lineage_reads_the_parent_run_from_openlineage_context() -> None:
     run_of = {"run": {"runId": ROOT.rpartition("/")[2]}, "job": {"namespace": "airflow", "name": "nightly.score"}}
     found = parent_run({"OPENLINEAGE_CONTEXT": json.dumps({"parent": run_of}), "OPENLINEAGE_PARENT_ID": PARENT})
     assert found is not None and found.run == found.root
@@ -571,7 +574,7 @@ def test_a_parent_in_the_form_of_openlineage_context() -> None:
             parent_run({"OPENLINEAGE_CONTEXT": broken})
 
 
-def test_tables_and_the_quarantine_of_another_run_by_name(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lineage_names_tables_and_the_requeued_quarantine(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     assert of_table(spark, "flights") == ("spark://spark_catalog", "default.flights")
     assert of_table(spark, "lake.`a.b`.flights") == ("spark://lake", "a.b.flights")
     key = "spark.sql.hive.metastore.uris"

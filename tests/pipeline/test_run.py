@@ -1,20 +1,27 @@
-"""The batch job in this process, on a small table: how it ends well, and all the ways in which it does not."""
+"""The batch job in this process, on a small table: successful runs and every kind of failure."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from sparksig.errors import Problem
+from sparksig.airflow.verdicts import lines, small
+from sparksig.errors import AbsentColumnWarning, Problem
 from sparksig.models.saving import save_model
 from sparksig.pipeline.faults import RunError
 from sparksig.pipeline.run import run
+from sparksig.pipeline.sinks import MARKER
+from sparksig.report.schema import check_summary
 from sparksig.report.summary import Summary
+from sparksig.report.text import summary_text
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import ColSpec, Schema
 from tests.pipeline.estimators import Dying, Meddling, Raising, Scaling, Talking, Touchy
@@ -38,7 +45,7 @@ def no_session() -> NoReturn:
 
 def ends(job: Job, session: Callable[[], SparkSession], verdict: str, **changed: Any) -> RunError:
     """Run a job that fails, and hold what every failure promises."""
-    before = job.left()
+    before = job.left_but_rejected()
     with pytest.raises(RunError) as caught:
         run(job.config(**changed), session)
     error = caught.value
@@ -46,7 +53,7 @@ def ends(job: Job, session: Callable[[], SparkSession], verdict: str, **changed:
     assert error.code == {"usage": 2, "incompatible": 3, "over_threshold": 4, "failed": 5}[verdict]
     assert str(SECRET) not in str(error)
     written = [] if verdict == "usage" or "summary.json" in before else ["summary.json"]
-    assert job.left() == sorted([*before, *written])
+    assert job.left_but_rejected() == sorted([*before, *written])
     if verdict != "usage":
         summary = job.summary()
         assert (summary["verdict"], summary["error"]) == (verdict, error.message)
@@ -60,7 +67,7 @@ def ends(job: Job, session: Callable[[], SparkSession], verdict: str, **changed:
 # ---- how it ends well
 
 
-def test_clean_rows_are_scored_dirty_ones_set_apart_and_none_is_lost(job: Job, spark: SparkSession) -> None:
+def test_job_scores_clean_rows_quarantines_bad_ones_and_loses_none(job: Job, spark: SparkSession) -> None:
     summary = run(job.table(TABLE, TABLE).model().config(params={"factor": "3"}), lambda: spark)
     assert [summary.rows_in, summary.rows_scored, summary.rows_quarantined] == [8, 6, 2]
     scored, dirty = job.rows("scored"), job.rows("quarantine")
@@ -79,7 +86,7 @@ def test_clean_rows_are_scored_dirty_ones_set_apart_and_none_is_lost(job: Job, s
     assert str(SECRET) not in json.dumps(found)
 
 
-def test_a_param_can_come_from_the_workers_environment(
+def test_job_reads_a_param_from_the_workers_environment(
     job: Job, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = job.table(CLEAN).model().config(param_from_env={"factor": "SPARKSIG_TEST_FACTOR"})
@@ -93,7 +100,7 @@ def test_a_param_can_come_from_the_workers_environment(
     assert "the signature has no such param" in str(error)
 
 
-def test_the_same_run_again_replaces_its_own_rows_and_nothing_else(job: Job, spark: SparkSession) -> None:
+def test_job_rerun_replaces_only_the_rows_of_its_run_id(job: Job, spark: SparkSession) -> None:
     job.table(TABLE).model()
     for run_id in ("r", "other", "r"):
         run(job.config(run_id=run_id), lambda: spark)
@@ -102,7 +109,45 @@ def test_the_same_run_again_replaces_its_own_rows_and_nothing_else(job: Job, spa
     spark.read.parquet(job.path("scored")).count()  # the folder as a whole is a table
 
 
-def test_a_table_without_rows_leaves_two_empty_tables(job: Job, spark: SparkSession) -> None:
+def test_job_replaces_the_run_of_a_day_and_never_that_of_another_job(job: Job, spark: SparkSession) -> None:
+    job.table(TABLE).model()
+    (job.root / "other").mkdir()
+    pq.write_table(CLEAN, job.root / "other" / "part.parquet")
+    for version in ("v1", "v2"):
+        shutil.copytree(job.root / "model", job.root / "models" / version)
+    day: dict[str, Any] = {"run_id": "", "logical_date": "2026-01-31", "model": job.path("models/v1")}
+    first = run(job.config(**day), lambda: spark)
+    # a day is run again with another threshold and the next version of the model
+    again = run(job.config(**{**day, "model": job.path("models/v2")}, max_bad_ratio=0.5), lambda: spark)
+    assert again.run_id == first.run_id
+    assert [path.name for path in (job.root / "scored").iterdir()] == [f"run_id={first.run_id}"]
+    for changed in ({"input": job.path("other")}, {"model": job.path("model")}):
+        with pytest.raises(RunError) as caught:
+            run(job.config(**{**day, **changed}), no_session)
+        [problem] = caught.value.problems
+        assert (caught.value.code, problem.path) == (2, "--run-id")
+        assert "--run-id" in str(problem.hint)
+        names = {job.path("source"), job.path("models"), *changed.values()}
+        assert all(name in problem.fact for name in names)
+    assert len(job.rows("scored", first.run_id)) == 3
+    run(job.config(**{**day, "input": job.path("other"), "run_id": "own"}), lambda: spark)
+    # a run of an older version, whose marker has no source and no model, is replaced
+    for kind in ("scored", "quarantine"):
+        marker = job.root / kind / f"run_id={first.run_id}" / MARKER
+        mark = json.loads(marker.read_text())
+        assert (mark.pop("source"), mark.pop("model")) == (job.path("source"), job.path("models"))
+        marker.write_text(json.dumps(mark))
+    assert run(job.config(**{**day, "input": job.path("other")}), lambda: spark).rows_in == 2
+
+
+def test_job_warns_of_the_date_that_stands_in_for_a_missing_logical_date(job: Job, spark: SparkSession) -> None:
+    config = job.table(CLEAN).model().config(run_id="", fail_on_warning=True)
+    with pytest.warns(UserWarning, match=f"the run is for {config.run_id[:10]}, today in UTC"):
+        summary = run(config, lambda: spark)
+    assert (summary.verdict, len(summary.warnings)) == ("clean", 1)
+
+
+def test_job_writes_empty_outputs_for_an_empty_table(job: Job, spark: SparkSession) -> None:
     summary = run(job.table(TABLE.slice(0, 0)).model().config(), lambda: spark)
     assert (summary.verdict, summary.rows_in, summary.rows_scored, summary.rows_quarantined) == ("clean", 0, 0, 0)
     assert job.rows("scored") == job.rows("quarantine") == []
@@ -110,7 +155,7 @@ def test_a_table_without_rows_leaves_two_empty_tables(job: Job, spark: SparkSess
         assert spark.read.parquet(job.path(f"{kind}/run_id=r")).columns == ["id", "x", last]
 
 
-def test_names_that_are_odd(job: Job, spark: SparkSession) -> None:
+def test_job_accepts_odd_column_names(job: Job, spark: SparkSession) -> None:
     names = ["a.b", "sepal length (cm)", "`x`", "${env:HOME}", "quo'te\"d", "größe", "semi;colon,{=}", " "]
     given = ModelSignature(Schema([ColSpec("double", name) for name in names]), Schema([ColSpec("double", "0")]))
     table = pa.table({name: [1.0, None] for name in [*names, "k.e y"]})
@@ -126,7 +171,7 @@ def test_names_that_are_odd(job: Job, spark: SparkSession) -> None:
     assert [count["path"] for count in job.summary()["violations"]] == sorted(names)
 
 
-def test_paths_that_are_odd(tmp_path: Path, spark: SparkSession) -> None:
+def test_job_accepts_odd_paths(tmp_path: Path, spark: SparkSession) -> None:
     root = tmp_path / "a b%20[1]{x,y}* é"
     root.mkdir()
     job = Job(root).table(TABLE).model()
@@ -134,14 +179,14 @@ def test_paths_that_are_odd(tmp_path: Path, spark: SparkSession) -> None:
     assert (len(job.rows("scored")), len(job.rows("quarantine"))) == (3, 1)
 
 
-def test_a_signature_file_in_place_of_the_models_own(job: Job, spark: SparkSession) -> None:
+def test_job_uses_a_signature_file_instead_of_the_models(job: Job, spark: SparkSession) -> None:
     job.table(TABLE).model()
     given = ModelSignature(Schema([ColSpec("double", "x", required=False)]), SIGNATURE.outputs, PARAMS)
     (job.root / "signature.json").write_text(given.to_json())
     assert run(job.config(signature=job.path("signature.json")), lambda: spark).verdict == "clean"
 
 
-def test_an_unknown_param_is_a_warning_and_the_run_goes_on(job: Job, spark: SparkSession) -> None:
+def test_job_warns_of_an_unknown_param_and_continues(job: Job, spark: SparkSession) -> None:
     config = job.table(CLEAN).model().config(params={"treshold": "0.4", "factor": "1"})
     with pytest.warns(UserWarning, match="unknown params are ignored: treshold") as caught:
         summary = run(config, lambda: spark)
@@ -154,47 +199,47 @@ def test_an_unknown_param_is_a_warning_and_the_run_goes_on(job: Job, spark: Spar
 # ---- what is wrong before anything has begun
 
 
-def test_paths_that_lead_nowhere(job: Job) -> None:
+def test_job_rejects_missing_input_and_model_paths(job: Job) -> None:
     error = ends(job.table(TABLE).model(), no_session, "usage", input=job.path("no"), model=job.path("neither"))
     assert [problem.path for problem in error.problems] == ["--input", "--model"]
 
 
 @pytest.mark.parametrize("text", ["", "rows", "{"])
-def test_a_table_that_is_no_parquet(job: Job, text: str) -> None:
+def test_job_rejects_an_input_that_is_not_parquet(job: Job, text: str) -> None:
     job.model()
     (job.root / "source").write_text(text)
     assert [problem.path for problem in ends(job, no_session, "usage").problems] == ["--input"]
 
 
-def test_a_signature_that_is_not_json(job: Job) -> None:
+def test_job_rejects_a_signature_that_is_not_json(job: Job) -> None:
     job.table(TABLE).model()
     (job.root / "trust").with_name("source.json").write_text('{"inputs": ')
     error = ends(job, no_session, "usage", signature=job.path("source.json"))
     assert "source.json" in str(error)
 
 
-def test_a_model_without_a_signature(job: Job) -> None:
+def test_job_rejects_a_model_without_a_signature(job: Job) -> None:
     job.table(TABLE)
     artifact = save_model(job.root / "model", Scaling())
     (job.root / "trust").write_text(artifact.digest)
     assert "stored without a signature" in str(ends(job, no_session, "usage"))
 
 
-def test_a_model_that_nobody_trusts_or_that_changed(job: Job) -> None:
+def test_job_rejects_an_untrusted_or_changed_model(job: Job) -> None:
     job.table(TABLE).model()
     assert "vouch for it" in str(ends(job, no_session, "usage", trust=None))
     (job.root / "model" / "more").write_text("x")
     assert "not the one that was trusted" in str(ends(job, no_session, "usage"))
 
 
-def test_bad_params_all_at_once(job: Job) -> None:
+def test_job_reports_all_bad_params_at_once(job: Job) -> None:
     params = {"factor": str(SECRET) + "x", "times": str(SECRET)}
     error = ends(job.table(TABLE).model(), no_session, "usage", params=params)
     assert [problem.path for problem in error.problems] == ["factor", "times"]
 
 
 @pytest.mark.parametrize("kind", ["scored", "quarantine"])
-def test_a_foreign_folder_where_the_output_should_go(job: Job, kind: str) -> None:
+def test_job_rejects_a_foreign_folder_at_the_output_path(job: Job, kind: str) -> None:
     job.table(TABLE).model()
     (job.root / kind / "run_id=r").mkdir(parents=True)
     (job.root / kind / "run_id=r" / "thesis.tex").touch()
@@ -202,7 +247,7 @@ def test_a_foreign_folder_where_the_output_should_go(job: Job, kind: str) -> Non
     assert [problem.path for problem in error.problems] == [job.path(f"{kind}/run_id=r")]
 
 
-def test_places_that_cannot_be_written(job: Job) -> None:
+def test_job_rejects_paths_that_cannot_be_written(job: Job) -> None:
     job.table(TABLE).model()
     (job.root / "file").touch()
     changed = {"summary": "file/s.json", "output": "file/o", "quarantine": "file/q"}
@@ -211,12 +256,12 @@ def test_places_that_cannot_be_written(job: Job) -> None:
     assert len(ends(job, no_session, "usage", summary=str(job.root)).problems) == 1
 
 
-def test_a_format_that_spark_does_not_know(job: Job, spark: SparkSession) -> None:
+def test_job_rejects_a_format_that_spark_does_not_know(job: Job, spark: SparkSession) -> None:
     job.table(TABLE).model()
     assert "as nonesuch" in str(ends(job, lambda: spark, "usage", format="nonesuch"))
 
 
-def test_columns_that_spark_cannot_tell_apart(job: Job, spark: SparkSession) -> None:
+def test_job_rejects_columns_that_spark_cannot_distinguish(job: Job, spark: SparkSession) -> None:
     job.table(pa.table({"x": [1.0], "X": [SECRET]})).model()
     assert "COLUMN_ALREADY_EXISTS" in str(ends(job, lambda: spark, "usage"))
 
@@ -224,7 +269,7 @@ def test_columns_that_spark_cannot_tell_apart(job: Job, spark: SparkSession) -> 
 # ---- what is wrong with the table
 
 
-def test_every_fault_of_the_schema_at_once_and_no_row_is_read(job: Job, spark: SparkSession) -> None:
+def test_job_reports_every_schema_problem_and_reads_no_row(job: Job, spark: SparkSession) -> None:
     columns = [ColSpec("double", "x"), ColSpec("long", "n"), ColSpec("string", "gone"), ColSpec("integer", "f")]
     given = ModelSignature(Schema(columns), SIGNATURE.outputs, PARAMS)
     table = pa.table({"x": [str(SECRET)], "n": [True], "f": [SECRET]})
@@ -239,25 +284,25 @@ def test_every_fault_of_the_schema_at_once_and_no_row_is_read(job: Job, spark: S
     assert job.summary()["rows_in"] is None
 
 
-def test_a_table_of_which_no_row_is_clean(job: Job, spark: SparkSession) -> None:
+def test_job_ends_over_threshold_when_no_row_is_clean(job: Job, spark: SparkSession) -> None:
     ends(job.table(TABLE.slice(2, 1)).model(), lambda: spark, "over_threshold")
     summary = job.summary()
     assert [summary[f"rows_{kind}"] for kind in ("in", "scored", "quarantined")] == [1, 0, 1]
     assert [count["rows"] for count in summary["violations"]] == [1]
 
 
-def test_a_dirty_row_where_none_may_be(job: Job, spark: SparkSession) -> None:
+def test_job_ends_over_threshold_with_fail_on_quarantine(job: Job, spark: SparkSession) -> None:
     ends(job.table(TABLE).model(), lambda: spark, "over_threshold", fail_on_quarantine=True)
     assert job.summary()["rows_quarantined"] == 1
 
 
-def test_files_that_spark_cannot_read(job: Job, spark: SparkSession) -> None:
+def test_job_fails_on_files_that_spark_cannot_read(job: Job, spark: SparkSession) -> None:
     job.table(TABLE).model()
     (job.root / "source" / "part-1.parquet").write_text(f"{SECRET}")
     assert "Spark ended with" in str(ends(job, lambda: spark, "failed"))
 
 
-def test_files_that_do_not_agree(job: Job, spark: SparkSession) -> None:
+def test_job_fails_on_files_with_different_schemas(job: Job, spark: SparkSession) -> None:
     job.table(TABLE, pa.table({"id": [1], "x": [str(SECRET)]})).model()
     with pytest.raises(RunError) as caught:
         run(job.config(), lambda: spark)
@@ -285,7 +330,7 @@ TWO = ModelSignature(Schema([ColSpec("double", "x"), ColSpec("double", "y")]), S
         ({"column_actions": {"x": "error"}}, "1 rows have NULL at x, where none may be bad"),
     ],
 )
-def test_thresholds(job: Job, spark: SparkSession, limits: dict[str, Any], passed: str | None) -> None:
+def test_job_applies_thresholds(job: Job, spark: SparkSession, limits: dict[str, Any], passed: str | None) -> None:
     job.table(MIXED).model(Scaling(), TWO)
     if passed is None:
         found = run(job.config(**limits), lambda: spark)
@@ -297,10 +342,103 @@ def test_thresholds(job: Job, spark: SparkSession, limits: dict[str, Any], passe
     }
 
 
+# ---- rows of runs over a threshold
+
+
+def read(spark: SparkSession, place: str) -> list[tuple[int, str]]:
+    """The ids of kept rows with the code of their violation."""
+    rows = spark.read.parquet(place).selectExpr("id", "_violations[0].code as code").collect()
+    return sorted((row.id, row.code) for row in rows)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_job_keeps_the_rows_of_a_run_over_a_threshold_for_inspection(job: Job, spark: SparkSession, own: bool) -> None:
+    job.table(TABLE).model()
+    run(job.config(run_id="committed"), lambda: spark)
+    places = {"keep_rejected": job.path("kept")} if own else {}
+    place = job.path("kept/run_id=r" if own else "quarantine/_rejected/run_id=r")
+    ending: dict[str, Any] = {"fail_on_quarantine": True, "report": job.path("report.html"), **places}
+    with pytest.raises(RunError) as caught:
+        run(job.config(**ending), lambda: spark)
+    assert caught.value.code == 4
+    summary = job.summary()
+    check_summary(summary)
+    assert summary["rejected"] == {"path": place, "format": "parquet", "rows": 1}
+    assert read(spark, place) == [(3, "NULL")]
+    assert place in summary_text(Summary.from_dict(summary)) and place in (job.root / "report.html").read_text()
+    assert small(Summary.from_dict(summary), None)["rejected"] == place
+    # nothing was committed, and readers of the quarantine and requeue see nothing of it
+    assert not (job.root / "scored" / "run_id=r").exists()
+    assert [row.run_id for row in spark.read.parquet(job.path("quarantine")).collect()] == ["committed"]
+    with pytest.raises(RunError) as missing:
+        run(job.config(**places).requeued("r"), lambda: spark)
+    assert missing.value.code == 2
+    # on request, requeue takes the rows
+    requeued = run(replace(job.config(**places).requeued("r", rejected=True), allow_nulls=True), lambda: spark)
+    assert (requeued.rows_in, requeued.rows_scored, requeued.source["requeues"]) == (1, 1, "r")
+    # the next attempt replaces them, and a commit removes them
+    pq.write_table(pa.table({"id": [7, 8], "x": [None, 2.0]}), job.root / "source" / "part-0.parquet")
+    with pytest.raises(RunError):
+        run(job.config(**ending), lambda: spark)
+    assert read(spark, place) == [(7, "NULL")]
+    committed = run(job.config(**places), lambda: spark)
+    assert (committed.verdict, committed.rejected) == ("quarantined", None)
+    assert not (job.root / place).exists() and not (job.root / "quarantine" / "_rejected").exists()
+
+
+def test_job_rejects_a_foreign_folder_for_rejected_rows(job: Job) -> None:
+    job.table(TABLE).model()
+    (job.root / "kept" / "run_id=r").mkdir(parents=True)
+    error = ends(job, no_session, "usage", keep_rejected=job.path("kept"))
+    assert [(p.path, "--keep-rejected" in str(p.hint)) for p in error.problems] == [(job.path("kept/run_id=r"), True)]
+    shutil.rmtree(job.root / "kept")
+
+
+# ---- optional columns that the table does not have
+
+
+OPTIONAL = ModelSignature(
+    Schema([ColSpec("double", "x"), ColSpec("double", "discount", required=False)]), SIGNATURE.outputs
+)
+RENAMED = pa.table({"id": [1, 2], "x": [1.0, None], "discount_pct": [0.1, 0.2]})
+LINE = "discount: optional, but the table has no such column: the model receives nulls; did you mean 'discount_pct'?"
+
+
+def test_job_warns_of_an_absent_optional_column(job: Job, spark: SparkSession) -> None:
+    job.table(RENAMED).model(signature=OPTIONAL)
+    with pytest.warns(AbsentColumnWarning) as caught:
+        run(job.config(report=job.path("report.html")), lambda: spark)
+    assert [str(each.message) for each in caught] == [LINE]
+    written = job.summary()
+    assert (written["verdict"], written["warnings"]) == ("quarantined", [LINE])
+    assert [each["path"] for each in written["plan"]["warnings"]] == ["discount"]
+    check_summary(written)
+    page = (job.root / "report.html").read_text()
+    assert "discount: optional" in page and "discount_pct" in page
+    summary = Summary.from_dict(written)
+    assert small(summary, None)["warnings"] == [LINE]
+    assert f"warning: {LINE}" in lines(summary)
+    run(job.config(run_id="i", on_absent="ignore", report=None), lambda: spark)
+    assert job.summary()["warnings"] == []
+
+
+def test_job_ends_with_on_absent_error_or_fail_on_warning(job: Job, spark: SparkSession) -> None:
+    job.table(RENAMED).model(signature=OPTIONAL)
+    error = ends(job, lambda: spark, "incompatible", on_absent={"discount": "error"})
+    assert [(p.path, p.hint) for p in error.problems] == [("discount", "did you mean 'discount_pct'?")]
+    with pytest.warns(AbsentColumnWarning):
+        error = ends(job, lambda: spark, "over_threshold", fail_on_warning=True)
+    assert LINE in error.message and "--fail-on-warning" in error.message
+    assert (job.summary()["rows_in"], job.summary()["rejected"]["rows"]) == (2, 1)
+    # a run without a warning passes
+    run(job.config(fail_on_warning=True, on_absent="ignore"), lambda: spark)
+    assert job.summary()["thresholds"]["fail_on_warning"] is True
+
+
 # ---- what was set apart
 
 
-def test_quarantined_rows_are_scored_again_and_accounted_for(job: Job, spark: SparkSession) -> None:
+def test_job_requeue_scores_quarantined_rows_again(job: Job, spark: SparkSession) -> None:
     first = run(job.table(TABLE, TABLE).model().config(), lambda: spark)
     given = ModelSignature(Schema([ColSpec("double", "x", required=False)]), SIGNATURE.outputs, PARAMS)
     (job.root / "signature.json").write_text(given.to_json())
@@ -320,13 +458,13 @@ def test_quarantined_rows_are_scored_again_and_accounted_for(job: Job, spark: Sp
 
 
 @pytest.mark.parametrize("name", ["prediction", "nowhere"])
-def test_both_outputs_have_what_they_are_partitioned_by(job: Job, spark: SparkSession, name: str) -> None:
+def test_job_rejects_partition_columns_missing_in_an_output(job: Job, spark: SparkSession, name: str) -> None:
     ended = ends(job.table(TABLE).model(), lambda: spark, "usage", partition_by=(name,))
     assert f"--partition-by: no column {name} is in the rows of: " in str(ended)
     assert job.left() == []
 
 
-def test_the_job_writes_its_report(job: Job, spark: SparkSession) -> None:
+def test_job_writes_its_report(job: Job, spark: SparkSession) -> None:
     run(job.table(TABLE).model().config(report=job.path("report.html")), lambda: spark)
     page = (job.root / "report.html").read_text()
     assert "quarantined" in page and str(SECRET) not in page
@@ -336,7 +474,7 @@ def test_the_job_writes_its_report(job: Job, spark: SparkSession) -> None:
     assert "Nothing was committed" in (job.root / "report.html").read_text()
 
 
-def test_outputs_may_be_orc_in_folders_by_column(job: Job, spark: SparkSession) -> None:
+def test_job_writes_orc_partitioned_by_column(job: Job, spark: SparkSession) -> None:
     table = pa.table({"day": ["a", "b", "b"], "x": [1.0, None, 3.0]})
     run(job.table(table).model().config(output_format="orc", partition_by=("day",)), lambda: spark)
     found = job.summary()
@@ -349,7 +487,7 @@ def test_outputs_may_be_orc_in_folders_by_column(job: Job, spark: SparkSession) 
     assert (job.root / "quarantine" / "run_id=r" / "day=b").is_dir()
 
 
-def test_a_table_that_spark_refuses_is_told_with_why(job: Job, spark: SparkSession) -> None:
+def test_job_explains_a_table_that_spark_cannot_read(job: Job, spark: SparkSession) -> None:
     table = pa.table({"x": [1.0], "at": pa.array([0], pa.timestamp("ns", "UTC"))})
     with pytest.warns(UserWarning, match="Spark reads no nanoseconds"):
         error = ends(job.table(table).model(), lambda: spark, "usage")
@@ -361,7 +499,7 @@ def test_a_table_that_spark_refuses_is_told_with_why(job: Job, spark: SparkSessi
 # ---- what is wrong with the model
 
 
-def test_a_model_that_raises(job: Job, spark: SparkSession) -> None:
+def test_job_fails_when_the_model_raises_and_names_the_option(job: Job, spark: SparkSession) -> None:
     error = ends(job.table(CLEAN).model(Raising()), lambda: spark, "failed")
     assert type(error.__cause__).__name__ == "ModelError"
     assert error.message.startswith("the model raised ValueError on a batch of ")
@@ -378,7 +516,7 @@ ODD = pa.table(
 
 
 @pytest.mark.parametrize("pin", ["none", "disk"])
-def test_rows_at_which_the_model_raises_are_set_apart(job: Job, spark: SparkSession, pin: str) -> None:
+def test_job_quarantines_rows_at_which_the_model_raises(job: Job, spark: SparkSession, pin: str) -> None:
     config = job.table(ODD, ODD).model(Touchy()).config(on_model_error="quarantine", pin=pin)
     persisted = spark.sparkContext._jsc.getPersistentRDDs().size()
     found = run(config, lambda: spark)
@@ -397,7 +535,7 @@ def test_rows_at_which_the_model_raises_are_set_apart(job: Job, spark: SparkSess
     assert spark.sparkContext._jsc.getPersistentRDDs().size() == persisted
 
 
-def test_rows_at_which_the_model_raises_count_as_bad(job: Job, spark: SparkSession) -> None:
+def test_job_counts_model_errors_as_bad_rows(job: Job, spark: SparkSession) -> None:
     job.table(ODD).model(Touchy())
     wanted = {"on_model_error": "quarantine", "column_actions": {"x": "warn"}}
     ends(job, lambda: spark, "over_threshold", **wanted, max_bad_rows=1)
@@ -406,22 +544,22 @@ def test_rows_at_which_the_model_raises_count_as_bad(job: Job, spark: SparkSessi
         run(job.config(**wanted).requeued("r"), lambda: spark)
 
 
-def test_a_model_that_raises_at_every_row_is_over_any_threshold(job: Job, spark: SparkSession) -> None:
+def test_job_ends_over_threshold_when_the_model_raises_on_every_row(job: Job, spark: SparkSession) -> None:
     error = ends(job.table(CLEAN).model(Raising()), lambda: spark, "over_threshold", on_model_error="quarantine")
     assert error.message == "none of 2 rows is clean; nothing was committed"
 
 
-def test_a_model_that_does_not_return_what_it_declares(job: Job, spark: SparkSession) -> None:
+def test_job_fails_on_a_wrong_model_output(job: Job, spark: SparkSession) -> None:
     error = ends(job.table(CLEAN).model(Talking()), lambda: spark, "failed")
     assert "y: declared double, the model returned string [WRONG_OUTPUT]" in str(error)
 
 
-def test_a_model_that_kills_its_process(job: Job, spark: SparkSession) -> None:
+def test_job_fails_when_the_model_kills_its_process(job: Job, spark: SparkSession) -> None:
     error = ends(job.table(CLEAN).model(Dying()), lambda: spark, "failed")
     assert error.message.startswith("Spark ended with ")
 
 
-def test_a_failure_leaves_the_earlier_run_as_it_was(job: Job, spark: SparkSession) -> None:
+def test_job_failure_keeps_the_previous_run_unchanged(job: Job, spark: SparkSession) -> None:
     run(job.table(TABLE).model().config(), lambda: spark)
     before = {
         path: path.stat().st_mtime_ns for kind in ("scored", "quarantine") for path in (job.root / kind).rglob("*")
@@ -438,7 +576,7 @@ def test_a_failure_leaves_the_earlier_run_as_it_was(job: Job, spark: SparkSessio
 # ---- what happens meanwhile
 
 
-def test_a_source_that_changes_while_it_is_read(job: Job, spark: SparkSession) -> None:
+def test_job_detects_a_row_count_that_changes_while_reading(job: Job, spark: SparkSession) -> None:
     source = job.root / "source"
     before = '{"x": 1.0}\n{"x": 2.0}\n'
     source.write_text(before)
@@ -449,7 +587,7 @@ def test_a_source_that_changes_while_it_is_read(job: Job, spark: SparkSession) -
     assert error.message.startswith("the source has 1 rows, but 2 were scored")
 
 
-def test_a_value_that_changes_while_it_is_read(job: Job, spark: SparkSession) -> None:
+def test_job_detects_a_value_that_changes_while_reading(job: Job, spark: SparkSession) -> None:
     source = job.root / "source"
     source.write_text('{"x": 1.0}\n{"x": 2.0}\n')
     job.model(Meddling(str(source), '{"x": 1.0}\n{"x": 3.0}\n'), ModelSignature(SIGNATURE.inputs, SIGNATURE.outputs))
@@ -457,7 +595,7 @@ def test_a_value_that_changes_while_it_is_read(job: Job, spark: SparkSession) ->
     assert error.message.startswith("the rows that were written are not those of the source")
 
 
-def test_a_source_that_is_pinned_is_read_once(job: Job, spark: SparkSession) -> None:
+def test_job_reads_a_pinned_source_once(job: Job, spark: SparkSession) -> None:
     source = job.root / "source"
     source.write_text('{"x": 1.0}\n{"x": 2.0}\n')
     job.model(Meddling(str(source), '{"x": 1.0}\n{"x": 3.0}\n'), ModelSignature(SIGNATURE.inputs, SIGNATURE.outputs))
@@ -466,7 +604,7 @@ def test_a_source_that_is_pinned_is_read_once(job: Job, spark: SparkSession) -> 
     assert sorted(row["x"] for row in job.rows("scored")) == [1.0, 2.0]
 
 
-def test_a_source_that_is_another_each_time(job: Job, spark: SparkSession) -> None:
+def test_job_rejects_a_nondeterministic_source_unless_pinned(job: Job, spark: SparkSession) -> None:
     from pyspark.sql import functions as F
 
     def drawn(_: int) -> float | None:
@@ -486,7 +624,7 @@ def test_a_source_that_is_another_each_time(job: Job, spark: SparkSession) -> No
     assert sorted(row["id"] for row in rows) == list(range(200))
 
 
-def test_what_a_killed_run_had_decided_is_finished_first(job: Job, spark: SparkSession) -> None:
+def test_job_finishes_the_decided_commit_of_a_killed_run_first(job: Job, spark: SparkSession) -> None:
     job.table(TABLE).model()
     (job.root / "source" / "part-0.parquet").rename(job.root / "table")
     commit = staged(job.root, replaces=True)
@@ -497,7 +635,7 @@ def test_what_a_killed_run_had_decided_is_finished_first(job: Job, spark: SparkS
     assert not [path for path in left(job.root) if "_commit" in path or "_staging" in path]
 
 
-def test_an_interrupt_ends_it_cleanly(job: Job) -> None:
+def test_job_ends_cleanly_on_an_interrupt(job: Job) -> None:
     def session() -> NoReturn:
         raise KeyboardInterrupt
 
@@ -505,7 +643,7 @@ def test_an_interrupt_ends_it_cleanly(job: Job) -> None:
     assert error.message == "stopped by a signal; nothing was committed"
 
 
-def test_a_fault_of_our_own_is_told_without_its_words(job: Job) -> None:
+def test_job_hides_the_message_of_an_internal_error(job: Job) -> None:
     def session() -> NoReturn:
         raise KeyError(str(SECRET))
 
@@ -531,7 +669,7 @@ class Listener:
         raise RuntimeError("a display that does not work")
 
 
-def test_a_display_that_does_not_work_breaks_nothing(job: Job, spark: SparkSession) -> None:
+def test_job_survives_a_broken_listener_and_restores_job_properties(job: Job, spark: SparkSession) -> None:
     listener = Listener()
     spark.sparkContext.setJobGroup("mine", "my own jobs")
     try:
@@ -545,7 +683,7 @@ def test_a_display_that_does_not_work_breaks_nothing(job: Job, spark: SparkSessi
     assert listener.told[-1] == "commit is over"
 
 
-def test_errors_of_a_run_travel_by_pickle() -> None:
+def test_job_run_error_is_picklable() -> None:
     import pickle
 
     from sparksig.errors import SinkError
@@ -556,13 +694,11 @@ def test_errors_of_a_run_travel_by_pickle() -> None:
 
 
 @pytest.mark.parametrize("form", ["csv", "text", "no_such"])
-def test_a_form_that_cannot_hold_the_rows_is_refused_before_any_is_read(
-    job: Job, spark: SparkSession, form: str
-) -> None:
+def test_job_rejects_an_output_format_that_cannot_hold_the_rows(job: Job, spark: SparkSession, form: str) -> None:
     error = ends(job.table(TABLE).model(), lambda: spark, "usage", output_format=form)
     assert {problem.path for problem in error.problems} == {"--output-format"}
     assert "Spark cannot write the rows of quarantine" in str(error)
 
 
-def test_a_form_that_was_tried_first_leaves_no_folder_where_the_run_fails_later(job: Job, spark: SparkSession) -> None:
+def test_job_failure_leaves_no_folder_of_the_format_check(job: Job, spark: SparkSession) -> None:
     ends(job.table(TABLE).model(), lambda: spark, "over_threshold", output_format="json", max_bad_rows=0)

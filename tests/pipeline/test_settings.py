@@ -1,4 +1,4 @@
-"""A configuration out of flags, a file, the environment: who wins, what is refused, and what is told of it."""
+"""A configuration from options, a file and the environment: precedence, rejected values, error messages."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def refused(tmp_path: Path, text: str, environment: dict[str, str] | None = None
 # ---- who wins
 
 
-def test_a_flag_wins_over_the_file_the_file_over_the_environment_and_that_over_the_default(tmp_path: Path) -> None:
+def test_config_precedence_is_option_file_environment_default(tmp_path: Path) -> None:
     environment = {"SPARKSIG_RUN_ID": "of-environment"}
     assert said(tmp_path, "").run_id not in ("", "of-environment")
     assert said(tmp_path, "", environment).run_id == "of-environment"
@@ -45,19 +45,19 @@ def test_a_flag_wins_over_the_file_the_file_over_the_environment_and_that_over_t
     assert said(tmp_path, "run_id: of-file", environment, run_id="of-flag").run_id == "of-flag"
 
 
-def test_a_flag_can_take_back_what_the_file_says(tmp_path: Path) -> None:
+def test_config_option_overrides_the_file(tmp_path: Path) -> None:
     text = "allow_nulls: true\npartition_by: [a, b]\n"
     assert said(tmp_path, text).allow_nulls is True
     found = said(tmp_path, text, allow_nulls=False, partition_by=("c",))
     assert (found.allow_nulls, found.partition_by) == (False, ("c",))
 
 
-def test_maps_are_put_together_entry_by_entry(tmp_path: Path) -> None:
+def test_config_merges_maps_key_by_key(tmp_path: Path) -> None:
     found = said(tmp_path, "params: {a: 1, b: 2}", params={"b": "3", "c": "4"})
     assert found.params == {"a": 1, "b": "3", "c": "4"}
 
 
-def test_nothing_but_the_named_variables_is_read(tmp_path: Path) -> None:
+def test_config_reads_only_the_named_environment_variables(tmp_path: Path) -> None:
     class Watched(dict[str, str]):
         asked: set[str] = set()  # noqa: RUF012 - one test
 
@@ -78,11 +78,11 @@ def test_nothing_but_the_named_variables_is_read(tmp_path: Path) -> None:
     assert SECRET not in repr(found)
 
 
-def test_a_variable_that_is_empty_is_not_given(tmp_path: Path) -> None:
+def test_config_ignores_empty_environment_variables(tmp_path: Path) -> None:
     assert said(tmp_path, "", {"SPARKSIG_TRUST": "", "SPARKSIG_LOGICAL_DATE": ""}).trust is None
 
 
-def test_a_fault_is_told_where_it_was_said_and_never_with_its_value(tmp_path: Path) -> None:
+def test_config_problem_names_its_origin_and_hides_the_value(tmp_path: Path) -> None:
     environment = {"SPARKSIG_LOGICAL_DATE": SECRET}
     found = refused(tmp_path, f"trust: {SECRET}\nmax_bad_ratio: 7", environment, run_id=f"../{SECRET}")
     assert set(found) == {"job.yaml: trust", "job.yaml: max_bad_ratio", "--run-id", "SPARKSIG_LOGICAL_DATE"}
@@ -91,7 +91,7 @@ def test_a_fault_is_told_where_it_was_said_and_never_with_its_value(tmp_path: Pa
 # ---- the file
 
 
-def test_every_key_of_the_schema_is_read(tmp_path: Path) -> None:
+def test_config_reads_every_key_of_the_schema(tmp_path: Path) -> None:
     given: dict[str, Any] = {
         "input": "t",
         "model": "m2",
@@ -105,15 +105,18 @@ def test_every_key_of_the_schema_is_read(tmp_path: Path) -> None:
         "level": {"a": "checked", "*": "strict"},
         "allow_rounding": ["a", "b"],
         "allow_nulls": True,
+        "on_absent": {"a": "error", "*": "ignore"},
         "trust": True,
         "run_id": "r",
         "fail_on_quarantine": True,
+        "fail_on_warning": True,
         "input_options": {"header": True, "maxColumns": 20, "sep": ";", "samplingRatio": 0.5},
         "where": "a > 1",
         "columns": ["a", "b.c"],
         "output_format": "orc",
         "output_options": {"compression": "zlib"},
         "partition_by": ["a"],
+        "keep_rejected": "k",
         "max_bad_rows": 0,
         "max_bad_ratio": 1,
         "column_actions": {"a": "warn", "b": "error"},
@@ -166,12 +169,12 @@ def test_every_key_of_the_schema_is_read(tmp_path: Path) -> None:
         ("|\n    two\n    lines", "two\nlines"),
     ],
 )
-def test_scalars_are_what_they_look_like(tmp_path: Path, text: str, value: Any) -> None:
+def test_config_reads_yaml_scalars_as_written(tmp_path: Path, text: str, value: Any) -> None:
     found = said(tmp_path, f"params:\n  a: {text}").params["a"]
     assert (found, type(found)) == (value, type(value))
 
 
-def test_unknown_keys_are_errors_with_a_hint_and_all_at_once(tmp_path: Path) -> None:
+def test_config_rejects_unknown_keys_at_once_with_hints(tmp_path: Path) -> None:
     found = refused(tmp_path, f"max-bad-rows: {SECRET}\ninptu_options: 1\nzzz: 1\nwhere: 'a'\n")
     assert {path: each.fact for path, each in found.items()} == {
         f"job.yaml: {key}": "no such key" for key in ("max-bad-rows", "inptu_options", "zzz")
@@ -215,18 +218,18 @@ def test_unknown_keys_are_errors_with_a_hint_and_all_at_once(tmp_path: Path) -> 
         ('where: "\\ud800"', "where", "half a surrogate pair, which is no character"),
     ],
 )
-def test_values_of_another_type_are_told_by_their_path(tmp_path: Path, text: str, path: str, fact: str) -> None:
+def test_config_rejects_values_of_the_wrong_type_by_path(tmp_path: Path, text: str, path: str, fact: str) -> None:
     found = refused(tmp_path, text)
     assert {where: each.fact for where, each in found.items()} == {f"job.yaml: {path}": fact}
 
 
 @pytest.mark.parametrize("text", ["- a", "text", "a: [", "a: b: c", "{" * 5000, "a: 1\n---\nb: 2", "\0", "a: *b"])
-def test_what_is_no_map_in_yaml(tmp_path: Path, text: str) -> None:
+def test_config_rejects_files_that_are_not_a_yaml_map(tmp_path: Path, text: str) -> None:
     (found,) = refused(tmp_path, text).items()
     assert found[0] == "job.yaml"
 
 
-def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
+def test_config_rejects_missing_and_non_utf8_files(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         read_config(PLACES, str(tmp_path / "none.yaml"), {}, JobConfig)
     (tmp_path / "latin").write_bytes(b"where: \xe9")
@@ -234,7 +237,7 @@ def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
         read_config(PLACES, str(tmp_path / "latin"), {}, JobConfig)
 
 
-def test_faults_of_flags_of_the_file_and_of_both_together_are_told_at_once(tmp_path: Path) -> None:
+def test_config_reports_problems_of_options_and_file_at_once(tmp_path: Path) -> None:
     (tmp_path / "job.yaml").write_text("input: in\noutput: in\nnope: 1\n")
     with pytest.raises(ConfigError) as caught:
         read_config({"level": "odd"}, str(tmp_path / "job.yaml"), {}, JobConfig, [Problem("--param", "odd")])
@@ -247,23 +250,23 @@ def test_faults_of_flags_of_the_file_and_of_both_together_are_told_at_once(tmp_p
 # ---- what explains it
 
 
-def test_the_docs_are_those_of_the_settings() -> None:
+def test_config_docs_are_generated_from_the_settings() -> None:
     assert (ROOT / "docs" / "config.md").read_text() == config_markdown(), "run make docs"
 
 
-def test_the_example_in_the_docs_can_be_run(tmp_path: Path) -> None:
+def test_config_docs_example_is_valid(tmp_path: Path) -> None:
     example = config_markdown().split("```yaml\n")[1].split("```")[0]
     (tmp_path / "job.yaml").write_text(example)
     assert read_config({}, str(tmp_path / "job.yaml"), {}, JobConfig).params == {"threshold": 0.4}
 
 
-def test_every_setting_is_explained_and_has_a_flag_of_its_own() -> None:
+def test_config_documents_every_setting_and_gives_each_its_own_option() -> None:
     flags = [flag_of(one) for one in fields(JobConfig)]
     assert len(set(flags)) == len(flags)
     assert all(setting_of(one).help.endswith(".") for one in fields(JobConfig))
 
 
-def test_the_schema_is_a_schema_that_refuses_what_is_not_in_it() -> None:
+def test_config_schema_is_valid_and_rejects_unknown_keys() -> None:
     schema = config_schema()
     Draft202012Validator.check_schema(schema)
     takes = Draft202012Validator(schema).is_valid

@@ -1,4 +1,4 @@
-"""Sinks and the commit of a run: whole, or not at all, wherever a process is killed."""
+"""Sinks and the commit of a run: complete or not at all, wherever a process is killed."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ def names(sink: Sink) -> list[str]:
 # ---- a sink alone
 
 
-def test_what_was_only_staged_goes_and_the_earlier_attempt_stays(sink: Sink) -> None:
+def test_sink_undo_removes_staging_and_keeps_the_previous_attempt(sink: Sink) -> None:
     fill(sink.final, "old", attempt="old")
     fill(sink.staging, "half")
     sink.undo()
     assert names(sink) == ["run_id=r"]
 
 
-def test_a_run_that_has_touched_nothing_undoes_nothing(sink: Sink) -> None:
+def test_sink_undo_does_nothing_before_the_run_has_begun(sink: Sink) -> None:
     fill(sink.staging, "of another run that is under way")
     sink.begun = False
     sink.undo()
     assert names(sink) == ["_staging-r"]
 
 
-def test_a_folder_that_the_run_made_goes_and_one_that_was_there_stays(sink: Sink) -> None:
+def test_sink_undo_removes_only_the_folder_created_by_the_run(sink: Sink) -> None:
     fill(sink.staging, "half")
     sink.undo()
     assert names(sink) == []
@@ -65,7 +65,7 @@ def test_a_folder_that_the_run_made_goes_and_one_that_was_there_stays(sink: Sink
 
 @pytest.mark.parametrize("place", ["final", "staging", "former"])
 @pytest.mark.parametrize("content", ["empty", "foreign", "other run", "other kind", "broken marker"])
-def test_what_is_not_ours_is_told_and_survives(sink: Sink, place: str, content: str, way: str) -> None:
+def test_sink_reports_and_keeps_foreign_folders(sink: Sink, place: str, content: str, way: str) -> None:
     folder = getattr(sink, place)
     if content == "other run":
         fill(folder, "theirs", "s")
@@ -86,7 +86,7 @@ def test_what_is_not_ours_is_told_and_survives(sink: Sink, place: str, content: 
     assert sorted(os.listdir(folder)) == before
 
 
-def test_a_sink_that_has_only_ours_is_without_fault(sink: Sink) -> None:
+def test_sink_accepts_a_folder_with_only_its_own_runs(sink: Sink) -> None:
     assert list(sink.faults()) == []
     fill(sink.final, "old")
     fill(sink.staging, "half")
@@ -94,7 +94,7 @@ def test_a_sink_that_has_only_ours_is_without_fault(sink: Sink) -> None:
 
 
 @pytest.mark.parametrize("place", ["mock://out", "gs://bucket/out"])
-def test_where_no_folder_is_renamed_whole_nothing_is_tried(place: str) -> None:
+def test_sink_rejects_stores_without_atomic_rename(place: str) -> None:
     [problem] = Sink(place, "r", "scored").faults()
     assert "cannot rename a folder whole" in problem.fact
 
@@ -103,7 +103,7 @@ def test_where_no_folder_is_renamed_whole_nothing_is_tried(place: str) -> None:
 
 
 @pytest.mark.parametrize("replaces", [False, True])
-def test_a_commit_gives_all_their_place_and_leaves_nothing_else(tmp_path: Path, replaces: bool, way: str) -> None:
+def test_sink_commit_publishes_every_output_and_leaves_nothing_else(tmp_path: Path, replaces: bool, way: str) -> None:
     fill(f"{tmp_path}/scored/run_id=other", "theirs", "other")
     commit = staged(tmp_path, replaces)
     commit.decide()
@@ -119,7 +119,7 @@ def test_a_commit_gives_all_their_place_and_leaves_nothing_else(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("replaces", [False, True])
-def test_a_decision_can_be_taken_back_by_who_made_it(tmp_path: Path, replaces: bool, way: str) -> None:
+def test_sink_commit_can_be_rolled_back_by_its_own_attempt(tmp_path: Path, replaces: bool, way: str) -> None:
     commit = staged(tmp_path, replaces)
     commit.decide()
     for sink in commit.sinks():
@@ -132,7 +132,7 @@ def test_a_decision_can_be_taken_back_by_who_made_it(tmp_path: Path, replaces: b
     assert left(tmp_path) == (["quarantine/run_id=r/part", "scored/run_id=r/part", "summary.json"] if replaces else [])
 
 
-def test_the_command_line_finishes_what_was_decided(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cli_recover_finishes_a_decided_commit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     staged(tmp_path, True).decide()
     for finished in (True, False):
         with pytest.raises(SystemExit, match="0"):
@@ -142,7 +142,7 @@ def test_the_command_line_finishes_what_was_decided(tmp_path: Path, capsys: pyte
 
 
 @pytest.mark.parametrize("text", ["[]", "null", '{"version": 1}', '{"version": 1, "more": 2}', "no JSON"])
-def test_a_decision_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+def test_recover_rejects_an_unreadable_commit_file(tmp_path: Path, text: str) -> None:
     commit = staged(tmp_path, True)
     Path(commit.place).write_text(text)
     with pytest.raises(SinkError, match="a commit cannot be read"):
@@ -150,7 +150,7 @@ def test_a_decision_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     assert seen(tmp_path) == OLD
 
 
-def test_a_decision_of_another_version_is_left_to_who_knows_it(tmp_path: Path) -> None:
+def test_recover_rejects_a_commit_file_of_another_version(tmp_path: Path) -> None:
     commit = staged(tmp_path, True)
     commit.decide()
     Path(commit.place).write_text(json.dumps({**json.loads(Path(commit.place).read_text()), "version": 2}))
@@ -159,7 +159,7 @@ def test_a_decision_of_another_version_is_left_to_who_knows_it(tmp_path: Path) -
     assert seen(tmp_path) == OLD
 
 
-def test_of_two_attempts_at_a_run_only_the_later_can_decide(tmp_path: Path) -> None:
+def test_sink_commit_rejects_the_earlier_of_two_attempts(tmp_path: Path) -> None:
     staged(tmp_path, True)
     folders = {kind: str(tmp_path / kind) for kind in KINDS}
     earlier = Commit("r", "earlier", folders, str(tmp_path / "summary.json"), "earlier")
@@ -175,7 +175,7 @@ def test_of_two_attempts_at_a_run_only_the_later_can_decide(tmp_path: Path) -> N
     assert len([path for path in left(tmp_path) if "_staging" in path]) == 4, "what others have staged stays"
 
 
-def test_what_another_attempt_has_staged_since_stays(tmp_path: Path, way: str) -> None:
+def test_sink_cleanup_keeps_the_staging_of_another_attempt(tmp_path: Path, way: str) -> None:
     commit = staged(tmp_path, True)
     commit.decide()
     commit.finish()
@@ -189,9 +189,7 @@ def test_what_another_attempt_has_staged_since_stays(tmp_path: Path, way: str) -
 
 @pytest.mark.parametrize("exchanges", [True, False])
 @pytest.mark.parametrize("replaces", [False, True])
-def test_a_process_killed_at_any_step_leaves_the_old_or_the_new(
-    tmp_path: Path, replaces: bool, exchanges: bool
-) -> None:
+def test_sink_commit_leaves_old_or_new_when_killed_at_any_step(tmp_path: Path, replaces: bool, exchanges: bool) -> None:
     argv = [sys.executable, "-m", "tests.pipeline.run_commit", str(tmp_path), str(replaces), str(exchanges)]
     done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=120)
     tries = [json.loads(line) for line in done.stdout.splitlines()]
@@ -209,7 +207,7 @@ def test_a_process_killed_at_any_step_leaves_the_old_or_the_new(
             assert each["left"] == rest, told
 
 
-def test_rows_that_were_written_to_another_machines_disk_have_not_arrived(tmp_path: Path) -> None:
+def test_sink_detects_rows_written_to_another_machines_disk(tmp_path: Path) -> None:
     sink = Sink(str(tmp_path / "scored"), "r", "scored", "new")
     staging = Path(sink.staging)
     fill(str(staging), "rows", attempt="new")
@@ -219,7 +217,7 @@ def test_rows_that_were_written_to_another_machines_disk_have_not_arrived(tmp_pa
     assert not sink.arrived()
 
 
-def test_there_is_nothing_to_recover_where_no_folder_is(tmp_path: Path) -> None:
+def test_cli_recover_rejects_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["recover", str(tmp_path / "scord"), "r"])
     assert caught.value.code == 2

@@ -1,4 +1,4 @@
-"""What a job reads: any format with its options, tables by name, conditions, columns; and what it says if it cannot."""
+"""The source of a job: any format with its options, tables by name, conditions, columns; and its error messages."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def table(spark: SparkSession) -> Iterator[str]:
     spark.sql("drop database sparksig_night cascade")
 
 
-def test_csv_with_options(spark: SparkSession, tmp_path: Path) -> None:
+def test_source_reads_csv_with_options(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("id;x\n1;1,5\n# no row\n2;NIL\n")
     options = {"header": "true", "sep": ";", "comment": "#", "nullValue": "NIL"}
     assert rows(spark, str(tmp_path / "t.csv"), format="csv", input_options=options) == [
@@ -54,13 +54,13 @@ def test_csv_with_options(spark: SparkSession, tmp_path: Path) -> None:
     ]
 
 
-def test_json(spark: SparkSession, tmp_path: Path) -> None:
+def test_source_reads_multiline_json(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text('[{"id": 1},\n {"id": 2}]')
     place, options = str(tmp_path / "t.json"), {"multiLine": "true"}
     assert rows(spark, place, format="json", input_options=options) == [{"id": 1}, {"id": 2}]
 
 
-def test_a_database_is_its_options_alone(spark: SparkSession, tmp_path: Path) -> None:
+def test_source_reads_jdbc_from_options_alone(spark: SparkSession, tmp_path: Path) -> None:
     jvm: Any = spark._jvm
     jvm.java.lang.System.setProperty("derby.stream.error.file", str(tmp_path / "derby.log"))
     driver, url = "org.apache.derby.jdbc.EmbeddedDriver", "jdbc:derby:memory:night;create=true"
@@ -71,34 +71,34 @@ def test_a_database_is_its_options_alone(spark: SparkSession, tmp_path: Path) ->
     assert refused(spark, format="jdbc", input_options=wrong).keys() == {"--input"}
 
 
-def test_a_table_by_name(spark: SparkSession, table: str) -> None:
+def test_source_reads_a_table_by_name(spark: SparkSession, table: str) -> None:
     assert rows(spark, input_table=table) == [{"id": 1, "x": 1.5}, {"id": 2, "x": None}, {"id": 3, "x": 4.0}]
 
 
-def test_a_condition_takes_only_rows_for_which_it_holds(spark: SparkSession, table: str) -> None:
+def test_source_keeps_only_rows_where_the_condition_is_true(spark: SparkSession, table: str) -> None:
     assert rows(spark, input_table=table, where="x > 2") == [{"id": 3, "x": 4.0}]
     assert rows(spark, input_table=table, where="not x > 2") == [{"id": 1, "x": 1.5}]  # not those where it is null
 
 
-def test_columns_are_taken_after_the_condition_in_their_order(spark: SparkSession, table: str) -> None:
+def test_source_selects_columns_in_order_after_the_condition(spark: SparkSession, table: str) -> None:
     assert rows(spark, input_table=table, where="id > 2", columns=("x",)) == [{"x": 4.0}]
     assert read_table(spark, CheckConfig(input_table=table, signature="s", columns=("x", "id"))).columns == ["x", "id"]
 
 
-def test_columns_with_odd_names(spark: SparkSession, tmp_path: Path) -> None:
+def test_source_selects_columns_with_odd_names(spark: SparkSession, tmp_path: Path) -> None:
     names = ["a.b", "`q`", "${env:HOME}", "größe", "a b", "s"]
     pq.write_table(pa.table({name: [i] for i, name in enumerate(names)}), tmp_path / "t")
     for i, name in enumerate(names):
         assert rows(spark, str(tmp_path / "t"), columns=(name,)) == [{name: i}]
 
 
-def test_a_column_inside_a_struct_is_no_column(spark: SparkSession, tmp_path: Path) -> None:
+def test_source_rejects_struct_fields_as_columns(spark: SparkSession, tmp_path: Path) -> None:
     pq.write_table(pa.table({"s": [{"inner": 1}]}), tmp_path / "t")
     for name in ("s.inner", "S"):
         assert refused(spark, str(tmp_path / "t"), columns=(name,)) == {"--column": f"the table has no column {name}"}
 
 
-def test_what_spark_cannot_read_is_told_in_its_own_words_only(spark: SparkSession, table: str, tmp_path: Path) -> None:
+def test_source_shows_only_sparks_condition_when_reading_fails(spark: SparkSession, table: str, tmp_path: Path) -> None:
     pq.write_table(TABLE, tmp_path / "t")
     place = str(tmp_path / "t")
     assert "TABLE_OR_VIEW_NOT_FOUND" in refused(spark, input_table="no_such")["--input-table"]
@@ -109,7 +109,7 @@ def test_what_spark_cannot_read_is_told_in_its_own_words_only(spark: SparkSessio
     assert refused(spark, place, columns=("X", "xy")) == {"--column": "the table has no column xy"}
 
 
-def test_a_job_on_a_table_by_name_with_a_condition_and_columns(spark: SparkSession, tmp_path: Path, table: str) -> None:
+def test_job_scores_a_table_by_name_with_condition_and_columns(spark: SparkSession, tmp_path: Path, table: str) -> None:
     job = Job(tmp_path).model()
     chosen: dict[str, Any] = {"where": "id < 3", "columns": ("id", "x"), "params": {"factor": 2}}
     summary = run(job.config(input="", input_table=table, **chosen), lambda: spark)
@@ -118,7 +118,7 @@ def test_a_job_on_a_table_by_name_with_a_condition_and_columns(spark: SparkSessi
     assert {name: summary.source[name] for name in ("table", "read")} == {"table": table, "read": "twice"}
 
 
-def test_no_value_of_an_option_or_a_condition_is_in_a_summary(spark: SparkSession, tmp_path: Path) -> None:
+def test_job_summary_hides_option_values_and_conditions(spark: SparkSession, tmp_path: Path) -> None:
     job = Job(tmp_path).model()
     (tmp_path / "source").write_text(f'{{"x": 1.0, "k": "{SECRET}"}}\n{{"x": 2.0, "k": ""}}\n')
     options = {"dateFormat": f"'{SECRET}'"}
@@ -127,7 +127,7 @@ def test_no_value_of_an_option_or_a_condition_is_in_a_summary(spark: SparkSessio
     assert SECRET not in (tmp_path / "summary.json").read_text()
 
 
-def test_a_file_that_is_no_parquet_is_told_with_what_says_what_it_is(spark: SparkSession, tmp_path: Path) -> None:
+def test_source_hint_for_non_parquet_names_the_format_option(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "t").write_text("secret")
     with pytest.raises(ConfigError) as caught:
         read_table(spark, CheckConfig(str(tmp_path / "t"), signature="s"))

@@ -19,14 +19,16 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from sparksig.errors import ConfigError
+from sparksig.errors import AbsentColumnWarning, ConfigError
 from sparksig.pipeline.config import JobConfig
 from sparksig.pipeline.faults import RunError
 from sparksig.pipeline.run import run, run_stream
 from sparksig.pipeline.run.checkpoint import Checkpoint
 from sparksig.report.schema import check_summary
+from sparksig.signature.model_signature import ModelSignature
+from sparksig.signature.schema import ColSpec, Schema
 from tests.pipeline.estimators import Touchy
-from tests.pipeline.jobs import Job
+from tests.pipeline.jobs import SIGNATURE, Job
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -119,9 +121,26 @@ def test_a_batch_over_threshold_ends_the_stream_and_comes_again(job: Job, spark:
     assert batches(job) == [(2, "over_threshold", 2)]
     assert (job.summary()["verdict"], job.summary()["rows_in"]) == ("over_threshold", 0)
     assert found(job, "scored") == [0, 1]
+    kept = Path(job.summary()["rejected"]["path"])
+    assert (kept.parent.name, kept.name.endswith(".batch-2")) == ("_rejected", True)
+    assert ds.dataset(kept, format="parquet").to_table().column("id").to_pylist() == [2]
     run_stream(config(job), lambda: spark)
+    assert not kept.parent.exists()
     assert batches(job) == [(2, "quarantined", 2)]
     assert (found(job, "scored"), found(job, "quarantine")) == ([0, 1, 3], [2])
+
+
+def test_job_warns_of_an_absent_optional_column_of_a_stream(job: Job, spark: SparkSession) -> None:
+    columns = Schema([ColSpec("double", "x"), ColSpec("long", "ids", required=False)])
+    signature = ModelSignature(columns, SIGNATURE.outputs, SIGNATURE.params)
+    (job.root / "signature.json").write_text(signature.to_json())
+    with pytest.warns(AbsentColumnWarning) as caught:
+        run_stream(config(job, signature=job.path("signature.json")), lambda: spark)
+    [warning] = caught
+    line = str(warning.message)
+    assert line.startswith("ids: optional") and line.endswith("did you mean 'id'?")
+    assert job.summary()["warnings"] == [line]
+    assert json.loads((job.root / "summary.batch-0.json").read_text())["warnings"] == [line]
 
 
 def test_a_new_checkpoint_does_not_replace_what_another_has_written(job: Job, spark: SparkSession) -> None:
@@ -289,13 +308,11 @@ def command(job: Job, program: str, *more: str) -> subprocess.Popen[str]:
     "step",
     [pytest.param("decide", marks=pytest.mark.cluster), "finish", pytest.param("settle", marks=pytest.mark.cluster)],
 )
-def test_a_driver_that_is_killed_in_a_commit_loses_and_doubles_nothing(job: Job, step: str) -> None:
+def test_stream_killed_in_a_commit_neither_loses_nor_repeats_a_row(job: Job, spark: SparkSession, step: str) -> None:
     killed = command(job, DEADLY, step)
-    _, told = killed.communicate()
-    assert killed.returncode == -signal.SIGKILL, told
-    again = command(job, PLAIN)
-    _, told = again.communicate()
-    assert again.returncode == 0, told
+    _, stderr = killed.communicate()
+    assert killed.returncode == -signal.SIGKILL, stderr
+    run_stream(config(job), lambda: spark)
     assert [number for number, *_ in batches(job)] == [1]
     assert (found(job, "scored"), found(job, "quarantine")) == ([0, 2, 3], [1])
     folders = [path.name for kind in ("scored", "quarantine") for path in (job.root / kind).iterdir()]
@@ -303,7 +320,7 @@ def test_a_driver_that_is_killed_in_a_commit_loses_and_doubles_nothing(job: Job,
 
 
 @pytest.mark.slow
-def test_a_signal_stops_a_stream_and_what_was_committed_stands(job: Job) -> None:
+def test_stream_stopped_by_a_signal_keeps_its_committed_batches(job: Job, spark: SparkSession) -> None:
     for number in range(10, 16):
         comes(job, f"more-{number}", rows(number, 1.0))
     stopped = command(job, PLAIN)
@@ -311,15 +328,13 @@ def test_a_signal_stops_a_stream_and_what_was_committed_stands(job: Job) -> None
         assert stopped.poll() is None
         time.sleep(0.05)
     stopped.send_signal(signal.SIGTERM)
-    _, told = stopped.communicate()
-    assert stopped.returncode == 5, told
-    assert "stopped by a signal; the batches that were committed before stand" in told
+    _, stderr = stopped.communicate()
+    assert stopped.returncode == 5, stderr
+    assert "stopped by a signal; the batches that were committed before stand" in stderr
     ended = job.summary()
     assert (ended["verdict"], ended["rows_scored"]) == ("failed", len(found(job, "scored")))
     assert 2 <= len([one for one in ended["batches"] if one["verdict"] in ("clean", "quarantined")]) < 8
-    again = command(job, PLAIN)
-    _, told = again.communicate()
-    assert again.returncode == 0, told
+    run_stream(config(job), lambda: spark)
     assert (found(job, "scored"), found(job, "quarantine")) == ([0, 2, 3, *range(10, 16)], [1])
 
 

@@ -1,8 +1,9 @@
-"""Outputs that are tables by name: appended once a run id, finished by the next attempt, never replaced."""
+"""Table sinks: rows are appended once per run id, completed by the next attempt, never replaced."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,7 @@ def changes(job: Job, values: list[float | None]) -> None:
 
 
 @pytest.mark.spark
-def test_each_run_is_appended_once(job: Job, spark: SparkSession) -> None:
+def test_job_appends_each_run_to_tables_once(job: Job, spark: SparkSession) -> None:
     summary = run(config(job), lambda: spark)
     assert (summary.rows_scored, summary.rows_quarantined) == (3, 1)
     run(config(job, run_id="s"), lambda: spark)
@@ -76,7 +77,7 @@ def test_each_run_is_appended_once(job: Job, spark: SparkSession) -> None:
 
 
 @pytest.mark.spark
-def test_rows_of_a_run_are_not_replaced_by_others(job: Job, spark: SparkSession) -> None:
+def test_job_rejects_replacing_the_rows_of_a_run_in_tables(job: Job, spark: SparkSession) -> None:
     run(config(job), lambda: spark)
     changes(job, [5.0, None])
     with pytest.raises(RunError, match="a table's rows cannot be replaced") as caught:
@@ -89,7 +90,7 @@ def test_rows_of_a_run_are_not_replaced_by_others(job: Job, spark: SparkSession)
 
 
 @pytest.mark.spark
-def test_an_attempt_that_was_cut_off_between_the_tables_is_finished(
+def test_job_completes_an_attempt_interrupted_between_the_tables(
     job: Job, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = TableSink._append
@@ -109,15 +110,24 @@ def test_an_attempt_that_was_cut_off_between_the_tables_is_finished(
 
 
 @pytest.mark.spark
-def test_nothing_is_appended_by_a_run_that_fails(job: Job, spark: SparkSession) -> None:
+def test_job_appends_nothing_to_tables_when_it_fails(job: Job, spark: SparkSession) -> None:
     with pytest.raises(RunError) as caught:
         run(config(job, max_bad_rows=0), lambda: spark)
     assert (caught.value.verdict, tables(spark)) == ("over_threshold", [])
-    assert job.left() == ["staging", "summary.json"]
+    place = job.summary()["rejected"]["path"]
+    assert place == job.path("staging/quarantine/_rejected/run_id=r")
+    assert [row.id for row in spark.read.parquet(place).collect()] == [3]
+    taken = replace(config(job, allow_nulls=True).requeued("r", rejected=True), run_id="again")
+    assert run(taken, lambda: spark).rows_scored == 1
+    assert [path for path in job.left() if "_rejected" not in path] == [
+        *("staging", "staging/quarantine", "summary.json", "summary.requeued.json")
+    ]
+    run(config(job), lambda: spark)
+    assert [path for path in job.left() if "summary" not in path] == ["staging"]
 
 
 @pytest.mark.spark
-def test_a_table_has_the_columns_and_types_of_the_rows(job: Job, spark: SparkSession) -> None:
+def test_job_rejects_tables_whose_columns_do_not_match(job: Job, spark: SparkSession) -> None:
     spark.sql("CREATE TABLE night.scored (run_id STRING, prediction DOUBLE, x DOUBLE, id BIGINT)")  # another order
     run(config(job), lambda: spark)
     assert held(spark, "output") == [("r", 1), ("r", 2), ("r", 4)]
@@ -135,9 +145,7 @@ def test_a_table_has_the_columns_and_types_of_the_rows(job: Job, spark: SparkSes
 
 
 @pytest.mark.spark
-def test_a_table_that_could_not_take_the_rows_as_they_are_is_refused_before_one_is_read(
-    job: Job, spark: SparkSession
-) -> None:
+def test_job_rejects_tables_that_cannot_store_the_rows_before_reading(job: Job, spark: SparkSession) -> None:
     spark.sql("CREATE VIEW night.view AS SELECT 1L AS id")
     spark.range(1).createOrReplaceTempView("passing")
     spark.sql("CREATE TABLE night.padded (id CHAR(5), x DOUBLE, prediction DOUBLE, run_id STRING) USING parquet")
@@ -158,10 +166,8 @@ def test_a_table_that_could_not_take_the_rows_as_they_are_is_refused_before_one_
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize("made", [True, False], ids=["a table of theirs", "a table of ours"])
-def test_a_table_in_a_form_that_changes_what_it_is_given_gets_nothing(
-    job: Job, spark: SparkSession, made: bool
-) -> None:
+@pytest.mark.parametrize("made", [True, False], ids=["existing table", "new table"])
+def test_job_appends_nothing_to_a_table_whose_format_changes_values(job: Job, spark: SparkSession, made: bool) -> None:
     given = TABLE.append_column("t", pa.array([datetime(2026, 1, 1, 0, 0, 0, 123456, tzinfo=UTC)] * 4))
     pq.write_table(given, job.root / "source" / "part-0.parquet")
     if made:
@@ -176,7 +182,7 @@ def test_a_table_in_a_form_that_changes_what_it_is_given_gets_nothing(
 
 
 @pytest.mark.spark
-def test_what_is_in_a_quarantine_table_is_scored_again(job: Job, spark: SparkSession) -> None:
+def test_job_requeue_scores_the_rows_of_a_quarantine_table(job: Job, spark: SparkSession) -> None:
     run(config(job), lambda: spark)
     again = config(job, allow_nulls=True).requeued("r")
     for _ in range(2):
@@ -189,10 +195,10 @@ def test_what_is_in_a_quarantine_table_is_scored_again(job: Job, spark: SparkSes
 
 
 @pytest.mark.spark
-def test_rows_that_another_attempt_has_staged_are_not_published(
+def test_job_does_not_publish_rows_staged_by_another_attempt(
     job: Job, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, under_way = TableSink.publish, []
+    whole, under_way = TableSink.publish, list[Any]()
 
     def meets(sink: TableSink, *given: Any) -> None:
         if not under_way:
@@ -209,7 +215,7 @@ def test_rows_that_another_attempt_has_staged_are_not_published(
 
 
 @pytest.mark.spark
-def test_a_stream_into_tables_says_where_its_rows_are(job: Job, spark: SparkSession) -> None:
+def test_stream_summary_names_the_tables_of_its_rows(job: Job, spark: SparkSession) -> None:
     asked = config(job, run_id="", trigger="available-now", checkpoint=job.path("state"))
     run_stream(asked, lambda: spark)
     found = job.summary()
@@ -219,7 +225,7 @@ def test_a_stream_into_tables_says_where_its_rows_are(job: Job, spark: SparkSess
 
 
 @pytest.mark.spark
-def test_rows_with_a_run_id_of_their_own_are_refused(job: Job, spark: SparkSession) -> None:
+def test_job_rejects_rows_with_their_own_run_id_column(job: Job, spark: SparkSession) -> None:
     table = TABLE.append_column("Run_Id", pa.array(["a", "b", "c", "d"]))
     pq.write_table(table, job.root / "source" / "part-0.parquet")
     with pytest.raises(RunError, match="the rows have a column run_id of their own") as caught:
@@ -228,9 +234,7 @@ def test_rows_with_a_run_id_of_their_own_are_refused(job: Job, spark: SparkSessi
 
 
 @pytest.mark.spark
-def test_a_database_that_is_not_there_and_a_run_that_is_not_there_are_said_before_a_row_is_read(
-    job: Job, spark: SparkSession
-) -> None:
+def test_job_rejects_a_missing_database_or_requeued_run_before_reading(job: Job, spark: SparkSession) -> None:
     with pytest.raises(RunError, match=r"there is no database nowhere for nowhere\.scored") as caught:
         run(config(job, output_table="nowhere.scored"), lambda: spark)
     assert (caught.value.code, tables(spark)) == (2, [])
@@ -253,7 +257,7 @@ def test_a_database_that_is_not_there_and_a_run_that_is_not_there_are_said_befor
         ),
     ],
 )
-def test_both_outputs_are_tables_and_rows_are_staged_for_them(changed: dict[str, Any], words: str) -> None:
+def test_config_requires_both_outputs_as_tables_and_a_staging_folder(changed: dict[str, Any], words: str) -> None:
     given: dict[str, Any] = {"input": "t", "model": "m", "summary": "s.json", "staging": "staging", **NAMES}
     with pytest.raises(ConfigError) as caught:
         JobConfig(**{"output": "", "quarantine": "", **given, **changed})

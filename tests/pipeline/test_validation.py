@@ -1,16 +1,17 @@
-"""Validating a table for a job: what it finds, and that it ends as the job would."""
+"""Validation of a table for a job: its counts, and that it ends as the job would."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pyarrow as pa
 import pytest
 
-from sparksig.errors import ConfigError
+from sparksig.errors import AbsentColumnWarning, ConfigError
 from sparksig.pipeline.faults import RunError
 from sparksig.pipeline.run import run
 from sparksig.pipeline.run.validation import CheckConfig, Validation, validate_job
@@ -46,7 +47,7 @@ def ends(job: Job, session: Any, config: CheckConfig, **more: Any) -> RunError:
     return caught.value
 
 
-def test_rows_are_counted_by_path_and_code_and_nothing_is_written(job: Job, spark: SparkSession) -> None:
+def test_validate_job_counts_by_path_and_code_and_writes_nothing(job: Job, spark: SparkSession) -> None:
     found = validate_job(check(job), lambda: spark)
     assert found.report is not None
     assert (found.verdict, found.report.rows_in, found.report.rows_clean) == ("quarantined", 4, 3)
@@ -55,7 +56,7 @@ def test_rows_are_counted_by_path_and_code_and_nothing_is_written(job: Job, spar
     assert job.left() == []
 
 
-def test_the_summary_says_it_and_comes_back_as_one(job: Job, spark: SparkSession) -> None:
+def test_validate_job_writes_a_summary_that_round_trips(job: Job, spark: SparkSession) -> None:
     config = check(job, max_bad_ratio=0.5)
     found = validate_job(config, lambda: spark, summary=job.path("found.json"))
     written = json.loads((job.root / "found.json").read_text())
@@ -68,14 +69,14 @@ def test_the_summary_says_it_and_comes_back_as_one(job: Job, spark: SparkSession
     assert str(SECRET) not in json.dumps(written)
 
 
-def test_the_plan_alone_starts_no_spark(job: Job) -> None:
+def test_validate_job_plan_only_starts_no_spark(job: Job) -> None:
     found = validate_job(check(job), no_session, plan_only=True)
     assert found.report is None
     assert found.plan is not None and found.plan.ok
     assert (found.verdict, found.summary.facts["validated"]) == ("clean", "schema")
 
 
-def test_the_plan_of_what_only_spark_can_read(job: Job, spark: SparkSession) -> None:
+def test_validate_job_plan_only_reads_other_formats_with_spark(job: Job, spark: SparkSession) -> None:
     (job.root / "rows.json").write_text('{"x": 1.0}\n{"x": null}')
     found = validate_job(check(job, input=job.path("rows.json"), format="json"), lambda: spark, plan_only=True)
     assert (found.report, found.verdict) == (None, "clean")
@@ -83,14 +84,29 @@ def test_the_plan_of_what_only_spark_can_read(job: Job, spark: SparkSession) -> 
     assert ends(job, lambda: spark, without_x, plan_only=True).code == 3
 
 
-def test_a_signature_is_enough(job: Job, spark: SparkSession) -> None:
+def test_validate_job_accepts_a_signature_without_a_model(job: Job, spark: SparkSession) -> None:
     given = ModelSignature(Schema([ColSpec("double", "x", required=False)]))
     (job.root / "signature.json").write_text(given.to_json())
     config = check(job, model="", signature=job.path("signature.json"))
     assert validate_job(config, lambda: spark).verdict == "clean"
 
 
-def test_a_schema_that_does_not_fit_ends_3_with_every_fault(job: Job, spark: SparkSession) -> None:
+def test_validate_reports_an_absent_optional_column_and_can_end_4(job: Job, spark: SparkSession) -> None:
+    declared = ModelSignature(Schema([ColSpec("double", "x", required=False), ColSpec("long", "ids", required=False)]))
+    (job.root / "signature.json").write_text(declared.to_json())
+    line = "ids: optional, but the table has no such column: the model receives nulls; did you mean 'id'?"
+    for only in (True, False):
+        config = check(job, signature=job.path("signature.json"))
+        with pytest.warns(AbsentColumnWarning, match=r"ids: optional"):
+            validation = validate_job(config, lambda: spark, plan_only=only)
+        assert (validation.verdict, validation.summary.warnings) == ("clean", (line,))
+        with pytest.warns(AbsentColumnWarning):
+            error = ends(job, lambda: spark, replace(config, fail_on_warning=True), plan_only=only)
+        assert error.code == 4 and line in error.message
+        assert ends(job, lambda: spark, replace(config, on_absent="error"), plan_only=only).code == 3
+
+
+def test_validate_job_ends_3_with_every_schema_problem(job: Job, spark: SparkSession) -> None:
     given = ModelSignature(Schema([ColSpec("string", "x"), ColSpec("long", "gone")]))
     (job.root / "signature.json").write_text(given.to_json())
     for only in (True, False):
@@ -139,7 +155,7 @@ def table(job: Job) -> Job:
         ({"column_actions": {"x": "warn", "y": "error"}}, 4),
     ],
 )
-def test_thresholds_let_pass_what_they_say(job: Job, spark: SparkSession, limits: dict[str, Any], code: int) -> None:
+def test_validate_job_applies_thresholds(job: Job, spark: SparkSession, limits: dict[str, Any], code: int) -> None:
     assert ending(lambda: validate_job(check(table(job), **limits), lambda: spark)) == ENDS[code]
 
 
@@ -147,13 +163,13 @@ def test_thresholds_let_pass_what_they_say(job: Job, spark: SparkSession, limits
     ("limits", "code"),
     [({"max_bad_ratio": 0.6}, 0), ({"column_actions": {"x": "warn"}, "max_bad_rows": 1}, 4)],
 )
-def test_it_ends_as_the_job_does(job: Job, spark: SparkSession, limits: dict[str, Any], code: int) -> None:
+def test_validate_job_ends_as_the_job_does(job: Job, spark: SparkSession, limits: dict[str, Any], code: int) -> None:
     two = table(job)
     assert ending(lambda: validate_job(check(two, **limits), lambda: spark)) == ENDS[code]
     assert ending(lambda: run(two.config(**limits), lambda: spark)) == ENDS[code]
 
 
-def test_what_is_wrong_before_anything_is_read(job: Job) -> None:
+def test_validate_job_reports_usage_problems_before_reading(job: Job) -> None:
     with pytest.raises(ConfigError) as caught:
         CheckConfig()
     assert [problem.path for problem in caught.value.problems] == ["--input", "--model"]
@@ -167,13 +183,13 @@ def test_what_is_wrong_before_anything_is_read(job: Job) -> None:
     assert job.left() == []
 
 
-def test_files_that_spark_cannot_read_end_5(job: Job, spark: SparkSession) -> None:
+def test_validate_job_ends_5_for_files_that_spark_cannot_read(job: Job, spark: SparkSession) -> None:
     (job.root / "source" / "part-1.parquet").write_text(f"{SECRET}")
     assert ends(job, lambda: spark, check(job)).code == 5
     assert json.loads((job.root / "found.json").read_text())["verdict"] == "failed"
 
 
-def test_of_a_stream_all_that_has_come_is_looked_at(job: Job, spark: SparkSession) -> None:
+def test_validate_job_of_a_stream_reads_all_rows_that_have_arrived(job: Job, spark: SparkSession) -> None:
     found = validate_job(check(job, trigger="available-now", checkpoint=job.path("state")), lambda: spark)
     assert found.report is not None and found.report.rows_in == 4
     assert job.left() == []

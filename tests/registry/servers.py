@@ -1,4 +1,4 @@
-"""Servers on loopback: MLflow's own for tracking and for a model, and one of artifacts that can be made to fail."""
+"""Servers on loopback: MLflow's tracking and model servers, and an artifact server with injectable faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store of MLflow's with a model in it: what the tests of a local store and of a server have in common."""
+"""An MLflow store with a model in it, shared by the tests of a local store and of a server."""
 
 from __future__ import annotations
 
@@ -78,8 +78,10 @@ def fill(folder: Path) -> Store:
         with mlflow.start_run() as run:
             mlflow.log_artifacts(str(saved.path), "model")
             mlflow.log_artifacts(str(saved.path), "again")
-            plain = mlflow.sklearn.log_model(model, name="plain").model_uri
-            other = mlflow.sklearn.log_model(model, name="other", input_example=FRAME).model_uri
+            # without requirements MLflow starts a process for each model that imports it, to find out what it needs
+            needs = {"pip_requirements": ["scikit-learn"]}
+            plain = mlflow.sklearn.log_model(model, name="plain", **needs).model_uri
+            other = mlflow.sklearn.log_model(model, name="other", input_example=FRAME, **needs).model_uri
         mlflow.register_model(f"runs:/{run.info.run_id}/model", "late")
         mlflow.register_model(other, "late")
     client = mlflow.MlflowClient()

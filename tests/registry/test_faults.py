@@ -1,4 +1,4 @@
-"""What a fault of the network ends with, behind `runs:/`, and what is really not there."""
+"""Network faults behind `runs:/`, and how they differ from paths that do not exist."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def run(store: Store, server: ArtifactServer, tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("fails", [500, 429, "drop", "short", "page", "gone"])
-def test_a_fault_is_no_wrong_path(fails: int | str, run: str, server: ArtifactServer, temporary: Path) -> None:
+def test_registry_reports_network_faults_as_environment_faults(
+    fails: int | str, run: str, server: ArtifactServer, temporary: Path
+) -> None:
     uri = f"{run}/deep/model"
     assert load_signature(uri) == SIGNATURE
     server.fails = fails
@@ -66,14 +68,14 @@ def test_a_fault_is_no_wrong_path(fails: int | str, run: str, server: ArtifactSe
 
 
 @pytest.mark.parametrize("path", ["none", "deep/none", "deep/model/none/none", "deep/model/MLmodel/none"])
-def test_what_is_not_there_is_a_wrong_path(path: str, run: str, temporary: Path) -> None:
+def test_registry_reports_a_missing_path_as_a_load_error(path: str, run: str, temporary: Path) -> None:
     for ask in ASK:
         with pytest.raises(ModelLoadError, match="MLflow gives no such model"):
             ask(f"{run}/{path}")
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_what_a_server_refuses_is_not_worth_another_try(
+def test_registry_reports_rejected_requests_as_load_errors(
     status: int, run: str, server: ArtifactServer, temporary: Path
 ) -> None:
     server.fails = status
@@ -83,15 +85,13 @@ def test_what_a_server_refuses_is_not_worth_another_try(
         assert "canary" not in str(caught.value) and caught.value.__cause__ is None
 
 
-def test_a_file_that_cannot_be_downloaded_is_there(run: str, server: ArtifactServer, temporary: Path) -> None:
+def test_registry_reports_a_failed_download_of_a_listed_file(run: str, server: ArtifactServer, temporary: Path) -> None:
     server.fails, server.at = 500, "get"
     with pytest.raises(EnvironmentFault, match="MLflow lists it, but could not download it"):
         from_registry(f"{run}/deep/model/MLmodel")
 
 
-def test_what_a_killed_process_leaves_behind_the_next_fetch_removes(
-    run: str, server: ArtifactServer, temporary: Path
-) -> None:
+def test_registry_removes_fetches_of_killed_processes(run: str, server: ArtifactServer, temporary: Path) -> None:
     uri = f"{run}/deep/model"
     code = f"from sparksig.scoring.calls import from_registry; from_registry({uri!r})"
     env = {**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -112,7 +112,9 @@ def test_what_a_killed_process_leaves_behind_the_next_fetch_removes(
         assert (mine / "MLmodel").exists()
 
 
-def test_the_exit_codes(run: str, server: ArtifactServer, temporary: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cli_show_exit_codes_distinguish_faults_from_missing_paths(
+    run: str, server: ArtifactServer, temporary: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert ended(["show", f"{run}/deep/model"]) == 0
     assert ended(["show", f"{run}/deep/none"]) == 2
     server.fails = "drop"

@@ -1,4 +1,4 @@
-"""The job with a model behind a URI, in a store of the real MLflow's on this machine."""
+"""The job with a model URI, in a local MLflow store."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ with warnings.catch_warnings():
 pytestmark = pytest.mark.filterwarnings("default")  # MLflow's own deprecations
 
 
-def test_the_job_takes_a_uri_and_says_which_version_it_was(
+def test_job_scores_with_a_model_uri_and_records_its_version(
     store: Store, tmp_path: Path, spark: SparkSession, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spark.createDataFrame([(1, 2.0), (2, None), (3, -2.0)], "id long, x double").write.parquet(f"{tmp_path}/table")
@@ -71,7 +71,7 @@ class Moving(Silent):
             self.files.rename(self.files.with_name("away"))
 
 
-def test_a_stream_fetches_its_model_once_and_keeps_it(
+def test_stream_fetches_its_model_once(
     store: Store, tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_at: list[Packed] = []

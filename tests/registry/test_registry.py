@@ -1,4 +1,4 @@
-"""Signatures and models behind `runs:/` and `models:/`, in a store of the real MLflow's on this machine."""
+"""Signatures and models behind `runs:/` and `models:/`, in a local MLflow store."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from pyspark.sql import functions as F
 import sparksig
 from sparksig.errors import EnvironmentFault, ModelLoadError, NotSupportedError, SignatureError, TrustError
 from sparksig.models.artifact import Artifact, Packed
+from sparksig.redaction import masked
 from sparksig.scoring.calls import from_registry
 from sparksig.scoring.calls.models import Shipped
 from sparksig.signature.model_signature import ModelSignature, check_registrable
@@ -41,7 +42,9 @@ def uris(store: Store) -> list[str]:
     return [f"runs:/{store.run}/model", "models:/late/1", "models:/late@prod", f"runs:/{store.run}/model/"]
 
 
-def test_signatures_are_mlflows(store: Store, temporary: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_load_signature_reads_uris_as_mlflow_does(
+    store: Store, temporary: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     for uri in uris(store):
         assert sparksig.load_signature(uri) == SIGNATURE
         assert mlflow.models.get_model_info(uri).signature.to_dict() == SIGNATURE.to_dict()
@@ -55,7 +58,7 @@ def _theirs(uri: str) -> dict[str, Any]:
     return dict(mlflow.models.get_model_info(uri).signature.to_dict())
 
 
-def test_a_fetched_model_is_the_one_that_was_saved(store: Store, temporary: Path) -> None:
+def test_registry_fetches_the_model_that_was_saved(store: Store, temporary: Path) -> None:
     for uri in uris(store):
         with fetched(uri) as (name, folder):
             assert Artifact.read(folder).digest == store.saved.digest
@@ -68,13 +71,13 @@ def test_a_fetched_model_is_the_one_that_was_saved(store: Store, temporary: Path
     assert "secret" not in repr(replace(packed, files={"MLmodel": b"secret"}))
 
 
-def test_a_store_that_this_mlflow_does_not_know() -> None:
+def test_registry_rejects_an_unknown_store_scheme_with_a_hint() -> None:
     with tracking("unheard-of://store"), pytest.raises(ModelLoadError) as caught:
         load_signature("models:/late/1")
     assert "pip install mlflow" in str(caught.value.problems[0].hint)
 
 
-def test_set_signature_on_a_logged_model(store: Store) -> None:
+def test_set_signature_changes_logged_models_but_not_registered_versions(store: Store) -> None:
     assert _signature_of(store.plain) is None
     with pytest.raises(SignatureError, match=f"^{store.plain}: the model was stored without a signature"):
         load_signature(store.plain)
@@ -106,7 +109,7 @@ def _signature_of(uri: str) -> Any:
         ("runs:/0000/model", "Run with id=0000 not found"),
     ],
 )
-def test_what_mlflow_does_not_have(uri: str, fact: str, store: Store, temporary: Path) -> None:
+def test_registry_reports_what_mlflow_does_not_have(uri: str, fact: str, store: Store, temporary: Path) -> None:
     for read in (load_signature, from_registry):
         with pytest.raises(ModelLoadError) as caught:
             read(uri)
@@ -118,15 +121,16 @@ def test_what_mlflow_does_not_have(uri: str, fact: str, store: Store, temporary:
 @pytest.mark.parametrize(
     "uri", ["models:/", "runs:///", "models:/late/1/part", "models:/late/1#part", "models:/late/1?a=b", "runs:/0#part"]
 )
-def test_what_is_no_uri_of_a_model(uri: str, store: Store, temporary: Path) -> None:
+def test_registry_rejects_uris_that_name_no_model(uri: str, store: Store, temporary: Path) -> None:
     """MLflow calls some of these an error of its own, which would be worth another try, and cuts off others."""
     for ask in (load_signature, from_registry, lambda uri: set_signature(uri, SIGNATURE)):
         with pytest.raises(ModelLoadError) as caught:
             ask(uri)
-        assert [(problem.path, problem.fact) for problem in caught.value.problems] == [(uri, "is no URI of a model")]
+        [problem] = caught.value.problems
+        assert (problem.path, problem.fact) == (masked(uri), "is no URI of a model")
 
 
-def test_slashes_at_the_end(store: Store, temporary: Path) -> None:
+def test_registry_accepts_trailing_slashes(store: Store, temporary: Path) -> None:
     """MLflow downloads `runs:/../plain/` of a logged model into other folders than it says."""
     for uri in (f"runs:/{store.run}/other", store.other, "models:/late/1", "models:/late@prod"):
         assert load_signature(f"{uri}/") == load_signature(uri)
@@ -137,7 +141,7 @@ def test_slashes_at_the_end(store: Store, temporary: Path) -> None:
     assert load_signature(store.other) == before
 
 
-def test_what_may_be_moved_is_resolved(store: Store, temporary: Path) -> None:
+def test_registry_resolves_aliases_stages_and_latest(store: Store, temporary: Path) -> None:
     mlflow.MlflowClient().transition_model_version_stage("late", "1", "Production")
     for uri, version in {
         "late@prod": 1,
@@ -150,7 +154,7 @@ def test_what_may_be_moved_is_resolved(store: Store, temporary: Path) -> None:
             assert name == f"models:/late/{version}"
 
 
-def test_the_root_of_a_run_is_a_model(store: Store, temporary: Path) -> None:
+def test_registry_accepts_the_root_of_a_run_as_a_model(store: Store, temporary: Path) -> None:
     with mlflow.start_run() as run:
         mlflow.log_artifacts(str(store.saved.path))
     for uri in (f"runs:/{run.info.run_id}", f"runs:/{run.info.run_id}/"):
@@ -158,7 +162,7 @@ def test_the_root_of_a_run_is_a_model(store: Store, temporary: Path) -> None:
         assert from_registry(uri).digest == store.saved.digest
 
 
-def test_what_lies_there_is_called_by_its_uri(store: Store, temporary: Path, tmp_path: Path) -> None:
+def test_registry_errors_name_the_uri(store: Store, temporary: Path, tmp_path: Path) -> None:
     for name, text in {"broken/MLmodel": "flavors: [x\n: :", "none/other": "", "a.onnx": ""}.items():
         (tmp_path / "logged" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "logged" / name).write_text(text)
@@ -176,7 +180,7 @@ def test_what_lies_there_is_called_by_its_uri(store: Store, temporary: Path, tmp
         assert [(problem.path, problem.fact) for problem in caught.value.problems] == [(uri, fact)]
 
 
-def test_a_servers_password_is_not_told(store: Store, temporary: Path) -> None:
+def test_registry_errors_hide_a_servers_password(store: Store, temporary: Path) -> None:
     with tracking("unheard-of://user:canary-password@127.0.0.1/x"):
         for ask in (load_signature, from_registry, lambda uri: set_signature(uri, SIGNATURE)):
             with pytest.raises(ModelLoadError, match=r"unsupported URI '\(MLFLOW_TRACKING_URI\)'") as caught:
@@ -184,7 +188,7 @@ def test_a_servers_password_is_not_told(store: Store, temporary: Path) -> None:
             assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_threads_leave_the_process_as_it_was(store: Store, temporary: Path) -> None:
+def test_registry_threads_restore_environment_and_warning_filters(store: Store, temporary: Path) -> None:
     name, began = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", threading.Barrier(4)
 
     def ask(_: int) -> object:
@@ -197,7 +201,7 @@ def test_threads_leave_the_process_as_it_was(store: Store, temporary: Path) -> N
     assert name not in os.environ and warnings.filters == filters
 
 
-def test_a_server_that_does_not_answer(store: Store, temporary: Path) -> None:
+def test_registry_reports_a_server_that_does_not_answer(store: Store, temporary: Path) -> None:
     with tracking("http://user:canary-password@127.0.0.1:9"):
         for ask in (load_signature, from_registry, lambda uri: set_signature(uri, SIGNATURE)):
             with pytest.raises(EnvironmentFault, match="MLflow cannot be asked") as caught:
@@ -206,7 +210,7 @@ def test_a_server_that_does_not_answer(store: Store, temporary: Path) -> None:
             assert "ConnectionError" in shown and "canary" not in shown
 
 
-def test_files_on_a_server_need_one(store: Store, temporary: Path) -> None:
+def test_registry_reports_artifact_uris_without_a_server(store: Store, temporary: Path) -> None:
     source = "mlflow-artifacts:/0/run/artifacts/model"
     with pytest.raises(EnvironmentFault, match="MLflow cannot be asked"):
         load_signature(source)
@@ -214,7 +218,8 @@ def test_files_on_a_server_need_one(store: Store, temporary: Path) -> None:
         set_signature(source, SIGNATURE)
 
 
-def test_uris_are_told_from_paths(tmp_path: Path) -> None:
+def test_registry_distinguishes_uris_from_paths(tmp_path: Path) -> None:
+    path: Any
     for path in ("model", "/models:/x", "C:/models", tmp_path, {"inputs": []}, "s3://bucket/model", "models"):
         assert not is_model_uri(path)
     for read in (Artifact.read, sparksig.load_model):
@@ -225,7 +230,7 @@ def test_uris_are_told_from_paths(tmp_path: Path) -> None:
         load_signature("s3://bucket/model")
 
 
-def test_a_model_that_connect_does_not_send_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_score_warns_when_the_model_exceeds_connects_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the limit is passed, gRPC's error comes when scores are asked for, and the job hides Spark's words."""
     session: Any = object()  # as Connect's, it has no context; the limit itself would take a minute to send
     monkeypatch.setattr("sparksig.scoring.calls.models._SENT_AT_MOST", 1 << 20)
@@ -234,7 +239,7 @@ def test_a_model_that_connect_does_not_send_is_told(monkeypatch: pytest.MonkeyPa
         Shipped(bytes(3 << 20), "").broadcast(session)
 
 
-def test_score_takes_uris(store: Store, temporary: Path, spark: SparkSession) -> None:
+def test_score_and_predict_udf_accept_model_uris(store: Store, temporary: Path, spark: SparkSession) -> None:
     table = spark.createDataFrame([(1, 2.0), (2, None), (3, -2.0)], "id long, x double").repartition(2)
     with pytest.raises(TrustError) as caught:
         sparksig.score(table, "models:/late@prod")
@@ -251,7 +256,7 @@ def test_score_takes_uris(store: Store, temporary: Path, spark: SparkSession) ->
     assert sparksig.infer_output("models:/late/1", {"x": [1.0]}, trust=trust) == SIGNATURE.outputs
 
 
-def test_what_the_readme_shows(
+def test_readme_registry_example_runs(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spark: SparkSession
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -264,7 +269,7 @@ def test_what_the_readme_shows(
     assert done["scored"].where("_violations is null").count() == len(FRAME)
 
 
-def test_what_a_registry_of_typed_models_takes() -> None:
+def test_check_registrable_rejects_types_the_registry_cannot_store() -> None:
     check_registrable(SIGNATURE)
     check_registrable(ModelSignature(Schema([TensorSpec(np.dtype("float32"), (-1, 3))]), Schema([ColSpec("double")])))
     nested = Object([Property("a b", Array(Map(AnyType()))), Property("c", "long")])

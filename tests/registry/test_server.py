@@ -1,4 +1,4 @@
-"""What sparksig saves, in a real MLflow server: registered, scored, shown and served over HTTP."""
+"""Models saved by sparksig in a real MLflow server: registered, scored, shown and served over HTTP."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield Server(url, fill(folder), folder)
 
 
-def test_signatures_behind_every_uri_are_mlflows(server: Server) -> None:
+def test_load_signature_equals_mlflows_for_every_uri(server: Server) -> None:
     run = server.store.run
     for uri in (f"runs:/{run}/model", f"runs:/{run}/other", "models:/late/1", "models:/late@next", server.store.other):
         assert sparksig.load_signature(uri).to_dict() == mlflow.models.get_model_info(uri).signature.to_dict()
@@ -53,7 +53,7 @@ def test_signatures_behind_every_uri_are_mlflows(server: Server) -> None:
     assert mlflow.models.get_model_info(server.store.plain).signature.to_dict() == SIGNATURE.to_dict()
 
 
-def test_set_signature_on_the_source_of_a_version(server: Server) -> None:
+def test_set_signature_changes_the_source_of_a_version(server: Server) -> None:
     """As MLflow's documentation shows it: the source is changed, and registered again."""
     with mlflow.start_run() as run:
         mlflow.log_artifacts(str(server.store.saved.path), "model")
@@ -65,21 +65,21 @@ def test_set_signature_on_the_source_of_a_version(server: Server) -> None:
     assert mlflow.models.get_model_info(f"models:/changed/{again.version}").signature.to_dict() == WIDER.to_dict()
 
 
-def test_mlflow_loads_what_was_registered(server: Server) -> None:
+def test_save_model_output_is_loaded_by_mlflow_from_the_registry(server: Server) -> None:
     loaded = mlflow.pyfunc.load_model("models:/late@prod")
     for threshold in (0.1, 0.9):
         params = {"threshold": threshold}
         pd.testing.assert_frame_equal(loaded.predict(FRAME, params=params), Threshold().predict(FRAME, params))
 
 
-def test_a_table_is_scored_with_a_registered_model(server: Server, spark: SparkSession) -> None:
+def test_score_with_a_registered_model_equals_mlflows_predictions(server: Server, spark: SparkSession) -> None:
     table = spark.createDataFrame(FRAME)
     scored = sparksig.score(table, "models:/late@prod", trust=server.store.saved.digest, output="*").toPandas()
     theirs = mlflow.pyfunc.load_model("models:/late@prod").predict(FRAME)
     np.testing.assert_array_equal(scored["probability"], theirs["probability"])
 
 
-def test_the_model_is_served(server: Server) -> None:
+def test_save_model_output_is_served_by_mlflow(server: Server) -> None:
     example = (server.store.saved.path / "serving_input_example.json").read_bytes()
     with served("models:/late@prod", server.url, server.folder) as url:
         status, answer = asked(url, example)
@@ -115,7 +115,7 @@ def asked(url: str, payload: bytes) -> tuple[int, Any]:
         return error.code, json.load(error)
 
 
-def test_the_page_of_the_version_shows_the_signature(server: Server, browser: Browser) -> None:
+def test_registry_page_shows_the_signature(server: Server, browser: Browser) -> None:
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
     page.goto(f"{server.url}/#/models/late/versions/1")
     for part in ("Inputs (1)", "Outputs (2)"):

@@ -1,4 +1,4 @@
-"""Summaries whose names are made to break a page, and what a page is made of."""
+"""Summaries with names that could break a page, and a parser of the page's elements."""
 
 from __future__ import annotations
 

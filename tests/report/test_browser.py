@@ -1,4 +1,4 @@
-"""The page of a run in a headless Chromium: hostile names do nothing, and everybody can read it."""
+"""The report page in a headless Chromium: hostile names have no effect, and the page is accessible."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Seen:
             viewport={"width": width, "height": 800}, color_scheme=scheme, service_workers="block"
         )
         self.page: Page = self.context.new_page()
-        self.page.on("dialog", lambda dialog: (self.events.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        self.page.on("dialog", self.dismiss)
         self.page.on("console", lambda message: self.events.append(f"console {message.text}"))
         self.page.on("pageerror", lambda error: self.events.append(f"error {error}"))
         self.page.on("request", lambda request: self.events.append(f"request {request.url}"))
@@ -47,6 +47,10 @@ class Seen:
         self.page.wait_for_load_state("networkidle")
         self.page.mouse.move(width / 2, 400)
         assert self.events.pop(0) == f"request {file.as_uri()}"
+
+    def dismiss(self, dialog: Any) -> None:
+        self.events.append(f"dialog {dialog.message}")
+        dialog.dismiss()
 
 
 @pytest.fixture
@@ -65,13 +69,13 @@ def seen(browser: Browser, tmp_path: Path) -> Iterator[Any]:
         each.context.close()
 
 
-def test_what_the_other_tests_listen_to_would_be_heard(seen: Any) -> None:
+def test_report_page_listener_detects_dialogs_and_requests(seen: Any) -> None:
     bad = seen("bad", text="<script>alert(1)</script><img src=http://127.0.0.1:9/x onerror=alert(3)>")
     assert [event.split()[0] for event in bad.events if "dialog" in event] == ["dialog", "dialog"]
     assert "request http://127.0.0.1:9/x" in bad.events
 
 
-def test_the_policy_stops_what_an_escape_would_let_through(seen: Any) -> None:
+def test_report_page_policy_blocks_injected_html(seen: Any) -> None:
     page = report_html(PAGES["hostile"])
     holes = (
         "<script>alert(1)</script><img src=http://127.0.0.1:9/x onerror=alert(3)><p id=p style='color:red' onclick=1>"
@@ -83,7 +87,7 @@ def test_the_policy_stops_what_an_escape_would_let_through(seen: Any) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_nothing_runs_nothing_is_fetched_and_the_policy_has_nothing_to_stop(name: str, seen: Any) -> None:
+def test_report_page_runs_and_fetches_nothing(name: str, seen: Any) -> None:
     found = seen(name)
     assert found.events == []
     assert (
@@ -97,7 +101,7 @@ def test_nothing_runs_nothing_is_fetched_and_the_policy_has_nothing_to_stop(name
     assert found.page.evaluate("getComputedStyle(document.querySelector('section')).borderTopWidth") == "1px"
 
 
-def test_a_reader_sees_every_name_as_it_is(seen: Any) -> None:
+def test_report_page_shows_every_name_unchanged(seen: Any) -> None:
     page = seen("hostile").page
     page.locator("summary").evaluate_all("all => all.forEach(each => each.parentElement.open = true)")
     names = page.locator(".violations tbody th > .name").evaluate_all("all => all.map(each => each.textContent)")
@@ -110,14 +114,14 @@ def test_a_reader_sees_every_name_as_it_is(seen: Any) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])
-def test_nothing_hangs_over_the_edge(name: str, width: int, seen: Any) -> None:
+def test_report_page_fits_the_viewport(name: str, width: int, seen: Any) -> None:
     page = seen(name, width).page
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     wide = "[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)"
     assert page.evaluate(f"{wide}.map(e => e.outerHTML.slice(0, 80))") == []
 
 
-def test_who_judges_what_everybody_can_read_is_strict(seen: Any) -> None:
+def test_report_page_accessibility_check_detects_barriers(seen: Any) -> None:
     barriers, _ = judged(
         seen("pale", text="<p style='color:#999;background:#fff'>pale</p><table><tr><th></th></tr>").page
     )
@@ -127,13 +131,13 @@ def test_who_judges_what_everybody_can_read_is_strict(seen: Any) -> None:
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])
-def test_everybody_can_read_it(name: str, scheme: str, width: int, seen: Any) -> None:
+def test_report_page_has_no_accessibility_barriers(name: str, scheme: str, width: int, seen: Any) -> None:
     barriers, passed = judged(seen(name, width, scheme).page)
     assert barriers == []
     assert {"color-contrast", "landmark-one-main", "region", "html-has-lang"} <= set(passed)
 
 
-def test_dark_is_dark_and_light_is_light(seen: Any) -> None:
+def test_report_page_follows_the_color_scheme(seen: Any) -> None:
     shown = [seen("clean", scheme=scheme).page for scheme in ("light", "dark")]
     light, dark = (
         page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)") for page in shown
@@ -141,7 +145,7 @@ def test_dark_is_dark_and_light_is_light(seen: Any) -> None:
     assert min(light) > 200 and max(dark) < 60
 
 
-def test_one_click_selects_what_is_to_be_pasted(seen: Any) -> None:
+def test_report_page_selects_a_snippet_with_one_click(seen: Any) -> None:
     page = seen("hostile").page
     page.locator("pre").first.click()
     selected = page.evaluate("getSelection().toString()")
@@ -149,7 +153,7 @@ def test_one_click_selects_what_is_to_be_pasted(seen: Any) -> None:
     compile(selected, "pasted", "exec")
 
 
-def test_the_first_screen_says_how_it_ended(seen: Any) -> None:
+def test_report_page_shows_the_verdict_on_the_first_screen(seen: Any) -> None:
     for width in (DESKTOP, PHONE):
         page = seen("usual", width).page
         for place, words in (("h1", "Quarantined"), (".tiles", "336,776"), (".tiles", "331,776")):

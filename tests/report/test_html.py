@@ -1,4 +1,4 @@
-"""The page of a run, as a parser sees it: nothing runs, nothing is fetched, every text is text."""
+"""The report page as a parser reads it: no script, no request, every string escaped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HARMLESS = re.compile(
 STILL = re.compile("lang|charset|http-equiv|content|name|class|id|aria-[a-z]+|focusable|scope|open|width|height|rx")
 
 
-def test_nothing_runs_and_nothing_is_fetched_whatever_the_names_are() -> None:
+def test_report_html_has_no_script_and_no_request_for_hostile_names() -> None:
     html = report_html(hostile())
     page = parsed(html)
     assert [tag for tag, _ in page.tags if not HARMLESS.fullmatch(tag)] == []
@@ -34,13 +34,13 @@ def test_nothing_runs_and_nothing_is_fetched_whatever_the_names_are() -> None:
     assert "src=" not in html.replace("&lt;img src=x onerror=alert(3)&gt;", "")
 
 
-def test_the_elements_and_attributes_do_not_depend_on_the_names() -> None:
+def test_report_html_elements_do_not_depend_on_names() -> None:
     # a dollar, which SQL cannot say in a path either
     plain = tuple(f"${number}" if name else "" for number, name in enumerate((*NAMES, TURNED)))
     assert parsed(report_html(hostile())).tags == parsed(report_html(hostile(plain))).tags
 
 
-def test_every_name_can_be_read_where_it_stands() -> None:
+def test_report_html_shows_every_name_where_it_is_used() -> None:
     text = parsed(report_html(hostile())).text
     for name in NAMES:
         # a violation, a warning, a param, a step of the plan, a column beside it, a threshold
@@ -49,7 +49,7 @@ def test_every_name_can_be_read_where_it_stands() -> None:
     assert re.findall(r"[\u202e\u200b\x1b\ud800]", text) == []
 
 
-def test_the_policy_lets_the_pages_own_style_in_and_nothing_else() -> None:
+def test_report_html_policy_allows_only_its_own_style() -> None:
     html = report_html(hostile())
     (policy,) = [a["content"] for tag, a in parsed(html).tags if a.get("http-equiv") == "Content-Security-Policy"]
     (style,) = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
@@ -70,14 +70,14 @@ def test_the_policy_lets_the_pages_own_style_in_and_nothing_else() -> None:
         ("failed", "Nothing was committed: the run"),
     ],
 )
-def test_every_verdict_is_told_first(verdict: str, told: str) -> None:
+def test_report_html_shows_the_verdict_first(verdict: str, told: str) -> None:
     text = parsed(report_html(Summary("r", verdict).to_dict())).text
     body = " ".join(text.partition("sparksig run")[2].split())
     assert re.match(rf"r . {verdict.replace('_', ' ').capitalize()} {told}", body)
     assert "Not counted" in body
 
 
-def test_counts_shares_and_bars() -> None:
+def test_report_html_shows_counts_shares_and_bars() -> None:
     counts = (Count("b", "NULL", "long", "integer", 1), Count("a", "NAN", "double", "double", 4))
     page = parsed(report_html(Summary("r", "quarantined", 1200, 1195, 5, counts).to_dict()))
     text = " ".join(" ".join(page.texts).split())
@@ -90,7 +90,7 @@ def test_counts_shares_and_bars() -> None:
     assert "accounted for" not in report_html(Summary("r", "failed", 1200, 1195, 5).to_dict())
 
 
-def test_long_lists_open_on_demand() -> None:
+def test_report_html_collapses_long_lists() -> None:
     counts = tuple(Count(f"c{number}", "NULL", "long", "long", 50 - number) for number in range(50))
     page = parsed(report_html(Summary("r", "over_threshold", 60, 10, 50, counts).to_dict()))
     assert "30 more" in page.text
@@ -98,7 +98,7 @@ def test_long_lists_open_on_demand() -> None:
     assert all(f"c{number}" in page.text for number in range(50))
 
 
-def test_the_batches_of_a_stream_are_listed_and_those_that_stand_are_not_denied() -> None:
+def test_report_html_lists_stream_batches_and_keeps_the_committed_ones() -> None:
     def batch(number: int, verdict: str, rows: int) -> dict[str, object]:
         counts = {"rows_in": rows, "rows_scored": rows, "rows_quarantined": 0}
         return {"batch": number, "run_id": f"s.batch-{number}", "verdict": verdict, **counts, "summary": "s.json"}
@@ -114,7 +114,7 @@ def test_the_batches_of_a_stream_are_listed_and_those_that_stand_are_not_denied(
     assert "Nothing was committed" in report_html(Summary("s", "failed", 0, 0, 0, facts=first).to_dict())
 
 
-def test_the_quarantine_is_queried_only_where_it_was_committed() -> None:
+def test_report_html_queries_the_quarantine_only_after_a_commit() -> None:
     assert "spark.read.format" in report_html(hostile())
     assert "spark.read.format" not in report_html(hostile(verdict="over_threshold"))
     assert "spark.read.format" not in report_html(hostile(rows_quarantined=0, rows_scored=336_776))
@@ -122,24 +122,24 @@ def test_the_quarantine_is_queried_only_where_it_was_committed() -> None:
     assert "FROM parquet.`bad/run_id=r`" in parsed(report_html(by_output)).text
 
 
-def test_keys_of_rows_are_not_on_the_page() -> None:
+def test_report_html_hides_row_keys() -> None:
     counts = (Count("a", "NULL", "long", "long", 1, ({"id": "4711-4712"},)),)
     assert "4711" not in report_html(Summary("r", "quarantined", 2, 1, 1, counts).to_dict())
 
 
-def test_what_is_no_summary_is_refused() -> None:
+def test_report_html_rejects_documents_that_are_not_a_summary() -> None:
     with pytest.raises(ConfigError):
         report_html({"schema_version": 1})
 
 
-def test_without_jinja_the_way_to_get_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_html_names_the_missing_jinja_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
     page_template.cache_clear()
     with pytest.raises(NotSupportedError, match=r"sparksig\[report\]"):
         report_html(hostile())
 
 
-def test_the_page_and_the_schema_are_read_from_a_zip(tmp_path: Path) -> None:
+def test_report_html_and_summary_schema_work_from_a_zip(tmp_path: Path) -> None:
     home = tmp_path / "sparksig.zip"
     with zipfile.ZipFile(home, "w") as archive:
         for path in (ROOT / "sparksig").rglob("*"):

@@ -10,7 +10,7 @@ from sparksig.report import live
 from sparksig.report.live import Bars, Lines
 
 
-def test_a_line_a_phase_and_one_every_few_seconds(
+def test_live_lines_print_one_line_per_phase_and_one_every_few_seconds(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = Lines()
@@ -27,7 +27,7 @@ def test_a_line_a_phase_and_one_every_few_seconds(
     assert (out, err.splitlines()) == ("", told)
 
 
-def test_a_bar_a_phase() -> None:
+def test_live_bars_show_one_bar_per_phase() -> None:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=80)
     with Progress(TextColumn("{task.description}{task.fields[count]}"), console=console, auto_refresh=False) as bars:
@@ -42,13 +42,13 @@ def test_a_bar_a_phase() -> None:
         assert [(task.percentage, task.fields["count"]) for task in bars.tasks] == [(100, ""), (0, "failed")]
 
 
-def test_plain_lines_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_live_prints_lines_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TTY_COMPATIBLE", raising=False)
     with live.live() as progress:
         assert isinstance(progress, Lines)
 
 
-def test_bars_where_a_terminal_is_behind_a_pipe(
+def test_live_shows_bars_for_a_terminal_behind_a_pipe(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TTY_COMPATIBLE", "1")

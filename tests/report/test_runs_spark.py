@@ -1,4 +1,4 @@
-"""What real runs leave: their summaries fit the schema, their pages show them, and what a page says to paste runs."""
+"""Summaries and pages of real runs: the schema accepts the summaries, and the page's snippets run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def holds(job: Job, verdict: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_the_summaries_of_real_runs_fit(tmp_path: Path, spark: SparkSession) -> None:
+def test_summary_of_a_run_matches_the_schema(tmp_path: Path, spark: SparkSession) -> None:
     job = Job(tmp_path).table(TABLE).model()
     limits: dict[str, Any] = {"max_bad_rows": 3, "max_bad_ratio": 0.5, "column_actions": {"x": "warn"}}
     run(job.config(run_id="q", params={"factor": "3"}, **limits), lambda: spark)
@@ -49,7 +49,7 @@ def test_the_summaries_of_real_runs_fit(tmp_path: Path, spark: SparkSession) -> 
     assert "taken away again" in report_html(holds(job, "over_threshold"))
 
 
-def test_the_summaries_of_runs_that_end_early_fit(tmp_path: Path, spark: SparkSession) -> None:
+def test_summary_of_a_run_that_ends_early_matches_the_schema(tmp_path: Path, spark: SparkSession) -> None:
     text = pa.table({"id": [1], "x": ["a"]})
     for folder, table, model, verdict in (("a", text, Scaling(), "incompatible"), ("b", TABLE, Raising(), "failed")):
         (tmp_path / folder).mkdir()
@@ -66,7 +66,7 @@ def keys(printed: str) -> set[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", ["plain", "a b[1]{x,y}*"])
-def test_what_is_pasted_from_the_page_finds_the_rows(
+def test_report_snippets_find_the_quarantined_rows(
     folder: str, tmp_path: Path, spark: SparkSession, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = [*NAMES, "a\u202eb", "back\\slash\n'", "${spark.app.name}"]
@@ -86,11 +86,11 @@ def test_what_is_pasted_from_the_page_finds_the_rows(
         for number, name in enumerate(names if "path" in sink else names[:2]):
             text = quarantine_sql(sink, name)
             assert text is not None
-            counted, found = (spark.sql(statement.strip()) for statement in text.rstrip(";").split(";"))
-            assert [row["key"] for row in found.collect()] == [f"key{number}"], name
+            counted, keyed = (spark.sql(statement.strip()) for statement in text.rstrip(";").split(";"))
+            assert [row["key"] for row in keyed.collect()] == [f"key{number}"], name
         assert [row["rows"] for row in counted.collect()] == [1] * len(names)
 
 
-def test_a_path_is_read_as_the_job_reads_it() -> None:
+def test_report_snippet_escapes_a_path_as_the_job_does() -> None:
     place = "/data/a b[1]{x,y}*?\\"
     assert repr(literal_path(place)) in quarantine_python({"path": place}, "x")

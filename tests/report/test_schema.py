@@ -1,4 +1,4 @@
-"""The published form of a summary: what runs write fits it, and what it refuses is told without a value."""
+"""The JSON schema of a summary: it accepts what runs write, and its errors show no value."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def faults(document: dict[str, Any]) -> list[str]:
     return [f"{error.json_path}: {error.validator}" for error in validator.iter_errors(document)]
 
 
-def test_the_schema_is_a_schema_of_the_version_that_is_written() -> None:
+def test_summary_schema_is_valid_for_the_written_version() -> None:
     schema = summary_schema()
     Draft202012Validator.check_schema(schema)
     assert schema["properties"]["schema_version"] == {
@@ -46,7 +46,7 @@ def test_the_schema_is_a_schema_of_the_version_that_is_written() -> None:
     assert [name for name in schema["required"] if name not in Summary("r", "clean").to_dict()] == []
 
 
-def test_the_words_of_the_schema_are_those_of_the_code() -> None:
+def test_summary_schema_enums_equal_those_of_the_code() -> None:
     schema = summary_schema()
     assert {*schema["properties"]["verdict"]["enum"], "usage"} == set(EXIT)
     assert schema["$defs"]["step"]["properties"]["verdict"]["enum"] == ["absent", *steps._ORDER]
@@ -54,7 +54,7 @@ def test_the_words_of_the_schema_are_those_of_the_code() -> None:
     assert [code for code in Code if not validator.is_valid(code.value)] == []
 
 
-def test_a_summary_of_every_verdict_fits() -> None:
+def test_summary_schema_accepts_every_verdict() -> None:
     for verdict in summary_schema()["properties"]["verdict"]["enum"]:
         document = Summary("r", verdict).to_dict()
         assert faults(document) == []
@@ -62,7 +62,7 @@ def test_a_summary_of_every_verdict_fits() -> None:
     assert faults(hostile()) == []
 
 
-def test_a_later_sparksig_may_say_more() -> None:
+def test_summary_schema_accepts_additional_keys() -> None:
     check_summary({**hostile(), "cluster": "4711"})
 
 
@@ -83,7 +83,9 @@ SECRET = "4711-4712"
         ({"thresholds": {"columns": {"a": SECRET}}}, [("thresholds.columns.a", "is none of warn, error")]),
     ],
 )
-def test_every_fault_is_told_and_no_value(changed: dict[str, Any], told: list[tuple[str, str]]) -> None:
+def test_check_summary_reports_every_problem_without_values(
+    changed: dict[str, Any], told: list[tuple[str, str]]
+) -> None:
     with pytest.raises(ConfigError) as caught:
         check_summary({**hostile(), **changed})
     assert sorted((problem.path, problem.fact) for problem in caught.value.problems) == told
@@ -91,14 +93,14 @@ def test_every_fault_is_told_and_no_value(changed: dict[str, Any], told: list[tu
 
 
 @pytest.mark.parametrize("document", [None, [], SECRET, 4711, {}])
-def test_what_is_no_summary_at_all(document: object) -> None:
+def test_check_summary_rejects_documents_that_are_not_a_summary(document: object) -> None:
     with pytest.raises(ConfigError) as caught:
         check_summary(document)
     assert [problem.path for problem in caught.value.problems] == [""]
     assert "4711" not in str(caught.value)
 
 
-def test_without_jsonschema_the_way_to_get_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_summary_names_the_missing_jsonschema_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jsonschema", None)
     with pytest.raises(NotSupportedError, match=r"sparksig\[report\]"):
         check_summary({})

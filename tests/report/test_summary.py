@@ -9,12 +9,12 @@ from sparksig.report.summary import Count, Report, Summary, sorted_counts
 from sparksig.report.text import error_text, summary_text
 
 
-def test_counts_come_with_the_most_rows_first() -> None:
+def test_summary_sorts_counts_by_rows() -> None:
     counts = [Count(path, "NULL", "long", "long", rows) for path, rows in (("b", 1), ("a", 1), ("c", 9))]
     assert [count.path for count in sorted_counts(counts)] == ["c", "a", "b"]
 
 
-def test_a_report_shows_itself_and_escapes_what_it_shows() -> None:
+def test_report_prints_its_counts_and_escapes_html() -> None:
     report = Report(3, 2, (Count("<b>", "NULL", "long", "long", 1),))
     assert (report.rows_violating, report.ok) == (1, False)
     assert "&lt;b&gt;" in report._repr_html_()
@@ -23,7 +23,7 @@ def test_a_report_shows_itself_and_escapes_what_it_shows() -> None:
     assert json.loads(json.dumps(report.to_dict()))["violations"][0]["path"] == "<b>"
 
 
-def test_a_summary_is_json_whatever_happened() -> None:
+def test_summary_is_json_for_failed_and_clean_runs() -> None:
     failed = Summary("r", "failed", error="no", problems=(Problem("a", "b", Code.NULL, "c"), Problem("d", "e")))
     found = json.loads(json.dumps(failed.to_dict(), allow_nan=False))
     assert (found["rows_in"], found["rows_scored"], found["rows_quarantined"]) == (None, None, None)
@@ -54,12 +54,12 @@ FULL = Summary(
 )
 
 
-def test_a_summary_comes_back_from_its_json() -> None:
+def test_summary_round_trips_through_json() -> None:
     for summary in (FULL, Summary("r", "failed")):
         assert Summary.from_dict(json.loads(json.dumps(summary.to_dict(), allow_nan=False))) == summary
 
 
-def test_what_is_no_summary_is_refused_without_being_shown() -> None:
+def test_summary_from_dict_rejects_invalid_documents_without_values() -> None:
     found = FULL.to_dict()
     wrong = [
         ({}, "schema_version"),
@@ -77,12 +77,12 @@ def test_what_is_no_summary_is_refused_without_being_shown() -> None:
         assert "4711" not in str(caught.value)
 
 
-def test_what_was_not_counted_is_not_zero() -> None:
+def test_summary_text_shows_missing_counts_as_not_counted() -> None:
     text = summary_text(Summary("r", "failed", seconds={"check": 0.1, "score": 1.25}))
     assert "in           not counted" in text
     assert text.splitlines()[-1] == "total      1.4"
 
 
-def test_an_error_cannot_move_the_cursor_but_keeps_its_lines() -> None:
+def test_report_error_text_escapes_control_characters() -> None:
     text = error_text(SchemaError("no", [Problem("a\x1b[2J\rb", "fact", hint="do\x07")]))
     assert text.splitlines() == ["no", r"  a\x1b[2J\rb: fact", r"    hint: do\x07"]

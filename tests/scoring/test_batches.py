@@ -1,4 +1,4 @@
-"""Inside a batch, without Spark: what the model receives, and how its output is held to the schema."""
+"""Model batches, without Spark: what the model receives, and how its output is checked against the output schema."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def fed(schema: Schema, columns: dict[str, pa.Array], **options: Any) -> Any:
 UTC = pa.timestamp("us", tz="UTC")
 
 
-def test_dtypes_are_the_same_in_every_batch_whatever_its_nulls() -> None:
+def test_model_input_dtypes_are_the_same_in_every_batch() -> None:
     schema = Schema(
         [
             *(ColSpec("integer", "i"), ColSpec("integer", "oi", required=False)),
@@ -84,7 +84,7 @@ def test_dtypes_are_the_same_in_every_batch_whatever_its_nulls() -> None:
         ("float", pa.float32(), False, "float32"),
     ],
 )
-def test_cells_have_the_same_dtype_whatever_the_rows_beside_them(
+def test_model_input_cell_dtypes_do_not_depend_on_other_rows(
     kind: str, carrier: pa.DataType, required: bool, dtype: str
 ) -> None:
     schema = Schema([ColSpec(Array(kind), "x", required=required)])
@@ -94,7 +94,7 @@ def test_cells_have_the_same_dtype_whatever_the_rows_beside_them(
         assert [cell.dtype.name for cell in cells["x"]] == [dtype] * len(rows)
 
 
-def test_unnamed_columns_are_numbered() -> None:
+def test_model_input_numbers_unnamed_columns() -> None:
     frame = fed(Schema([ColSpec("long"), ColSpec("double")]), {"x": pa.array([1]), "y": pa.array([0.5])})
     assert list(frame.columns) == [0, 1]
 
@@ -102,7 +102,7 @@ def test_unnamed_columns_are_numbered() -> None:
 @pytest.mark.parametrize(
     ("dtype", "carrier"), [("float32", pa.float32()), ("uint8", pa.int16()), ("int64", pa.int64())]
 )
-def test_tensors_have_exactly_the_declared_dtype_and_shape(dtype: str, carrier: pa.DataType) -> None:
+def test_model_input_tensors_have_the_declared_dtype_and_shape(dtype: str, carrier: pa.DataType) -> None:
     lists = pa.array([[9] * 6, [1, 2, 3, 4, 5, 6]], pa.list_(carrier)).slice(1)  # an offset, as Spark's slices have
     array = fed(Schema([TensorSpec(np.dtype(dtype), (-1, 2, 3))]), {"x": lists})
     assert array.dtype == dtype and array.tolist() == [[[1, 2, 3], [4, 5, 6]]]
@@ -132,18 +132,18 @@ NAMED = Schema([ColSpec("double", "p"), ColSpec("string", "label"), ColSpec("lon
     ],
     ids=lambda p: type(p).__name__,
 )
-def test_one_output_in_every_form_that_models_return(prediction: Any) -> None:
+def test_output_accepts_one_column_in_every_container(prediction: Any) -> None:
     assert held(DOUBLE, prediction) == [[1.0, 2.0]]
 
 
-def test_named_outputs_are_matched_by_name() -> None:
+def test_output_matches_named_columns_by_name() -> None:
     frame = pd.DataFrame({"more": [0, 0], "label": ["a", "b"], "n": [1, 2], "p": [0.5, np.nan]})
     p, label, n = held(NAMED, frame)
     assert p[0] == 0.5 and np.isnan(p[1]) and label == ["a", "b"] and n == [1, 2]
     assert held(NAMED, {"p": [1, 2], "label": ["a", "b"], "n": [None, 3]})[2] == [None, 3]
 
 
-def test_numbers_become_the_declared_type_only_without_loss() -> None:
+def test_output_converts_numbers_only_without_loss() -> None:
     assert held(Schema([ColSpec("integer")]), np.array([1, 2])) == [[1, 2]]
     assert held(Schema([ColSpec("long")]), np.array([1.0, 2.0])) == [[1, 2]]
     assert held(Schema([ColSpec("float")]), np.array([0.5, 1.5])) == [[0.5, 1.5]]
@@ -179,14 +179,14 @@ def test_numbers_become_the_declared_type_only_without_loss() -> None:
         (Schema([TensorSpec(np.dtype("float32"), (-1,))]), np.array([0.1, 0.2]), "2 x NOT_EXACT"),
     ],
 )
-def test_a_wrong_output_names_the_field_what_was_declared_and_what_came(
+def test_output_error_names_the_field_the_declared_and_the_returned_type(
     schema: Schema, prediction: Any, told: str
 ) -> None:
     with pytest.raises(OutputError, match=told):
         held(schema, prediction)
 
 
-def test_rows_as_tuples_keep_each_column_in_its_own_type() -> None:
+def test_output_rows_as_tuples_keep_each_columns_type() -> None:
     two = Schema([ColSpec("long", "a"), ColSpec("double", "b")])
     assert held(two, [(2**53 + 1, 0.5), (1, 1.0)]) == [[2**53 + 1, 1], [0.5, 1.0]]
 
@@ -212,7 +212,7 @@ TWO = Schema([ColSpec("double"), ColSpec("long")])
         (TENSOR, pa.array([1.0, 2.0]), [1.0, 2.0]),
     ],
 )  # fmt: skip
-def test_an_output_is_taken_as_it_is_in_whatever_holds_it(schema: Schema, prediction: Any, expected: list[Any]) -> None:
+def test_output_accepts_every_container_unchanged(schema: Schema, prediction: Any, expected: list[Any]) -> None:
     assert held(schema, prediction) == [expected]
 
 
@@ -235,7 +235,7 @@ def test_an_output_is_taken_as_it_is_in_whatever_holds_it(schema: Schema, predic
         (TWO, {"a": [1.0, 2.0], "b": [1, 2], "c": [3, 4]}, "2 columns are declared, the model returned dict"),
     ],
 )
-def test_an_output_that_would_change_on_the_way_is_refused(schema: Schema, prediction: Any, told: str) -> None:
+def test_output_rejects_values_that_would_change(schema: Schema, prediction: Any, told: str) -> None:
     with pytest.raises(OutputError, match=told) as raised:
         held(schema, prediction)
     assert "Anna" not in str(raised.value)
@@ -247,25 +247,25 @@ def test_an_output_that_would_change_on_the_way_is_refused(schema: Schema, predi
      [np.timedelta64(1, "ns")], [float("inf")], {"a": {"b": b"c"}}, [10**38]],
     ids=str,
 )  # fmt: skip
-def test_any_takes_what_json_holds_and_nothing_that_it_would_change(cell: Any) -> None:
+def test_output_any_accepts_only_what_json_stores_exactly(cell: Any) -> None:
     with pytest.raises(OutputError, match="values that JSON does not hold"):
         held(Schema([ColSpec(AnyType())]), [cell, 1])
 
 
-def test_tensor_outputs_of_any_rank_are_not_off_by_one() -> None:
+def test_output_accepts_tensors_of_any_rank() -> None:
     for shape in [(), (3,), (3, 2), (2, 0, 4)]:
         schema = Schema([TensorSpec(np.dtype("float32"), (-1, *shape))])
         values = np.arange(2 * int(np.prod(shape)), dtype="float32").reshape(2, *shape)
         assert held(schema, values) == [values.tolist()]
 
 
-def test_datetimes_and_binaries() -> None:
+def test_output_accepts_datetimes_and_binaries() -> None:
     moments = np.array(["2020-01-01T00:00:00.000001", "2262-04-11"], "datetime64[us]")
     assert held(Schema([ColSpec("datetime")]), moments)[0][0] == dt.datetime(2020, 1, 1, 0, 0, 0, 1, tzinfo=dt.UTC)
     assert held(Schema([ColSpec("binary")]), [b"a", b""]) == [[b"a", b""]]
 
 
-def test_arrays_objects_maps_and_any() -> None:
+def test_output_accepts_arrays_objects_maps_and_any() -> None:
     schema = Schema(
         [
             ColSpec(Array("float"), "scores"),
@@ -303,13 +303,13 @@ def test_arrays_objects_maps_and_any() -> None:
         (AnyType(), [None, 1], r"1 null\(s\)"),
     ],
 )
-def test_a_wrong_nested_output_names_the_place_and_no_value(kind: Any, values: Any, told: str) -> None:
+def test_output_error_names_the_nested_path_without_values(kind: Any, values: Any, told: str) -> None:
     with pytest.raises(OutputError, match=told) as raised:
         held(Schema([ColSpec(kind)]), values)
     assert "Anna" not in str(raised.value)
 
 
-def test_tensors_of_open_sizes_are_nested_arrays() -> None:
+def test_output_returns_variable_size_tensors_as_nested_arrays() -> None:
     schema = Schema([TensorSpec(np.dtype("int32"), (-1, -1, 2))])
     rows = [np.array([[1, 2]], "i4"), np.array([[3, 4], [5, 6]], "i4")]
     assert held(schema, rows) == [[[[1, 2]], [[3, 4], [5, 6]]]]
@@ -318,7 +318,7 @@ def test_tensors_of_open_sizes_are_nested_arrays() -> None:
         held(schema, [np.zeros((1, 3), "i4"), np.zeros((2, 3), "i4")])
 
 
-def test_outputs_that_no_column_can_have_are_named() -> None:
+def test_output_rejects_schemas_without_a_column_type_by_name() -> None:
     tensors = [TensorSpec(np.dtype("complex64"), (-1, 2), "a"), TensorSpec(np.dtype("float32"), (2, 2), "b")]
     with pytest.raises(NotSupportedError, match=r"(?s)a: .*complex64.*no Spark type.*b: .*no open first dimension"):
         Outputs.of(Schema(tensors))

@@ -1,4 +1,4 @@
-"""`score` and `predict_udf` with every declared type on its way in and out; poison rows; params of the environment."""
+"""`score` and `predict_udf` with every declared type as input and output; failing rows; params from the environment."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def nested(spark: SparkSession) -> DataFrame:
     return spark.createDataFrame(rows, schema).repartition(1).sortWithinPartitions("id")
 
 
-def test_every_nested_type_goes_in_and_comes_out(nested: DataFrame) -> None:
+def test_score_accepts_and_returns_every_nested_type(nested: DataFrame) -> None:
     signature = ModelSignature(NESTED, NESTED)
     names = ["counts_", "items_", "weights_", "v_", "more_"]
     found = score(nested, echo, signature, output=names, keep=["id"])
@@ -111,7 +111,7 @@ def test_every_nested_type_goes_in_and_comes_out(nested: DataFrame) -> None:
     }
 
 
-def test_tensors_in_every_layout_reach_the_model_in_their_shape(spark: SparkSession) -> None:
+def test_score_passes_tensors_of_every_layout_in_their_shape(spark: SparkSession) -> None:
     def shapes(batch: Any) -> pd.DataFrame:
         assert {name: x.dtype.name for name, x in batch.items()} == {
             "image": "uint8",
@@ -146,7 +146,9 @@ def test_tensors_in_every_layout_reach_the_model_in_their_shape(spark: SparkSess
     assert {(v.path, v.code) for v in found[3]["_violations"]} == {("image[]", "OUT_OF_RANGE"), ("raw", "WRONG_LENGTH")}
 
 
-def test_a_lone_vector_column_is_a_matrix(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_score_and_predict_udf_pass_a_single_vector_column_as_a_matrix(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from pyspark.ml.linalg import Vectors
 
     def norms(x: Any) -> Any:
@@ -165,7 +167,7 @@ def test_a_lone_vector_column_is_a_matrix(spark: SparkSession, monkeypatch: pyte
         monkeypatch.delattr(F, "arrow_udf", raising=False)
 
 
-def test_a_variant_reaches_the_model_as_what_it_holds(spark: SparkSession) -> None:
+def test_score_and_predict_udf_pass_a_variant_as_its_value(spark: SparkSession) -> None:
     from pyspark.sql import functions as F
 
     signature = ModelSignature(
@@ -231,7 +233,7 @@ def opened(cell: Any) -> Any:
     return [opened(value) for value in cell] if isinstance(cell, list) else cell
 
 
-def test_any_and_vectors_come_out_inside_other_types(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_score_returns_any_and_vectors_inside_other_types(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = {
         "list": "array<variant>",
         "map": "map<string,variant>",
@@ -259,7 +261,7 @@ def test_any_and_vectors_come_out_inside_other_types(spark: SparkSession, monkey
     assert first[0] == ["1", None, '{"x": [9007199254740993]}', '"a"', "true"]
 
 
-def test_the_udf_gives_any_inside_as_text_and_vectors_as_arrays(
+def test_predict_udf_returns_nested_any_as_json_and_vectors_as_arrays(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pyspark.sql import functions as F
@@ -285,7 +287,7 @@ def test_the_udf_gives_any_inside_as_text_and_vectors_as_arrays(
         ("vectors", [[["canary"]]], "the model returned array<array<array<string>>>|array<string>"),
     ],
 )
-def test_what_is_wrong_inside_an_output_is_told_by_its_path(name: str, cell: Any, fact: str) -> None:
+def test_output_error_names_the_path_inside_any_and_vectors(name: str, cell: Any, fact: str) -> None:
     outputs = Outputs.of(HOLDERS)
     with pytest.raises(OutputError, match=fact) as raised:
         outputs.to_arrow([HELD[1] | {name: cell}], 1)
@@ -299,7 +301,7 @@ NUMBER = ModelSignature(
 )
 
 
-def test_rows_at_which_the_model_raises_are_found_by_halves(spark: SparkSession) -> None:
+def test_score_quarantines_failing_rows_by_bisection(spark: SparkSession) -> None:
     calls = spark.sparkContext.accumulator(0)
 
     def touchy(batch: pd.DataFrame) -> Any:
@@ -320,9 +322,7 @@ def test_rows_at_which_the_model_raises_are_found_by_halves(spark: SparkSession)
         score(df, touchy, NUMBER, on_model_error="quarantine", on_violation="drop")
 
 
-def test_params_from_the_environment_are_read_where_the_model_runs(
-    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_score_reads_params_from_the_workers_environment(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     def use(batch: pd.DataFrame, params: dict[str, Any]) -> Any:
         return batch.n * params["factor"] + len(params["secret"])
 
@@ -341,7 +341,7 @@ def test_params_from_the_environment_are_read_where_the_model_runs(
             score(df, use, NUMBER, {"factor": 1}, param_from_env=wrong)
 
 
-def test_a_model_object_is_loaded_once_a_worker_process(spark: SparkSession) -> None:
+def test_score_loads_a_model_object_once_per_worker_process(spark: SparkSession) -> None:
     class Counted:
         def __init__(self, loads: Any) -> None:
             self.loads = loads
@@ -362,9 +362,7 @@ def test_a_model_object_is_loaded_once_a_worker_process(spark: SparkSession) -> 
 
 
 @pytest.mark.parametrize("models", [CACHED, CACHED + 1])
-def test_a_worker_keeps_so_many_models_and_loads_a_dropped_one_again(
-    spark: SparkSession, tmp_path: Path, models: int
-) -> None:
+def test_score_caches_a_bounded_number_of_models_per_worker(spark: SparkSession, tmp_path: Path, models: int) -> None:
     class Noted:
         """Notes each time it is unpickled, and by whom."""
 
@@ -396,7 +394,7 @@ def test_a_worker_keeps_so_many_models_and_loads_a_dropped_one_again(
     assert list(map(int, numbers)) == list(range(models)) * times
 
 
-def test_a_large_model_is_broadcast_and_not_read_again_by_each_task(spark: SparkSession) -> None:
+def test_score_and_predict_udf_broadcast_a_large_model_once_per_process(spark: SparkSession) -> None:
     class Large:
         def __init__(self, loads: Any) -> None:
             self.loads, self.weights = loads, np.arange(300_000.0)
@@ -423,7 +421,7 @@ def test_a_large_model_is_broadcast_and_not_read_again_by_each_task(spark: Spark
     assert 1 <= loads.value <= processes, "once a process, over ten tasks"
 
 
-def test_the_udf_builds_the_struct_from_names(spark: SparkSession) -> None:
+def test_predict_udf_builds_its_struct_from_column_names(spark: SparkSession) -> None:
     signature = ModelSignature(
         Schema([ColSpec("long", "a b"), ColSpec("long", "c", required=False)]), Schema([ColSpec(Array("long"))])
     )
@@ -457,7 +455,9 @@ def test_the_udf_builds_the_struct_from_names(spark: SparkSession) -> None:
             unnamed(*given, **names)
 
 
-def test_the_udf_takes_a_single_object_as_it_is(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predict_udf_accepts_a_single_object_column_unwrapped(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from pyspark.sql import functions as F
 
     kind = Object([Property("x", "long"), Property("o", "long", required=False)])
@@ -487,7 +487,7 @@ def test_the_udf_takes_a_single_object_as_it_is(spark: SparkSession, monkeypatch
     assert ask() == [7, 7, 7, 8, 7, 8, 7]
 
 
-def test_the_udf_hands_on_no_larger_batches_than_fit_and_no_row_that_is_not_there(spark: SparkSession) -> None:
+def test_predict_udf_bounds_batches_and_skips_null_rows(spark: SparkSession) -> None:
     from pyspark.sql import functions as F
 
     signature = ModelSignature(Schema([ColSpec("long", "n", required=False)]), Schema([ColSpec("long")]))

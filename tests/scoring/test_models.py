@@ -1,4 +1,4 @@
-"""Every kind of model through `score`, `predict_udf` and the batch job, on real Spark."""
+"""Every kind of model in `score`, `predict_udf` and the batch job, on real Spark."""
 
 from __future__ import annotations
 
@@ -208,14 +208,14 @@ def plain_cell(cell: Any) -> Any:
     return tuple(cell) if hasattr(cell, "asDict") else cell
 
 
-def test_score(df: DataFrame, cases: dict[str, Case]) -> None:
+def test_score_predicts_with_every_kind_of_model(df: DataFrame, cases: dict[str, Case]) -> None:
     for name, case in cases.items():
         scored = score(df, case.model, case.signature, case.params, trust=case.trust).collect()
         assert [plain_cell(row["prediction"]) for row in scored] == [*case.expected, None], name
         assert [row["_violations"] is None for row in scored] == [True, True, True, False], name
 
 
-def test_predict_udf(df: DataFrame, cases: dict[str, Case]) -> None:
+def test_predict_udf_predicts_with_every_kind_of_model(df: DataFrame, cases: dict[str, Case]) -> None:
     from pyspark.sql import functions as F
 
     clean = df.where("x is not null")
@@ -225,7 +225,9 @@ def test_predict_udf(df: DataFrame, cases: dict[str, Case]) -> None:
         assert [plain_cell(row["p"]) for row in rows] == case.expected, name
 
 
-def test_the_batch_job(spark: SparkSession, df: DataFrame, cases: dict[str, Case], tmp_path: Path) -> None:
+def test_job_scores_with_saved_models(
+    spark: SparkSession, df: DataFrame, cases: dict[str, Case], tmp_path: Path
+) -> None:
     df.write.parquet(str(tmp_path / "source"))
     chosen = ("sklearn skops", "xgboost", "lightgbm skops", "pyfunc with params")
     for name in chosen:
@@ -278,7 +280,7 @@ def tensors(root: Path) -> dict[str, tuple[Case, list[str]]]:
     }  # fmt: skip
 
 
-def test_tensors_and_graphs(wide: DataFrame, tmp_path: Path) -> None:
+def test_score_and_predict_udf_run_tensor_models_and_graphs(wide: DataFrame, tmp_path: Path) -> None:
     from pyspark.sql import functions as F
 
     with warnings.catch_warnings():
@@ -293,7 +295,7 @@ def test_tensors_and_graphs(wide: DataFrame, tmp_path: Path) -> None:
         assert [plain_cell(row["p"]) for row in rows] == case.expected, name
 
 
-def test_type_hints(spark: SparkSession, tmp_path: Path) -> None:
+def test_score_converts_inputs_to_the_models_type_hints(spark: SparkSession, tmp_path: Path) -> None:
     texts = spark.createDataFrame([("a",), ("bc",)], "s string").coalesce(1)
     persons = spark.createDataFrame([("A", 1, "Oslo"), ("B", 2, None)], "name string, age long, city string")
     persons = persons.coalesce(1)
@@ -317,7 +319,7 @@ def test_type_hints(spark: SparkSession, tmp_path: Path) -> None:
     assert predictions(score(rows, by_example, trust=True)) == ["1a"]
 
 
-def test_an_artifact_is_loaded_once_a_worker_process(spark: SparkSession, tmp_path: Path) -> None:
+def test_score_loads_an_artifact_once_per_worker_process(spark: SparkSession, tmp_path: Path) -> None:
     path = pyfuncs.save(pyfuncs.Counting(), tmp_path / "model", model_config={"loads": str(tmp_path / "loads")},
                         signature=as_mlflow(signature(X, "double")))  # fmt: skip
     scored = score(spark.range(100).selectExpr("double(id) as x").repartition(10), path, trust=True)
@@ -330,7 +332,7 @@ def test_an_artifact_is_loaded_once_a_worker_process(spark: SparkSession, tmp_pa
 # ---- what is refused, and when
 
 
-def test_a_model_that_runs_code_is_refused_before_any_job(df: DataFrame, cases: dict[str, Case]) -> None:
+def test_score_rejects_an_untrusted_model_before_any_job(df: DataFrame, cases: dict[str, Case]) -> None:
     for name in ("sklearn cloudpickle", "lightgbm skops", "pyfunc"):
         with pytest.raises(TrustError, match="vouch for it"):
             score(df, cases[f"artifact: {name}"].model)
@@ -339,7 +341,7 @@ def test_a_model_that_runs_code_is_refused_before_any_job(df: DataFrame, cases: 
         score(df, case.model, trust="sha256:" + "0" * 64)
 
 
-def test_a_model_that_changed_since_is_not_loaded(df: DataFrame, tmp_path: Path) -> None:
+def test_score_rejects_a_model_changed_after_trust(df: DataFrame, tmp_path: Path) -> None:
     trees = xgboost.XGBClassifier(n_estimators=2).fit(TRAINING, LABEL)
     path = write(mlflow.xgboost, trees, tmp_path / "model", signature(INPUTS, "long"))
     scored = score(df, path)
@@ -348,7 +350,7 @@ def test_a_model_that_changed_since_is_not_loaded(df: DataFrame, tmp_path: Path)
         scored.collect()
 
 
-def test_what_cannot_travel_is_told_with_what_to_do(df: DataFrame, tmp_path: Path) -> None:
+def test_score_rejects_unpicklable_models_and_suggests_a_loader(df: DataFrame, tmp_path: Path) -> None:
     path = graphs.save(graphs.dense(), tmp_path / "dense.onnx")
     loaded = load_model(path)
     session = onnxruntime.InferenceSession(str(path))

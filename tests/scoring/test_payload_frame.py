@@ -1,4 +1,4 @@
-"""`payload_frame` on real Spark: a bad payload is a violation of its row, never a failed job."""
+"""`payload_frame` on real Spark: a bad payload is a violation of its row and never fails the job."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SCHEMA = Schema(
 BIG = 2**53 + 1
 
 
-def test_each_payload_is_a_row_or_a_violation(spark: SparkSession) -> None:
+def test_payload_frame_returns_a_row_or_a_violation_per_payload(spark: SparkSession) -> None:
     good = {"n": BIG, "x": 1, "b": "eA==", "items": [{"at": "2024-01-31", "k": {"": 1}}], "more": 1}
     payloads = [
         json.dumps(good),
@@ -81,7 +81,7 @@ def test_each_payload_is_a_row_or_a_violation(spark: SparkSession) -> None:
     assert "Anna" not in str([row["_violations"] for row in rows.values()])
 
 
-def test_what_no_payload_holds_is_refused_by_name(spark: SparkSession) -> None:
+def test_payload_frame_rejects_unsupported_types_and_column_names(spark: SparkSession) -> None:
     df = spark.createDataFrame([("{}",)], "payload string")
     with pytest.raises(NotSupportedError, match=r"a: .*Any"):
         payload_frame(df, "payload", Schema([ColSpec(AnyType(), "a")]))
@@ -100,7 +100,7 @@ def _codes(row: Any) -> set[tuple[str, str]]:
     return {(v.path, v.code) for v in row["_violations"] or []}
 
 
-def test_no_text_fails_the_job_and_every_fault_of_a_record_is_told(spark: SparkSession) -> None:
+def test_payload_frame_reports_every_fault_and_never_fails_the_job(spark: SparkSession) -> None:
     columns = Schema([ColSpec("long", "n"), ColSpec("datetime", "t", False), ColSpec(Map("long"), "m", False)])
     odd = [
         '{"dataframe_split": {"columns": ["n"], "data": [5]}}',
@@ -118,7 +118,7 @@ def test_no_text_fails_the_job_and_every_fault_of_a_record_is_told(spark: SparkS
     assert "ud800" not in str(rows)
 
 
-def test_names_are_found_as_the_policy_has_them(spark: SparkSession) -> None:
+def test_payload_frame_matches_names_by_the_policy(spark: SparkSession) -> None:
     schema = Schema([ColSpec("long", "n"), ColSpec("long", "inputs", False)])
     assert [row.n for row in _read(spark, ['{"z": 1, "n": 2}'], schema, columns={"n": "z"})] == [1]
     any_case, both = _read(spark, ['{"N": 1}', '{"N": 1, "Inputs": 2, "INPUTS": 3}'], schema, case_sensitive=False)
@@ -130,7 +130,7 @@ def test_names_are_found_as_the_policy_has_them(spark: SparkSession) -> None:
         _read(spark, [], schema, level={"x": "parse"})
 
 
-def test_datetimes_are_wall_clocks_of_the_time_zone(spark: SparkSession) -> None:
+def test_payload_frame_reads_datetimes_as_local_times_of_the_time_zone(spark: SparkSession) -> None:
     schema = Schema([ColSpec("datetime", "t")])
     texts = ["2020-06-01T12:00:00", "2020-06-01T12:00:00Z", "2020-03-29T02:30:00", "2020-10-25T01:30:00Z", "2020-06-01"]
     payloads = [json.dumps({"t": text}) for text in texts]
@@ -147,7 +147,7 @@ def test_datetimes_are_wall_clocks_of_the_time_zone(spark: SparkSession) -> None
         parse_payload({"inputs": {"t": [texts[2]]}}, signature, time_zone="Europe/Berlin")
 
 
-def test_the_verdict_on_a_payload_does_not_depend_on_its_batch(spark: SparkSession) -> None:
+def test_payload_frame_verdict_does_not_depend_on_the_batch(spark: SparkSession) -> None:
     kinds = [ColSpec("long", "n", False), ColSpec("double", "x", False), ColSpec(Array("long"), "l", False)]
     schema = Schema([*kinds, ColSpec(ITEM, "o", False)])
     numbers = [

@@ -1,4 +1,4 @@
-"""`score` and `predict_udf` on real Spark: the model sees clean rows only, and nothing is lost beside it."""
+"""`score` and `predict_udf` on real Spark: the model receives clean rows only, and no row is lost."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ from sparksig import (
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+pytestmark = pytest.mark.filterwarnings("ignore::sparksig.errors.AbsentColumnWarning")
+
 SIGNATURE = ModelSignature(
     Schema(
         [
@@ -65,7 +67,7 @@ def df(spark: SparkSession) -> DataFrame:
     return spark.createDataFrame(DATA, "a long, b double, c string, t timestamp, o short, `k.1` string").repartition(1)
 
 
-def test_rejected_rows_stay_with_their_violations_and_a_null_prediction(df: DataFrame) -> None:
+def test_score_keeps_rejected_rows_with_violations_and_a_null_prediction(df: DataFrame) -> None:
     found = score(df, model, SIGNATURE, {"threshold": 1.5})
     assert found.columns == [*df.columns, "prediction", "_violations"]
     assert found.dtypes[:-2] == df.dtypes
@@ -78,14 +80,14 @@ def test_rejected_rows_stay_with_their_violations_and_a_null_prediction(df: Data
     ]  # fmt: skip
 
 
-def test_rejected_rows_can_be_dropped_or_fail_the_query(df: DataFrame) -> None:
+def test_score_drops_rejected_rows_or_fails_the_query(df: DataFrame) -> None:
     dropped = score(df, model, SIGNATURE, on_violation="drop", output=["p", "flag", "w"], keep=["k.1"])
     assert [tuple(row) for row in dropped.collect()] == [("k1", 2.0, True, "x"), ("k2", 0.5, False, "y")]
     with pytest.raises(Exception, match="a: NULL"):
         score(df, model, SIGNATURE, on_violation="fail").count()
 
 
-def test_a_star_in_the_output_spreads_the_outputs(df: DataFrame) -> None:
+def test_score_expands_outputs_for_a_star_in_output(df: DataFrame) -> None:
     assert score(df, model, SIGNATURE, output="m_*", keep=[]).columns == ["m_p", "m_flag", "m_w", "_violations"]
     assert score(df, model, SIGNATURE, output="*", keep=["k.1"], on_violation="drop").columns == [
         "k.1",
@@ -97,7 +99,7 @@ def test_a_star_in_the_output_spreads_the_outputs(df: DataFrame) -> None:
         score(df.withColumnRenamed("k.1", "P"), model, SIGNATURE, output="*")
 
 
-def test_batches_without_a_clean_row_and_empty_partitions(df: DataFrame) -> None:
+def test_score_accepts_batches_without_clean_rows_and_empty_partitions(df: DataFrame) -> None:
     def never(batch: pd.DataFrame) -> None:
         raise AssertionError
 
@@ -107,7 +109,7 @@ def test_batches_without_a_clean_row_and_empty_partitions(df: DataFrame) -> None
 
 
 @pytest.mark.parametrize("size", ["1", "3", "10000"])
-def test_the_verdict_does_not_depend_on_the_batch(spark: SparkSession, df: DataFrame, size: str) -> None:
+def test_score_verdict_does_not_depend_on_the_batch_size(spark: SparkSession, df: DataFrame, size: str) -> None:
     key = "spark.sql.execution.arrow.maxRecordsPerBatch"
     before = spark.conf.get(key)
     spark.conf.set(key, size)
@@ -118,7 +120,7 @@ def test_the_verdict_does_not_depend_on_the_batch(spark: SparkSession, df: DataF
     assert [row["prediction"] for row in rows] == [(2.0, True, "x"), (0.5, False, "y"), None, None]
 
 
-def test_params_are_resolved_on_the_driver(df: DataFrame) -> None:
+def test_score_resolves_params_on_the_driver(df: DataFrame) -> None:
     with pytest.raises(ParamError, match="threshold") as raised:
         score(df, model, SIGNATURE, {"threshold": "a secret"})
     assert "secret" not in str(raised.value)
@@ -126,7 +128,7 @@ def test_params_are_resolved_on_the_driver(df: DataFrame) -> None:
         score(df, model, SIGNATURE, {"treshold": 0.1})
 
 
-def test_what_the_model_says_when_it_raises_is_not_told(df: DataFrame) -> None:
+def test_score_hides_the_message_of_a_models_exception(df: DataFrame) -> None:
     def poisoned(batch: pd.DataFrame) -> Any:
         raise KeyError(f"canary {batch.c[0]}")
 
@@ -135,7 +137,7 @@ def test_what_the_model_says_when_it_raises_is_not_told(df: DataFrame) -> None:
     assert "canary" not in str(raised.value)
 
 
-def test_what_an_output_says_while_it_is_read_is_not_told(df: DataFrame) -> None:
+def test_score_hides_the_message_of_an_output_that_raises_when_read(df: DataFrame) -> None:
     class Lazy:
         def toarray(self) -> Any:
             raise KeyError("canary")
@@ -145,7 +147,7 @@ def test_what_an_output_says_while_it_is_read_is_not_told(df: DataFrame) -> None
     assert "canary" not in str(raised.value)
 
 
-def test_a_model_that_changes_its_params_changes_its_own(spark: SparkSession) -> None:
+def test_score_gives_each_batch_its_own_copy_of_the_params(spark: SparkSession) -> None:
     signature = ModelSignature(
         Schema([ColSpec("long", "id")]), Schema([ColSpec("long")]), ParamSchema([ParamSpec("seen", "long", [7], (-1,))])
     )
@@ -158,12 +160,12 @@ def test_a_model_that_changes_its_params_changes_its_own(spark: SparkSession) ->
     assert [row.prediction for row in score(table, appends, signature).select("prediction").distinct().collect()] == [2]
 
 
-def test_a_wrong_output_is_told_with_its_fields(df: DataFrame) -> None:
+def test_score_names_the_fields_of_a_wrong_output(df: DataFrame) -> None:
     with pytest.raises(Exception, match="flag: declared boolean, the model returned long"):
         score(df, lambda batch: {"p": batch.a, "flag": batch.a}, SIGNATURE).collect()
 
 
-def test_what_cannot_be_scored_is_said_at_once(df: DataFrame) -> None:
+def test_score_and_predict_udf_reject_bad_calls_before_any_job(df: DataFrame) -> None:
     with pytest.raises(SchemaError, match="b: required"):
         score(df.drop("b"), model, SIGNATURE)
     with pytest.raises(SignatureError, match="no outputs"):
@@ -183,7 +185,7 @@ def test_what_cannot_be_scored_is_said_at_once(df: DataFrame) -> None:
         score(df, model, SIGNATURE, output=["p", "q"])
 
 
-def test_tensors_reach_the_model_with_their_dtype_and_shape(spark: SparkSession) -> None:
+def test_score_passes_tensors_with_their_dtype_and_shape(spark: SparkSession) -> None:
     data = [(1, [1.0, 2.0, 3.0, 4.0]), (2, None), (3, [1.0, 2.0]), (4, [0.1, 1.0, 1.0, 1.0])]
     table = spark.createDataFrame(data, "id int, image array<double>").repartition(1)
     signature = ModelSignature(
@@ -200,7 +202,7 @@ def test_tensors_reach_the_model_with_their_dtype_and_shape(spark: SparkSession)
     assert [row["_violations"] and row["_violations"][0].code for row in found] == [None, "NULL", "WRONG_LENGTH", None]
 
 
-def test_batches_over_the_bound_are_warned_of_where_spark_does_not_cut_them(spark: SparkSession) -> None:
+def test_score_warns_of_batches_over_the_bound_that_spark_does_not_split(spark: SparkSession) -> None:
     signature = ModelSignature(Schema([TensorSpec(np.dtype("float32"), (-1, 50_000))]), Schema([ColSpec("long")]))
     table = spark.range(1).selectExpr("array_repeat(float(id), 50000) as x")
     key, warned = "spark.sql.execution.arrow.maxBytesPerBatch", []
@@ -217,7 +219,7 @@ def test_batches_over_the_bound_are_warned_of_where_spark_does_not_cut_them(spar
 # ---- the UDF
 
 
-def test_the_udf_takes_one_struct_in_select(df: DataFrame) -> None:
+def test_predict_udf_accepts_one_struct_in_select(df: DataFrame) -> None:
     from pyspark.sql import functions as F
 
     predict = predict_udf(model, SIGNATURE, {"threshold": 1.5})
@@ -227,14 +229,14 @@ def test_the_udf_takes_one_struct_in_select(df: DataFrame) -> None:
         df.select(predict(F.struct("*"))).collect()
 
 
-def test_the_udf_in_sql_with_null_for_dirty_rows(spark: SparkSession, df: DataFrame) -> None:
+def test_predict_udf_returns_null_for_bad_rows_in_sql(spark: SparkSession, df: DataFrame) -> None:
     spark.udf.register("predict", predict_udf(model, SIGNATURE, on_violation="null"))
     df.createOrReplaceTempView("flights")
     found = spark.sql("select a, predict(struct(*)) as p from flights").collect()
     assert [row["p"] for row in found] == [(2.0, True, "x"), (0.5, False, "y"), None, None]
 
 
-def test_the_udf_matches_by_name_and_lets_optional_columns_be_absent(df: DataFrame) -> None:
+def test_predict_udf_matches_by_name_and_accepts_absent_optional_columns(df: DataFrame) -> None:
     from pyspark.sql import functions as F
 
     predict = predict_udf(model, SIGNATURE)
@@ -242,7 +244,7 @@ def test_the_udf_matches_by_name_and_lets_optional_columns_be_absent(df: DataFra
     assert [row["p"].p for row in found.collect()] == [2.0, 0.5]
 
 
-def test_outputs_are_declared_where_the_signature_declares_none(df: DataFrame) -> None:
+def test_infer_output_declares_the_missing_outputs_of_a_signature(df: DataFrame) -> None:
     inputs = ModelSignature(SIGNATURE.inputs, None, SIGNATURE.params)
     example = pd.DataFrame({"a": [1], "b": [0.5], "c": ["x"], "t": pd.to_datetime(["2020-01-01"])})
 
@@ -289,7 +291,7 @@ def test_outputs_are_declared_where_the_signature_declares_none(df: DataFrame) -
 ASIDE = "interval '3' month as months", "make_interval(1, 2, 3) as i", "array(interval '1' month) as a_", "c as `k.2`"
 
 
-def test_columns_that_cannot_cross_stay_beside_the_model(df: DataFrame) -> None:
+def test_score_keeps_columns_that_arrow_cannot_carry(df: DataFrame) -> None:
     wide = df.selectExpr("*", *ASIDE)
     found = score(wide, model, SIGNATURE, {"threshold": 1.5})
     assert "MapInArrow" not in found._jdf.queryExecution().executedPlan().toString()
@@ -305,7 +307,7 @@ def test_columns_that_cannot_cross_stay_beside_the_model(df: DataFrame) -> None:
     assert texts[0]["k.2"] == "x"
 
 
-def test_columns_keep_their_metadata_and_structs_their_doubled_names(df: DataFrame) -> None:
+def test_score_keeps_column_metadata_and_duplicate_struct_fields(df: DataFrame) -> None:
     from pyspark.sql import functions as F
 
     told = df.withColumn("o", F.col("o").alias("o", metadata={"unit": "m"}))
@@ -323,7 +325,7 @@ def test_columns_keep_their_metadata_and_structs_their_doubled_names(df: DataFra
         assert found.where("_violations is null").count() == 2
 
 
-def test_beside_the_model_rows_are_dropped_or_fail_and_poison_is_found(df: DataFrame) -> None:
+def test_score_drops_fails_or_quarantines_rows_with_non_arrow_columns(df: DataFrame) -> None:
     wide = df.selectExpr("*", *ASIDE)
     dropped = score(wide, model, SIGNATURE, on_violation="drop", output=["p", "flag", "w"]).select("`k.1`", "p")
     assert [tuple(row) for row in dropped.collect()] == [("k1", 2.0), ("k2", 0.5)]
@@ -341,7 +343,7 @@ def test_beside_the_model_rows_are_dropped_or_fail_and_poison_is_found(df: DataF
     assert [(v.path, v.code) for v in rows[2]["_violations"]] == [("a", "NULL")]
 
 
-def test_a_filter_above_runs_the_model_once_a_row(spark: SparkSession, tmp_path: Any) -> None:
+def test_score_runs_the_model_once_per_row_below_a_filter(spark: SparkSession, tmp_path: Any) -> None:
     table = spark.range(40).selectExpr("id", "interval '3' month as months").repartition(1)
     signature = ModelSignature(Schema([ColSpec("long", "id")]), Schema([ColSpec("long", "n")]))
     path = str(tmp_path / "seen")
@@ -356,9 +358,7 @@ def test_a_filter_above_runs_the_model_once_a_row(spark: SparkSession, tmp_path:
         assert sum(map(int, file)) in (30, 40)
 
 
-def test_a_spark_without_arrow_udfs_gives_the_same_through_python(
-    df: DataFrame, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_score_returns_the_same_without_arrow_udfs(df: DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     from pyspark.sql import functions as F
 
     def poisoned(batch: pd.DataFrame) -> Any:

@@ -1,4 +1,4 @@
-"""`predict_udf` on a Spark without UDFs on Arrow arrays: values cross as text, exactly, or are refused by name."""
+"""`predict_udf` on a Spark without Arrow UDFs: values are passed as strings, exactly, or rejected by name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def model(batch: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"twice": batch.n * 2, "text": [f"it is {n}" for n in batch.n]})
 
 
-def test_with_arrays_every_value_goes_in_and_comes_out(spark: SparkSession) -> None:
+def test_predict_udf_passes_every_value_as_arrow_arrays(spark: SparkSession) -> None:
     assert crossing.predicted(spark) == json.loads(PREDICTED.read_text())
     assert crossing.lost_bits(spark) == 0
     assert json.loads(json.dumps(crossing.used(spark))) == crossing.USED
@@ -40,7 +40,7 @@ def test_with_arrays_every_value_goes_in_and_comes_out(spark: SparkSession) -> N
 
 
 @pytest.mark.usefixtures("no_arrays")
-def test_without_them_the_same_values_do(spark: SparkSession) -> None:
+def test_predict_udf_passes_every_value_as_strings(spark: SparkSession) -> None:
     assert crossing.predicted(spark) == json.loads(PREDICTED.read_text())
     assert crossing.lost_bits(spark) == 0
     assert json.loads(json.dumps(crossing.used(spark))) == crossing.USED
@@ -48,7 +48,7 @@ def test_without_them_the_same_values_do(spark: SparkSession) -> None:
 
 
 @pytest.mark.usefixtures("no_arrays")
-def test_a_dirty_row_is_null_or_fails_the_query(spark: SparkSession) -> None:
+def test_predict_udf_returns_null_or_fails_for_a_bad_row_without_arrow_udfs(spark: SparkSession) -> None:
     dirty = spark.sql("select cast(null as long) as n")
     assert dirty.select(predict_udf(model, NUMBER, on_violation="null")()).collect() == [(None,)]
     with pytest.raises(Exception, match=r"n: 1 row\(s\) \[NULL\]"):
@@ -69,7 +69,7 @@ def test_a_dirty_row_is_null_or_fails_the_query(spark: SparkSession) -> None:
         ("named_struct('a', cast(X'63616e617279ff' as string), 'b', '\ufffd')", "a text in the struct is no UTF-8"),
     ],
 )
-def test_what_text_does_not_hold_is_refused_by_name(spark: SparkSession, value: str, fact: str) -> None:
+def test_predict_udf_rejects_values_that_strings_cannot_hold(spark: SparkSession, value: str, fact: str) -> None:
     df = spark.sql(f"select {value} as x")
     with pytest.raises(Exception, match=fact) as raised:
         df.select(predict_udf(lambda batch: ["seen"] * len(batch), SOMETHING)("x")).collect()
@@ -77,7 +77,7 @@ def test_what_text_does_not_hold_is_refused_by_name(spark: SparkSession, value: 
 
 
 @pytest.mark.usefixtures("no_arrays")
-def test_days_as_spark_2_wrote_them_are_refused(spark: SparkSession) -> None:
+def test_predict_udf_rejects_the_legacy_time_parser_policy(spark: SparkSession) -> None:
     key = "spark.sql.legacy.timeParserPolicy"
     spark.conf.set(key, "LEGACY")
     try:
@@ -95,7 +95,7 @@ def test_days_as_spark_2_wrote_them_are_refused(spark: SparkSession) -> None:
         (pa.array([[("canary", 1), ("canary", 2)]], pa.map_(pa.string(), pa.int64())), "a map has a key twice"),
     ],
 )
-def test_an_output_that_text_does_not_hold_is_wrong(output: Any, fact: str) -> None:
+def test_predict_udf_rejects_outputs_that_strings_cannot_hold(output: Any, fact: str) -> None:
     with pytest.raises(OutputError, match=fact) as raised:
         written(output)
     assert "canary" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""What runs in a worker, without Spark: how often a model is called to find the rows at which it raises."""
+"""Scoring inside a worker, without Spark: model calls needed to bisect failing rows, and plans per schema."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def model(batch: Any) -> Any:
 
 @pytest.mark.parametrize("poison", [(), (500,), (0, 1023), (17, 18, 700, 900)])
 @pytest.mark.parametrize("shapes", [1, SHAPES])
-def test_poison_rows_are_found_by_few_calls_and_the_rest_is_scored(
+def test_worker_bisects_failing_rows_in_few_calls_and_scores_the_rest(
     poison: tuple[int, ...], shapes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(f"{__name__}.POISON", set(poison))
@@ -62,7 +62,7 @@ def test_poison_rows_are_found_by_few_calls_and_the_rest_is_scored(
     assert shapes <= len(CALLS) <= shapes + 2 * len(poison) * ceil(log2(ROWS / shapes))
 
 
-def test_the_udf_plans_once_a_schema() -> None:
+def test_predict_udf_plans_once_per_schema() -> None:
     call = ModelCall.of(model, ModelSignature(Schema([ColSpec("double", "x")]), OUTPUT), None, False)
     scorer = StructScorer(call, Policy(), null=False)
     plans = set()

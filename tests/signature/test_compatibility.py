@@ -61,14 +61,14 @@ def breaks(old: Schema | None, new: Schema | None, part: str) -> list[Breaks]:
         ),
     ],
 )
-def test_what_a_change_breaks(
+def test_check_compatible_reports_which_direction_a_change_breaks(
     old: Schema | None, new: Schema | None, inputs: list[Breaks], outputs: list[Breaks]
 ) -> None:
     assert breaks(old, new, "inputs") == inputs
     assert sorted(breaks(old, new, "outputs")) == sorted(outputs)
 
 
-def test_params() -> None:
+def test_check_compatible_reports_changed_params() -> None:
     def params(*specs: ParamSpec) -> ModelSignature:
         return ModelSignature(params=ParamSchema(list(specs)))
 
@@ -85,7 +85,7 @@ def test_params() -> None:
     assert not found.compatible
 
 
-def test_nested_paths_are_named() -> None:
+def test_check_compatible_names_nested_paths() -> None:
     old, new = one(Object([Property("x", Array("long"))])), one(Object([Property("x", Array("integer"))]))
     found = check_compatible(ModelSignature(inputs=old), ModelSignature(inputs=new))
     assert [(c.path, c.why) for c in found.changes] == [("inputs.a.x[]", "long does not fit integer")]
@@ -93,6 +93,6 @@ def test_nested_paths_are_named() -> None:
     assert found.to_dict()["compatible"] is False
 
 
-def test_equal_signatures_have_no_changes() -> None:
+def test_check_compatible_reports_equal_signatures() -> None:
     signature = ModelSignature(inputs=one("long"))
     assert str(check_compatible(signature, signature)) == "the signatures are equal"

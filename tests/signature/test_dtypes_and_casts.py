@@ -1,4 +1,4 @@
-"""The table of types resolves everywhere, and the cast table keeps its laws."""
+"""The dtype table resolves in numpy, Arrow, MLflow and Spark; the cast table obeys its laws."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def admits(source: Source, target: Element, level: Level) -> bool:
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.numpy)
-def test_every_name_resolves_in_numpy_arrow_and_pyspark(row: Element) -> None:
+def test_dtype_names_resolve_in_numpy_arrow_and_pyspark(row: Element) -> None:
     types = pytest.importorskip("pyspark.sql.types")
     dtype = np.dtype(row.numpy)
     assert dtype.kind == {"boolean": "b", "float": "f", "string": "U", "binary": "S", "datetime": "M"}.get(
@@ -41,7 +41,7 @@ def test_every_name_resolves_in_numpy_arrow_and_pyspark(row: Element) -> None:
     assert types._parse_datatype_json_value(row.spark).jsonValue() == row.spark
 
 
-def test_the_rows_have_the_numbers_that_numpy_has() -> None:
+def test_dtype_bounds_equal_those_of_numpy() -> None:
     for row in TABLE:
         if row.kind is Kind.INTEGER:
             info = np.iinfo(row.numpy)
@@ -53,7 +53,7 @@ def test_the_rows_have_the_numbers_that_numpy_has() -> None:
             assert int(dtype(row.high)) == row.high and int(dtype(row.high + 1)) != row.high + 1
 
 
-def test_mlflow_knows_the_same_types() -> None:
+def test_dtype_table_equals_mlflows_data_types() -> None:
     mlflow_types = pytest.importorskip("mlflow.types")
     assert {name: row.number for name, row in MLFLOW.items()} == {t.name: t.value for t in mlflow_types.DataType}
     assert {name: np.dtype(row.numpy) for name, row in MLFLOW.items()} == {
@@ -61,7 +61,7 @@ def test_mlflow_knows_the_same_types() -> None:
     }
 
 
-def test_indexes_hold_every_row() -> None:
+def test_dtype_indexes_hold_every_row() -> None:
     assert set(ELEMENTS.values()) == set(TABLE) == set(ARROW.values())
     assert SPARK["short"].numpy == "int16" and SPARK["long"].numpy == "int64" and SPARK["float"].numpy == "float32"
     assert "decimal(20,0)" not in SPARK
@@ -71,24 +71,24 @@ def test_indexes_hold_every_row() -> None:
 
 
 @given(elements, levels)
-def test_reflexive(element: Element, level: Level) -> None:
+def test_cast_is_reflexive_at_every_level(element: Element, level: Level) -> None:
     assert admits(element, element, level)
 
 
 @given(sources, elements, elements, levels)
-def test_transitive(a: Source, b: Element, c: Element, level: Level) -> None:
+def test_cast_is_transitive_at_every_level(a: Source, b: Element, c: Element, level: Level) -> None:
     if admits(a, b, level) and admits(b, c, level):
         assert admits(a, c, level)
 
 
 @given(elements, elements, st.sampled_from([Level.STRICT, Level.SAFE]))
-def test_antisymmetric_where_casts_are_decided_from_schemas(a: Element, b: Element, level: Level) -> None:
+def test_cast_is_antisymmetric_at_strict_and_safe(a: Element, b: Element, level: Level) -> None:
     if admits(a, b, level) and admits(b, a, level):
         assert a == b
 
 
 @given(sources, declared)
-def test_a_higher_level_admits_what_a_lower_one_does(source: Source, target: Element) -> None:
+def test_cast_level_allows_everything_a_lower_level_allows(source: Source, target: Element) -> None:
     verdicts = [admits(source, target, level) for level in Level]
     assert verdicts == sorted(verdicts)
 
@@ -103,7 +103,7 @@ SAFE = {
 }  # fmt: skip
 
 
-def test_safe_is_this_list_and_nothing_else() -> None:
+def test_cast_safe_allows_exactly_the_documented_list() -> None:
     found = {(s.spark, t.mlflow) for s in NATIVE for t in DECLARED if (c := find_cast(s, t)) and c.level is Level.SAFE}
     assert found == SAFE
     for fixed in FIXED:
@@ -115,7 +115,7 @@ def test_safe_is_this_list_and_nothing_else() -> None:
         assert "float" not in safe
 
 
-def test_boolean_string_and_binary_stay_what_they_are() -> None:
+def test_cast_keeps_boolean_string_and_binary_apart() -> None:
     for source in [*NATIVE, *FIXED]:
         for name in ("boolean", "string", "binary"):
             cast = find_cast(source, MLFLOW[name])
@@ -134,7 +134,7 @@ def values_at(row: Element) -> list[int]:
 
 
 @given(st.sampled_from([row for row in TABLE if row.is_number]), st.sampled_from([r for r in TABLE if r.is_number]))
-def test_a_widening_without_a_guard_loses_nothing(source: Element, target: Element) -> None:
+def test_cast_widening_without_a_guard_is_exact(source: Element, target: Element) -> None:
     cast = find_cast(source, target)
     if cast is None or cast.guards or source.kind is not Kind.INTEGER:
         return
@@ -143,7 +143,7 @@ def test_a_widening_without_a_guard_loses_nothing(source: Element, target: Eleme
 
 
 @given(st.sampled_from([row for row in TABLE if row.kind is Kind.INTEGER]), st.sampled_from([r for r in DECLARED]))
-def test_an_integer_guard_is_the_intersection(source: Element, target: Element) -> None:
+def test_cast_integer_guard_is_the_intersection_of_both_ranges(source: Element, target: Element) -> None:
     cast = find_cast(source, target)
     if cast is None or not target.is_number:
         return
@@ -153,7 +153,7 @@ def test_an_integer_guard_is_the_intersection(source: Element, target: Element) 
     assert (source.high if guard.high is None else guard.high) == high
 
 
-def test_the_bounds_from_floats_lie_on_the_floats_own_grid() -> None:
+def test_cast_bounds_from_floats_are_representable_floats() -> None:
     to_long = find_cast(ELEMENTS["float64"], ELEMENTS["int64"])
     assert to_long is not None
     bounds = next(g for g in to_long.guards if isinstance(g, Between))
@@ -162,7 +162,7 @@ def test_the_bounds_from_floats_lie_on_the_floats_own_grid() -> None:
 
 
 @given(sources, declared)
-def test_rounding_never_asks_for_more_than_the_cast(source: Source, target: Element) -> None:
+def test_cast_rounding_requires_no_more_than_the_cast(source: Source, target: Element) -> None:
     rounded, exact = find_rounding(source, target), find_cast(source, target)
     if rounded is not None:
         assert exact is not None and exact.guards and target.kind is Kind.FLOAT
@@ -170,7 +170,7 @@ def test_rounding_never_asks_for_more_than_the_cast(source: Source, target: Elem
         assert {g.code for g in rounded.guards} <= {Code.OUT_OF_RANGE}
 
 
-def test_casts_read_as_words() -> None:
+def test_cast_prints_its_level_and_guards() -> None:
     cast = find_cast(ELEMENTS["float64"], ELEMENTS["int32"])
     assert isinstance(cast, Cast)
     assert str(cast) == "double to int32 (checked): not NaN, between -2147483648 and 2147483647, integral"

@@ -1,4 +1,4 @@
-"""One value against one type: what is said about it, and what never is."""
+"""One value checked against one type: codes, paths, and no value in a message."""
 
 from __future__ import annotations
 
@@ -51,16 +51,18 @@ def codes(value: object, declared: ColumnType, required: bool = True) -> dict[st
         ([{"id": 1}], ITEM, {"a": Code.INCOMPATIBLE_TYPE}),
     ],
 )
-def test_codes_and_paths(value: object, declared: ColumnType, expected: dict[str, Code]) -> None:
+def test_params_value_check_returns_codes_and_paths(
+    value: object, declared: ColumnType, expected: dict[str, Code]
+) -> None:
     assert codes(value, declared) == expected
 
 
-def test_elements_of_an_optional_column_may_be_null() -> None:
+def test_params_value_check_allows_null_elements_of_optional_columns() -> None:
     assert not codes([1, None], Array("long"), required=False)
     assert not codes(None, ITEM, required=False)
 
 
-def test_the_given_value_is_never_changed_nor_handed_on() -> None:
+def test_params_value_check_copies_the_given_value() -> None:
     given = {"id": np.int64(1), "tags": ["a"], "sizes": {"s": 1}}
     read, problems = judge(given, ITEM, PARAM)
     assert not problems and read == {"id": 1, "tags": ["a"], "sizes": {"s": 1.0}}
@@ -89,7 +91,7 @@ VALUES = st.recursive(
 
 
 @given(VALUES, NESTED, st.booleans())
-def test_any_value_is_judged_and_none_is_told(value: Any, declared: ColumnType, required: bool) -> None:
+def test_params_value_check_is_idempotent_for_any_value(value: Any, declared: ColumnType, required: bool) -> None:
     for reading in (PARAM, CELL):
         read, problems = judge(value, declared, reading, "a", required=required)
         again, none = judge(read, declared, reading, "a", required=required)
@@ -98,12 +100,12 @@ def test_any_value_is_judged_and_none_is_told(value: Any, declared: ColumnType, 
 
 
 @pytest.mark.parametrize("secret", ["s3cret", b"s3cret", 987654321012345678901, {"s3cret": 1}, ["s3cret"]])
-def test_faults_do_not_hold_the_value(secret: object) -> None:
+def test_params_value_check_problems_hide_the_value(secret: object) -> None:
     for declared in (DataType.integer, DataType.datetime, Array("long"), ITEM, Map("long")):
         for problem in judge(secret, declared, PARAM, "a")[1]:
             assert "s3cret" not in str(problem) and "98765" not in str(problem)
 
 
-def test_infinities_and_nan_are_floats() -> None:
+def test_params_value_check_accepts_infinities_and_nan_as_floats() -> None:
     assert admit(math.inf, DataType.float) == math.inf
     assert math.isnan(admit(math.nan, DataType.double))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Signatures written here are read by MLflow, and the other way round, without a change of meaning."""
+"""MLflow reads the signatures written here, and the other way round, without a change of meaning."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def as_mlflow(signature: ModelSignature) -> Any:
 
 
 @given(signatures())
-def test_mlflow_reads_what_is_written_here(signature: ModelSignature) -> None:
+def test_signature_written_here_is_read_by_mlflow(signature: ModelSignature) -> None:
     theirs = as_mlflow(signature)
     assert theirs.to_dict() == signature.to_dict()
     assert repr(theirs) == repr(signature)
 
 
 @given(signatures())
-def test_what_mlflow_writes_is_read_here(signature: ModelSignature) -> None:
+def test_signature_written_by_mlflow_is_read_here(signature: ModelSignature) -> None:
     assert ModelSignature.from_dict(as_mlflow(signature).to_dict()) == signature
 
 
 @settings(max_examples=25)
 @given(signatures(), signatures())
-def test_a_signature_set_here_is_the_one_that_mlflow_loads(
+def test_set_signature_writes_what_mlflow_loads(
     tmp_path_factory: pytest.TempPathFactory, before: ModelSignature, after: ModelSignature
 ) -> None:
     folder = tmp_path_factory.mktemp("model")

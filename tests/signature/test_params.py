@@ -24,14 +24,14 @@ SCHEMA = ParamSchema(
 )
 
 
-def test_given_values_come_first_then_defaults_all_typed() -> None:
+def test_params_resolve_given_values_then_defaults_with_types() -> None:
     resolved = SCHEMA.resolve({"top": np.int32(3), "temperature": 1})
     assert list(resolved) == ["top", "temperature", "stop", "since", "user"]
     assert resolved["top"] == 3 and type(resolved["top"]) is int and type(resolved["temperature"]) is float
     assert resolved["since"] == date(2024, 1, 2)
 
 
-def test_all_faults_are_told_at_once_and_no_value() -> None:
+def test_params_report_all_problems_at_once_without_values() -> None:
     secret = {"temperature": "s3cret", "top": 2**40, "stop": ["a", 5, 6], "user": {"id": "s3cret", "s3cret": 1}}
     with pytest.raises(ParamError) as caught:
         SCHEMA.resolve(secret)
@@ -42,19 +42,19 @@ def test_all_faults_are_told_at_once_and_no_value() -> None:
     assert pickle.loads(pickle.dumps(caught.value)).problems == caught.value.problems
 
 
-def test_unknown_names_are_one_warning() -> None:
+def test_params_report_unknown_names_in_one_warning() -> None:
     with pytest.warns(UserWarning, match="unknown params are ignored: 5, x; the signature declares temp") as caught:
         assert "x" not in SCHEMA.resolve({"x": 1, 5: 2})  # type: ignore[dict-item]
     assert len(caught) == 1
 
 
 @pytest.mark.parametrize("given", ["x", [1], 5])
-def test_params_are_a_mapping(given: Any) -> None:
+def test_params_must_be_a_mapping(given: Any) -> None:
     with pytest.raises(ParamError, match="mapping"):
         SCHEMA.resolve(given)
 
 
-def test_without_a_schema_params_are_ignored_with_a_warning() -> None:
+def test_params_without_a_schema_are_ignored_with_a_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert resolve_params(None, None) == resolve_params(None, {}) == {}
@@ -71,7 +71,7 @@ def test_without_a_schema_params_are_ignored_with_a_warning() -> None:
         *(("datetime", "2024-01-02T03:04:05.123456789"), ("datetime", pd.Timestamp(1)), ("float", np.float64(1))),
     ],
 )
-def test_a_value_that_would_change_is_refused(dtype: str, value: Any) -> None:
+def test_params_reject_values_that_would_change(dtype: str, value: Any) -> None:
     with pytest.raises(SignatureError):
         ParamSpec("p", dtype, value)
 
@@ -87,7 +87,7 @@ def test_a_value_that_would_change_is_refused(dtype: str, value: Any) -> None:
         (date(2024, 1, 2), date(2024, 1, 2)),
     ],
 )
-def test_datetimes_are_wall_clocks(value: Any, expected: date) -> None:
+def test_params_read_datetimes_as_local_times(value: Any, expected: date) -> None:
     read = ParamSpec("p", "datetime", value).default
     assert read == expected and type(read) is type(expected)
 
@@ -100,12 +100,12 @@ def test_datetimes_are_wall_clocks(value: Any, expected: date) -> None:
         (Object([Property("a", "long")]), [{"a": 1}], (-1,)),
     ],
 )
-def test_what_no_param_can_be(dtype: Any, default: Any, shape: Any) -> None:
+def test_params_reject_unsupported_types_defaults_and_shapes(dtype: Any, default: Any, shape: Any) -> None:
     with pytest.raises(SignatureError):
         ParamSpec("p", dtype, default, shape)
 
 
-def test_a_default_cannot_be_changed_from_outside() -> None:
+def test_params_default_cannot_be_changed_from_outside() -> None:
     given = {"id": 1, "tags": ["a"]}
     spec = ParamSpec("user", SCHEMA.params[-1].dtype, given)
     spec.default["id"] = 2
@@ -113,24 +113,24 @@ def test_a_default_cannot_be_changed_from_outside() -> None:
     assert spec.default == {"id": 1, "tags": ["a"]}
 
 
-def test_nan_defaults_are_equal_after_a_round_trip() -> None:
+def test_params_nan_defaults_are_equal_after_a_round_trip() -> None:
     schema = ParamSchema([ParamSpec("p", "double", float("nan"))])
     assert ParamSchema.from_json(schema.to_json()) == schema
     assert len({schema, ParamSchema.from_json(schema.to_json())}) == 1
 
 
-def test_a_default_that_json_cannot_say_is_refused_on_writing() -> None:
+def test_params_to_json_rejects_a_default_json_cannot_store() -> None:
     schema = ParamSchema([ParamSpec("p", Object([Property("a", AnyType())]), {"a": {1}})])
     with pytest.raises(SignatureError, match="JSON"):
         schema.to_json()
 
 
-def test_repeated_names_are_refused() -> None:
+def test_params_reject_repeated_names() -> None:
     with pytest.raises(SignatureError, match="'a'"):
         ParamSchema([ParamSpec("a", "long", 1), ParamSpec("a", "long", 2)])
 
 
-def test_nobody_shares_the_values_inside_any() -> None:
+def test_params_copy_values_nested_in_any() -> None:
     source = {"x": [1, {"z": 2}]}
     spec = ParamSpec("o", Object([Property("x", AnyType())]), source)
     source["x"].append(5)
@@ -141,7 +141,7 @@ def test_nobody_shares_the_values_inside_any() -> None:
     assert given == {"o": {"x": [1]}}
 
 
-def test_unknown_params_are_told_where_they_were_given() -> None:
+def test_params_warning_points_at_the_callers_line() -> None:
     with pytest.warns(UserWarning, match="unknown params are ignored: x") as caught:
         ParamSchema([ParamSpec("n", "long", 1)]).resolve({"x": 1})
     with pytest.warns(UserWarning, match="declares none") as none:

@@ -1,4 +1,4 @@
-"""JSON that is wrong in many ways gives one error that lists them all, each with its path."""
+"""Invalid JSON gives one error that lists every problem, each with its path."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def faults(text: str, kind: Any = Schema) -> dict[str, str]:
     return {problem.path: problem.fact for problem in caught.value.problems}
 
 
-def test_every_fault_is_listed_with_its_path() -> None:
+def test_schema_from_json_lists_every_problem_with_its_path() -> None:
     found = faults(
         json.dumps(
             [
@@ -47,14 +47,14 @@ def test_every_fault_is_listed_with_its_path() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1,", "null", "5", '"x"', "{}", "[]", "[[]]", "[" * 100_000, "9" * 5000])
-def test_what_is_no_schema_is_refused_cleanly(text: str) -> None:
+def test_signature_from_json_rejects_non_schemas_with_a_signature_error(text: str) -> None:
     for kind in (Schema, ParamSchema, ModelSignature):
         if (text, kind) != ("[]", ParamSchema):
             with pytest.raises(SignatureError):
                 kind.from_json(text)
 
 
-def test_unknown_keys_of_compound_columns_are_one_warning() -> None:
+def test_schema_from_json_warns_once_of_unknown_keys_in_compound_columns() -> None:
     column = {"type": "array", "items": {"type": "long", "unit": "m"}, "name": "a", "doc": "x", "required": True}
     with pytest.warns(UserWarning, match=r"schema\[0\]\.doc, schema\[0\]\.items\.unit") as caught:
         Schema.from_json(json.dumps([column]))
@@ -70,27 +70,27 @@ def test_unknown_keys_of_compound_columns_are_one_warning() -> None:
         (ParamSchema, {"type": "long", "name": "a", "default": 1, "unit": "m"}),
     ],
 )
-def test_unknown_keys_of_scalars_tensors_and_params_are_faults(kind: Any, entry: dict[str, Any]) -> None:
+def test_schema_from_json_rejects_unknown_keys_of_scalars_tensors_and_params(kind: Any, entry: dict[str, Any]) -> None:
     assert any("unit" in fact for fact in faults(json.dumps([entry]), kind).values())
 
 
-def test_a_missing_required_is_true_for_scalars_and_none_for_compound_columns() -> None:
+def test_schema_from_json_defaults_required_for_scalars_only() -> None:
     schema = Schema.from_json('[{"type": "long", "name": "a"}, {"type": "any", "name": "b"}]')
     assert [spec.required for spec in schema] == [True, None]
     assert schema.optional_input_names() == ["b"]
 
 
-def test_parts_may_be_texts_or_what_the_texts_say() -> None:
+def test_signature_from_dict_accepts_parts_as_json_strings_or_lists() -> None:
     column = {"type": "long", "name": "a"}
     assert ModelSignature.from_dict({"inputs": [column]}) == ModelSignature.from_dict({"inputs": json.dumps([column])})
 
 
-def test_misspelt_parts_are_named() -> None:
+def test_signature_from_dict_names_misspelled_parts() -> None:
     with pytest.raises(SignatureError, match="input, output"):
         ModelSignature.from_dict({"input": "[]", "output": None})
 
 
-def test_faults_of_all_parts_are_told_together() -> None:
+def test_signature_from_json_reports_the_problems_of_all_parts_together() -> None:
     found = faults(json.dumps({"inputs": "[{}]", "outputs": "[", "params": '[{"name": "a"}]'}), ModelSignature)
     assert {"inputs[0]", "outputs", "params[0]"} <= found.keys()
 
@@ -124,7 +124,7 @@ JSON = st.recursive(
 
 @pytest.mark.filterwarnings("ignore:.*unknown keys")
 @given(JSON)
-def test_any_json_is_a_schema_or_one_clean_error(value: Any) -> None:
+def test_signature_from_json_accepts_or_rejects_any_json_cleanly(value: Any) -> None:
     for kind in (Schema, ParamSchema, ModelSignature):
         try:
             kind.from_json(json.dumps(value))
@@ -133,14 +133,14 @@ def test_any_json_is_a_schema_or_one_clean_error(value: Any) -> None:
 
 
 @pytest.mark.parametrize("levels", [101, 350, 600, 5000])
-def test_types_are_nested_a_hundred_levels_deep_at_most(levels: int) -> None:
+def test_schema_from_json_rejects_types_nested_deeper_than_100_levels(levels: int) -> None:
     text = '{"type": "array", "items": ' * levels + '{"type": "long"}' + "}" * levels
     with pytest.raises(SignatureError) as caught:
         Schema.from_json(f"[{text}]")
     assert len(caught.value.problems) <= 1
 
 
-def test_a_hundred_levels_can_be_used() -> None:
+def test_schema_supports_types_nested_100_levels_deep() -> None:
     text = '{"type": "array", "items": ' * 100 + '{"type": "long"}' + "}" * 100
     schema = Schema.from_json(f"[{text}]")
     assert pickle.loads(pickle.dumps(schema)) == schema and hash(schema) and repr(schema)
@@ -150,19 +150,19 @@ def test_a_hundred_levels_can_be_used() -> None:
 
 
 @pytest.mark.parametrize("text", [None, 5, []])
-def test_what_is_no_text_is_no_json(text: Any) -> None:
+def test_signature_from_json_rejects_non_strings(text: Any) -> None:
     for read in (Schema.from_json, ParamSchema.from_json, ModelSignature.from_json):
         with pytest.raises(SignatureError):
             read(text)
 
 
 @pytest.mark.parametrize("given", [None, 5, {}])
-def test_a_param_schema_takes_a_list(given: Any) -> None:
+def test_params_schema_requires_a_list(given: Any) -> None:
     with pytest.raises(SignatureError):
         ParamSchema(given)
 
 
-def test_required_is_a_boolean() -> None:
+def test_schema_required_must_be_a_boolean() -> None:
     with pytest.raises(SignatureError):
         ColSpec("long", "a", "yes")  # type: ignore[arg-type]
     with pytest.raises(SignatureError):
@@ -183,7 +183,7 @@ def test_required_is_a_boolean() -> None:
         ParamSpec("p", "double", 0.5),
     ],
 )
-def test_each_part_is_read_from_its_own_form(declared: Any) -> None:
+def test_signature_parts_round_trip_through_their_own_json(declared: Any) -> None:
     assert type(declared).from_json_dict(**declared.to_dict()) == declared
     with pytest.raises(SignatureError):
         type(declared).from_json_dict(type=5)

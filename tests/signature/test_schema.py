@@ -1,4 +1,4 @@
-"""Schemas at the edge of what can be declared."""
+"""Schemas at the limits of what can be declared."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from sparksig import Schema, SignatureError, TensorSpec
 
 
-def test_a_tensor_of_void_is_what_mlflow_reads_back_and_no_more() -> None:
+def test_schema_accepts_void_tensors_only_as_mlflow_reads_them_back() -> None:
     schema = Schema([TensorSpec(np.dtype("void"), (-1, 2))])
     assert Schema.from_json(schema.to_json()) == schema
     for dtype in ("V5", "f4,i8"):

@@ -17,11 +17,11 @@ from sparksig.signature.types import AnyType, Array, DataType, Map, Object, Prop
 from tests.signature.strategies import signatures
 
 
-def test_the_data_types_are_the_rows_of_the_table_with_a_name() -> None:
+def test_dtype_names_of_data_types_equal_the_table() -> None:
     assert {scalar.name: scalar.value for scalar in DataType} == {name: row.number for name, row in MLFLOW.items()}
 
 
-def test_what_a_data_type_is_elsewhere() -> None:
+def test_dtype_converts_to_numpy_pandas_and_python() -> None:
     assert [str(scalar.to_numpy()) for scalar in DataType] == [
         *("bool", "int32", "int64", "float32", "float64", "<U0", "|S0", "datetime64[ns]")
     ]
@@ -32,7 +32,7 @@ def test_what_a_data_type_is_elsewhere() -> None:
 
 
 @given(signatures())
-def test_signatures_are_values(signature: ModelSignature) -> None:
+def test_signature_is_picklable_hashable_and_comparable(signature: ModelSignature) -> None:
     again = pickle.loads(pickle.dumps(signature))
     assert again == signature and hash(again) == hash(signature)
     assert ModelSignature.from_json(signature.to_json()) == signature
@@ -40,7 +40,7 @@ def test_signatures_are_values(signature: ModelSignature) -> None:
     assert signature_tree(signature)
 
 
-def test_nothing_can_be_assigned() -> None:
+def test_signature_objects_are_immutable() -> None:
     tensor = TensorSpec(np.dtype("int8"), (-1,))
     for value, field in (
         (ColSpec("long"), "name"),
@@ -52,27 +52,28 @@ def test_nothing_can_be_assigned() -> None:
             setattr(value, field, None)
 
 
-def test_a_vector_is_no_array_of_doubles() -> None:
-    assert SparkMLVector() != Array("double") and Array("double") != SparkMLVector()
+def test_schema_distinguishes_a_vector_from_an_array_of_doubles() -> None:
+    vector: object = SparkMLVector()
+    assert vector != Array("double") and Array("double") != vector
 
 
-def test_nested_vectors_are_kept() -> None:
+def test_schema_keeps_nested_vectors_in_json() -> None:
     schema = Schema([ColSpec(Map(SparkMLVector()), "m"), ColSpec(Object([Property("v", SparkMLVector())]), "o")])
     assert Schema.from_json(schema.to_json()) == schema
 
 
 @pytest.mark.parametrize("name", ["int", "LONG", "str", "tensor", "bigint", 5, None])
-def test_an_unknown_type_is_refused_with_the_known_ones(name: object) -> None:
+def test_schema_rejects_an_unknown_type_and_lists_the_known_ones(name: object) -> None:
     with pytest.raises(SignatureError, match="boolean, integer, long"):
         ColSpec(name, "a")  # type: ignore[arg-type]
 
 
-def test_names_are_escaped_in_html() -> None:
+def test_signature_html_escapes_names() -> None:
     page = ModelSignature(inputs=Schema([ColSpec(AnyType(), "<script>")]))._repr_html_()
     assert "<script>" not in page and "&lt;script&gt;" in page
 
 
-def test_a_tree_shows_nested_types() -> None:
+def test_signature_tree_shows_nested_types() -> None:
     kind = Object([Property("tags", Array("string"), False), Property("sizes", Map("long"))])
     lines = signature_tree(ModelSignature(inputs=Schema([ColSpec(kind, "item")]))).splitlines()
     assert lines == [
@@ -99,7 +100,7 @@ class Flight:
     extras: dict[str, Any] | None = None
 
 
-def test_a_dataclass_is_a_schema() -> None:
+def test_signature_accepts_a_dataclass_as_a_schema() -> None:
     signature = ModelSignature(inputs=Flight, outputs=Leg(None, []))  # type: ignore[arg-type]
     assert repr(signature.inputs) == (
         "['delay': double (required),"
@@ -109,7 +110,7 @@ def test_a_dataclass_is_a_schema() -> None:
     assert repr(signature.outputs) == "['gate': string (optional), 'minutes': Array(long) (required)]"
 
 
-def test_fields_that_no_column_is_are_all_named() -> None:
+def test_signature_names_all_dataclass_fields_without_a_column_type() -> None:
     bad = make_dataclass("Bad", [("a", complex), ("b", list[set[int]]), ("c", int | str), ("d", int)])
     with pytest.raises(SignatureError) as caught:
         ModelSignature(inputs=bad)

@@ -1,4 +1,4 @@
-"""Type hints as schemas: MLflow's, and what goes beyond them."""
+"""Type hints as schemas: the hints that MLflow reads, and further ones."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Point:
     y: float | None = None
 
 
-def test_what_goes_beyond_mlflow_is_declared_in_the_closest_type() -> None:
+def test_schema_from_hint_declares_non_mlflow_hints_as_the_closest_type() -> None:
     assert repr(schema_from_hint(list[dt.date])) == "[datetime (required)]"
     assert repr(schema_from_hint(list[Decimal])) == "[string (required)]"
     assert repr(schema_from_hint(list[Literal[1, 2]])) == "[long (required)]"
@@ -102,12 +102,12 @@ class Later:
         (list[NoDefault], r"metadata: the optional field of NoDefault has no default.*\n.*\n  more: unsupported"),
     ],
 )
-def test_a_wrong_hint_says_what_to_write_instead(hint: Any, told: str) -> None:
+def test_schema_from_hint_error_says_what_to_write_instead(hint: Any, told: str) -> None:
     with pytest.raises(SignatureError, match=told):
         schema_from_hint(hint)
 
 
-def test_outputs_may_be_scalars() -> None:
+def test_schema_from_output_hint_accepts_scalars() -> None:
     assert repr(schema_from_output_hint(float)) == "[double (required)]"
     with pytest.raises(SignatureError, match="an output cannot be Optional"):
         schema_from_output_hint(list[float | None])
@@ -115,7 +115,7 @@ def test_outputs_may_be_scalars() -> None:
         assert repr(schema_from_output_hint(list[int | str])) == "[Any (required)]"
 
 
-def test_signatures_of_functions_and_classes() -> None:
+def test_signature_from_hints_reads_functions_and_classes() -> None:
     def predict(context: Any, model_input: list[Point], params: dict[str, Any] | None = None) -> list[Sale]: ...
 
     class Model:

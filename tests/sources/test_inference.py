@@ -70,7 +70,7 @@ def cells(*values: object) -> pd.DataFrame:
         (cells(np.array([{"x": 1}, None])), "['a': Array({x: long (optional)}) (required)]"),
     ],
 )
-def test_what_example_data_shows(data: Any, expected: str) -> None:
+def test_infer_signature_declares_the_types_of_example_data(data: Any, expected: str) -> None:
     assert shown(data) == expected
 
 
@@ -98,7 +98,7 @@ def test_what_example_data_shows(data: Any, expected: str) -> None:
         (pd.Series([1, None]), "", "needs a name"),
     ],
 )
-def test_what_cannot_be_inferred_becomes_any_with_one_warning(data: Any, path: str, says: str) -> None:
+def test_infer_signature_declares_any_with_one_warning_when_undecidable(data: Any, path: str, says: str) -> None:
     with pytest.raises(SignatureError) as caught:
         infer_signature(data, strict=True)
     [problem] = caught.value.problems
@@ -109,20 +109,20 @@ def test_what_cannot_be_inferred_becomes_any_with_one_warning(data: Any, path: s
     assert found is not None and "Any" in repr(found)
 
 
-def test_the_other_columns_keep_their_types_and_all_bad_ones_are_named() -> None:
+def test_infer_signature_keeps_other_columns_and_names_all_bad_ones() -> None:
     data = pd.DataFrame({"a": [1.5], "b": [{1}], "c": ["x"], "d": [(1,)]})
     with pytest.warns(UserWarning, match=r"b: .*; d: "):
         found = infer_signature(data).inputs
     assert repr(found) == "['a': double (required), 'b': Any (required), 'c': string (required), 'd': Any (required)]"
 
 
-def test_no_value_is_told() -> None:
+def test_infer_signature_error_hides_values() -> None:
     with pytest.raises(SignatureError) as caught:
         infer_signature(cells("s3cret", 5), params={"p": ["s3cret", 5]}, strict=True)
     assert "s3cret" not in str(caught.value)
 
 
-def test_pydantic_objects_inside_are_refused() -> None:
+def test_infer_signature_rejects_nested_pydantic_objects() -> None:
     pydantic = pytest.importorskip("pydantic")
 
     class Message(pydantic.BaseModel):  # type: ignore[misc,name-defined]
@@ -134,7 +134,7 @@ def test_pydantic_objects_inside_are_refused() -> None:
         assert repr(infer_signature(Message(text="x")).inputs) == "[Any (required)]"
 
 
-def test_params() -> None:
+def test_infer_signature_declares_the_types_of_params() -> None:
     given = {
         "t": 0.5,
         "n": np.int32(1),
@@ -158,8 +158,8 @@ def test_params() -> None:
     ]
 
 
-def test_all_bad_params_are_told_at_once() -> None:
-    bad = {
+def test_infer_signature_reports_all_bad_params_at_once() -> None:
+    bad: dict[str, Any] = {
         "a": None,
         "b": b"x",
         "c": (1,),
@@ -175,13 +175,13 @@ def test_all_bad_params_are_told_at_once() -> None:
     assert {p.path[0] for p in caught.value.problems} >= set("acdefghi")
 
 
-def test_no_params_and_nothing_at_all() -> None:
+def test_infer_signature_requires_data_or_params() -> None:
     assert infer_signature(1, params={}).params is None
     with pytest.raises(SignatureError, match="at least one"):
         infer_signature()
 
 
-def test_a_column_of_many_values_takes_no_python_step_for_each() -> None:
+def test_infer_signature_accepts_long_columns_without_warning() -> None:
     texts, numbers = [f"v{i}" for i in range(200_000)], [[float(i), 1.0] for i in range(200_000)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -190,7 +190,7 @@ def test_a_column_of_many_values_takes_no_python_step_for_each() -> None:
         )
 
 
-def test_a_column_without_a_value_is_any_and_named_too() -> None:
+def test_infer_signature_declares_any_for_a_column_of_nulls_and_names_it() -> None:
     data = cells(None, None)
     with pytest.warns(UserWarning, match="a: no value says what it is"):
         assert repr(infer_signature(data).inputs) == "['a': Any (optional)]"
@@ -217,7 +217,7 @@ LISTS = type("Lists", (list,), {})
         CYCLE,
     ],
 )
-def test_data_without_usable_columns_are_any(data: Any) -> None:
+def test_infer_signature_declares_any_for_data_without_usable_columns(data: Any) -> None:
     with pytest.warns(UserWarning, match="declared as Any") as caught:
         assert repr(infer_signature(data).inputs) == "[Any (required)]"
     assert len(caught) == 1
@@ -226,28 +226,28 @@ def test_data_without_usable_columns_are_any(data: Any) -> None:
 
 
 @pytest.mark.parametrize("params", [pd.DataFrame({"a": [1]}), pd.Series([1]), np.array([1, 2]), 5, {"a": CYCLE}])
-def test_params_that_are_none_are_refused(params: Any) -> None:
+def test_infer_signature_rejects_params_that_are_not_a_mapping(params: Any) -> None:
     with pytest.raises(SignatureError):
         infer_signature([1.0], params=params)
 
 
-def test_categories_lists_and_tensors_as_mlflow_reads_them() -> None:
+def test_infer_signature_reads_categories_lists_and_tensors_as_mlflow_does() -> None:
     with pytest.warns(UserWarning, match="no value says"):
         assert repr(infer_signature(pd.Series(pd.Categorical([None]), name="c")).inputs) == "['c': Any (optional)]"
     assert shown({"a": LISTS([1])}) == "['a': Array(long) (required)]"
     assert shown({0: np.zeros(2)}) == "[0: Tensor('float64', (-1,))]"
 
 
-def test_an_empty_field_of_a_csv_file_is_missing_among_texts_too(tmp_path: Path) -> None:
+def test_infer_schema_treats_an_empty_csv_field_as_missing(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text('age,city,note\n1,Oslo,"a"\n2,,""\n')
     found = infer_schema(read_examples("DATA", str(tmp_path / "rows.csv")))
     assert repr(found) == "['age': long (required), 'city': string (optional), 'note': string (required)]"
 
 
-def test_members_of_object_params_are_types_that_mlflow_reads_back() -> None:
+def test_infer_params_declares_object_members_that_mlflow_reads_back() -> None:
     [spec] = infer_params({"o": {"a": np.int32(1), "b": [np.float32(1.5)]}})
     assert repr(spec.dtype) == "{a: long (required), b: Array(double) (required)}"
 
 
-def test_a_single_column_may_have_no_name() -> None:
+def test_infer_signature_accepts_a_single_column_without_a_name() -> None:
     assert shown(pd.DataFrame([[1]], columns=[None])) == "[long (required)]"

@@ -39,7 +39,7 @@ def refusal(source: Path | str | dict[str, object]) -> str:
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("indent", ["", "  "])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_only_the_lines_of_the_block_change(tmp_path: Path, ending: str, indent: str, mark: str) -> None:
+def test_set_signature_changes_only_the_lines_of_its_block(tmp_path: Path, ending: str, indent: str, mark: str) -> None:
     def shaped(text: str) -> str:
         lines = text.splitlines()
         return "".join((indent + line if line and line[0] != "#" else line) + ending for line in lines)
@@ -56,7 +56,7 @@ def test_only_the_lines_of_the_block_change(tmp_path: Path, ending: str, indent:
 @pytest.mark.parametrize(
     "text", [HEAD, HEAD.rstrip("\n"), HEAD + "signature: null\n", HEAD + "signature:", HEAD + "..."]
 )
-def test_a_signature_is_added_where_there_is_none(tmp_path: Path, text: str) -> None:
+def test_set_signature_adds_a_missing_signature(tmp_path: Path, text: str) -> None:
     folder = mlmodel(tmp_path, text)
     assert "set_signature" in refusal(folder)
     set_signature(folder / "MLmodel", NEW)
@@ -76,7 +76,7 @@ def test_a_signature_is_added_where_there_is_none(tmp_path: Path, text: str) -> 
         HEAD + "\t" + BLOCK,
     ],
 )
-def test_setting_is_refused_where_the_block_cannot_be_told(tmp_path: Path, text: str) -> None:
+def test_set_signature_rejects_files_whose_block_is_ambiguous(tmp_path: Path, text: str) -> None:
     folder = mlmodel(tmp_path, text)
     with pytest.raises(SignatureError):
         set_signature(folder, NEW)
@@ -84,7 +84,7 @@ def test_setting_is_refused_where_the_block_cannot_be_told(tmp_path: Path, text:
     assert os.listdir(tmp_path) == ["MLmodel"]
 
 
-def test_permissions_and_links_are_kept(tmp_path: Path) -> None:
+def test_set_signature_keeps_permissions_and_links(tmp_path: Path) -> None:
     real, model = tmp_path / "real", tmp_path / "model"
     real.mkdir()
     model.mkdir()
@@ -97,7 +97,9 @@ def test_permissions_and_links_are_kept(tmp_path: Path) -> None:
 
 
 @given(signatures())
-def test_any_signature_survives_an_mlmodel(tmp_path_factory: pytest.TempPathFactory, signature: ModelSignature) -> None:
+def test_set_signature_and_save_signature_round_trip_any_signature(
+    tmp_path_factory: pytest.TempPathFactory, signature: ModelSignature
+) -> None:
     folder = mlmodel(tmp_path_factory.mktemp("model"), HEAD + BLOCK + TAIL)
     set_signature(folder, signature)
     assert load_signature(folder) == signature
@@ -105,7 +107,7 @@ def test_any_signature_survives_an_mlmodel(tmp_path_factory: pytest.TempPathFact
     assert load_signature(folder / "signature.json") == signature
 
 
-def test_json_files_and_dicts_of_all_forms(tmp_path: Path) -> None:
+def test_load_signature_reads_json_files_and_dicts_of_every_layout(tmp_path: Path) -> None:
     file = tmp_path / "s.json"
     file.write_text('{"inputs": [{"type": "double", "name": "a"}]}')
     assert load_signature(file) == load_signature(str(file)) == OLD
@@ -137,11 +139,11 @@ def test_json_files_and_dicts_of_all_forms(tmp_path: Path) -> None:
         ("flavors: {}\nsignature: {inputs: None}\n", "not JSON"),
     ],
 )
-def test_what_is_no_mlmodel_is_called_that(tmp_path: Path, text: str, says: str) -> None:
+def test_load_signature_rejects_files_that_are_not_an_mlmodel(tmp_path: Path, text: str, says: str) -> None:
     assert says in refusal(mlmodel(tmp_path, text))
 
 
-def test_files_that_are_not_there_or_not_text(tmp_path: Path) -> None:
+def test_load_signature_rejects_missing_and_binary_files(tmp_path: Path) -> None:
     assert "no such file" in refusal(tmp_path / "x")
     assert "only runs:/ and models:/ are read" in refusal("models:/name/1")
     (tmp_path / "model.pkl").write_bytes(b"\x80\x05\x95")
@@ -149,13 +151,13 @@ def test_files_that_are_not_there_or_not_text(tmp_path: Path) -> None:
     assert "without a signature" in refusal({"flavors": {}})
 
 
-def test_a_sink_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_save_signature_leaves_nothing_behind_when_it_cannot_write(tmp_path: Path) -> None:
     with pytest.raises(SinkError):
         save_signature(OLD, tmp_path / "absent" / "s.json")
     assert os.listdir(tmp_path) == []
 
 
-def test_reading_imports_neither_mlflow_nor_pyspark_nor_pandas(tmp_path: Path) -> None:
+def test_load_signature_imports_neither_mlflow_nor_pyspark_nor_pandas(tmp_path: Path) -> None:
     mlmodel(tmp_path, HEAD + BLOCK)
     code = (
         f"import sparksig, sys; sparksig.load_signature({str(tmp_path)!r});"

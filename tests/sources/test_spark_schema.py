@@ -1,4 +1,4 @@
-"""Signatures as Spark schemas and back. Only pyspark's classes are needed, no session, but where one is asked for."""
+"""Signatures as Spark schemas and back. Most tests need only pyspark's classes and no session."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from sparksig.sources.spark_schema import (
 from tests.signature.strategies import NAMES, SCALARS, nest
 
 
-def test_every_scalar_and_its_nullability() -> None:
+def test_struct_type_declares_every_scalar_with_its_nullability() -> None:
     schema = Schema([ColSpec(scalar, scalar.name, scalar.value % 2 == 0) for scalar in DataType])
     names = ("boolean", "int", "bigint", "float", "double", "string", "binary", "timestamp")
     struct = struct_type(schema)
@@ -36,22 +36,23 @@ def test_every_scalar_and_its_nullability() -> None:
     assert [field.nullable for field in struct] == [True, False] * 4
 
 
-def test_nulls_of_elements_follow_their_column_and_members_their_property() -> None:
+def test_struct_type_nullability_of_elements_and_members_follows_the_signature() -> None:
     kind = Object([Property("x", Array("long")), Property("y", Map("string"), False)])
     [field] = struct_type(Schema([ColSpec(kind, "a", False)]))
     inner: Any = field.dataType
     assert field.nullable and not inner["x"].nullable and inner["y"].nullable
     assert not inner["x"].dataType.containsNull and inner["y"].dataType.valueContainsNull
     [tags] = struct_type(Schema([ColSpec(Array("string"), "tags")]))
-    assert not tags.dataType.containsNull
+    element: Any = tags.dataType
+    assert not element.containsNull
 
 
-def test_unnamed_columns_are_called_by_their_position() -> None:
+def test_struct_type_names_unnamed_columns_by_position() -> None:
     assert struct_type(Schema([ColSpec("long"), ColSpec("string")])).names == ["0", "1"]
     assert struct_type(ModelSignature(inputs=Schema([ColSpec("long")]))).names == ["0"]
 
 
-def test_vectors_and_variants_are_sparks_own() -> None:
+def test_struct_type_declares_vectors_and_variants_as_sparks_own_types() -> None:
     from pyspark.ml.linalg import VectorUDT
 
     struct = struct_type(Schema([ColSpec(SparkMLVector(), "v"), ColSpec(AnyType(), "x")]))
@@ -62,7 +63,7 @@ def test_vectors_and_variants_are_sparks_own() -> None:
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.numpy)
-def test_tensors_are_nested_arrays_of_the_carrier(row: Any) -> None:
+def test_struct_type_declares_tensors_as_nested_arrays_of_the_storage_type(row: Any) -> None:
     struct = struct_type(
         Schema([TensorSpec(np.dtype(row.numpy), (-1, 2, 3), "t"), TensorSpec(np.dtype("int8"), (-1,), "s")])
     )
@@ -72,12 +73,12 @@ def test_tensors_are_nested_arrays_of_the_carrier(row: Any) -> None:
 
 
 @pytest.mark.parametrize("tensor", [TensorSpec(np.dtype("complex64"), (-1, 2)), TensorSpec(np.dtype("int8"), ())])
-def test_tensors_that_no_column_holds_are_refused_by_name(tensor: TensorSpec) -> None:
+def test_struct_type_rejects_tensors_without_a_column_type_by_name(tensor: TensorSpec) -> None:
     with pytest.raises(NotSupportedError, match=tensor.type.name):
         struct_type(Schema([tensor]))
 
 
-def test_without_inputs_there_is_no_schema() -> None:
+def test_struct_type_rejects_a_signature_without_inputs() -> None:
     with pytest.raises(SignatureError):
         struct_type(ModelSignature(outputs=Schema([ColSpec("long")])))
 
@@ -86,7 +87,7 @@ COLUMNS = st.recursive(SCALARS | st.just(AnyType()) | st.just(SparkMLVector()), 
 
 
 @given(st.lists(st.builds(ColSpec, COLUMNS, NAMES, st.booleans()), min_size=1, max_size=4, unique_by=lambda c: c.name))
-def test_there_and_back(columns: list[ColSpec]) -> None:
+def test_struct_type_round_trips_through_signature_from_struct(columns: list[ColSpec]) -> None:
     signature = ModelSignature(inputs=Schema(columns))
     assert signature_from_struct(struct_type(signature)) == signature
 
@@ -110,12 +111,12 @@ def test_there_and_back(columns: list[ColSpec]) -> None:
         ),
     ],
 )
-def test_what_a_spark_type_is_declared_as(spark_type: t.DataType, expected: str) -> None:
+def test_schema_from_struct_declares_spark_types(spark_type: t.DataType, expected: str) -> None:
     schema, problems = schema_from_struct(t.StructType([t.StructField("a", spark_type)]), nullable_as_optional=False)
     assert repr(schema) == f"['a': {expected} (required)]" and not problems
 
 
-def test_what_cannot_be_declared_is_listed() -> None:
+def test_signature_from_struct_lists_every_type_it_cannot_declare() -> None:
     struct = t.StructType(
         [
             t.StructField("a", t.DecimalType(38, 10)),
@@ -132,7 +133,7 @@ def test_what_cannot_be_declared_is_listed() -> None:
         signature_from_struct(t.StructType([t.StructField("a", t.LongType())] * 2))
 
 
-def test_a_frame_is_inferred_from_its_schema_without_a_job(spark: Any) -> None:
+def test_infer_signature_reads_a_frames_schema_without_a_job(spark: Any) -> None:
     frame = spark.range(3).selectExpr("id", "cast(null as map<string, int>) as m", "raise_error('ran') as e")
     tracker = spark.sparkContext.statusTracker()
     spark.sparkContext.setJobGroup("inference", "none")
@@ -144,13 +145,13 @@ def test_a_frame_is_inferred_from_its_schema_without_a_job(spark: Any) -> None:
     assert repr(optional) == "['id': long (required), 'm': Map(str -> DataType.integer) (optional)]"
 
 
-def test_spark_makes_what_is_declared(spark: Any) -> None:
+def test_struct_type_is_accepted_by_create_data_frame(spark: Any) -> None:
     kinds = [Array("integer"), Map(Array("string")), Object([Property("a b", "long")]), SparkMLVector(), AnyType()]
     struct = struct_type(Schema([ColSpec(kind, f"c.{i}") for i, kind in enumerate(kinds)]))
     assert spark.createDataFrame([], struct).schema == struct
 
 
-def test_a_parquet_schema_is_declared_without_spark() -> None:
+def test_schema_from_table_declares_a_parquet_schema_without_spark() -> None:
     fields = [("id", pa.int32()), ("at", pa.timestamp("us")), ("m", pa.map_(pa.string(), pa.list_(pa.float32())))]
     schema, problems = schema_from_table(table_from_arrow(pa.schema(fields)), nullable_as_optional=True)
     assert repr(schema) == (

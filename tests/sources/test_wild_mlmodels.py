@@ -1,4 +1,4 @@
-"""Signatures of MLmodel files as they were found, read as MLflow reads them."""
+"""Signatures of real-world MLmodel files, read as MLflow reads them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def parts(signature: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("record", WITH_SIGNATURE, ids=ids(WITH_SIGNATURE))
-def test_a_signature_block_reads_as_mlflow_reads_it(record: dict[str, Any]) -> None:
+def test_load_signature_reads_a_signature_block_as_mlflow_does(record: dict[str, Any]) -> None:
     expected = record["expected"]
     if not expected["ok"]:
         with pytest.raises(SignatureError):
@@ -43,7 +43,7 @@ def test_a_signature_block_reads_as_mlflow_reads_it(record: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("record", RAW, ids=ids(RAW))
-def test_a_raw_file_reads_as_mlflow_reads_it(record: dict[str, Any], tmp_path: Path) -> None:
+def test_load_signature_reads_a_raw_file_as_mlflow_does(record: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "MLmodel"
     file.write_bytes(record["raw"].encode("utf-8"))
     loaded = record["model_load"]
@@ -61,7 +61,7 @@ def test_a_raw_file_reads_as_mlflow_reads_it(record: dict[str, Any], tmp_path: P
 
 
 @pytest.mark.parametrize("record", RAW, ids=ids(RAW))
-def test_setting_a_signature_changes_its_lines_only(record: dict[str, Any], tmp_path: Path) -> None:
+def test_set_signature_changes_only_its_lines_in_a_raw_file(record: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "MLmodel"
     before = record["raw"].encode("utf-8")
     file.write_bytes(before)

@@ -1,7 +1,7 @@
-"""One table of cases for every place in which a verdict may be asked for, and the one verdict that each row must get.
+"""One table of cases for every place that gives verdicts, and the expected verdict of each row.
 
-A case is a cell: a value of a column, and the faults that it must show. The oracle says them where it can speak;
-vectors and tensors are written down by hand. Imports no test tool: other versions of Spark run it alone.
+A case is a cell: a value of a column, and its expected violations. The oracle computes them where it can; vectors and
+tensors are written by hand. Imports no test tool: other versions of Spark run this module alone.
 """
 
 from __future__ import annotations

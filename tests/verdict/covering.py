@@ -1,4 +1,4 @@
-"""Pairwise covering: a few rows of settings in which any two values of any two settings stand together once."""
+"""Pairwise covering: a few rows of settings that contain every pair of values of any two settings."""
 
 from __future__ import annotations
 

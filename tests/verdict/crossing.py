@@ -1,6 +1,6 @@
-"""What a model behind `predict_udf` is given and gives back, where values could be damaged on the way.
+"""Inputs and outputs of a model behind `predict_udf`, where values could be damaged in transfer.
 
-Sparks before 4.1 have no UDFs on Arrow arrays. Imports no test tool, as the cases do.
+Spark before 4.1 has no UDFs on Arrow arrays. Imports no test tool, as tests/verdict/cases.py does not.
 """
 
 from __future__ import annotations

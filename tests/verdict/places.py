@@ -1,7 +1,7 @@
-"""Where `enforce` stands in a query decides which rows it judges: those of the frame it was given, and no others.
+"""The position of `enforce` in a query decides which rows it checks: exactly those of its input frame.
 
-An optimizer that moved the check would judge rows that the query had dropped, or the other table of a join, or skip a
-bad row with the file that it is in. Optimizers differ by version. Imports no test tool, as the cases do.
+An optimizer that moved the check would check rows that the query had dropped, or the other table of a join, or skip a
+bad row with its file. Optimizers differ by version. Imports no test tool, as tests/verdict/cases.py does not.
 """
 
 from __future__ import annotations
@@ -117,16 +117,16 @@ CHANGED = ("checked", "widened", "array cast", "absent")
 def unfit_fields(spark: SparkSession) -> list[str]:
     """Fields of what the verbs return that are not as defined: what is kept is the table's own, metadata and all."""
     table = marked(spark)
-    parts = split(table, MARKED, level="checked", keep=["id"])
+    parts = split(table, MARKED, level="checked", keep=["id"], on_absent="ignore")
     given = {field.name: field for field in table.schema.fields}
     wrong = []
-    for frame in (enforce(table, MARKED, level="checked", keep=["id"]), parts.accepted):
+    for frame in (enforce(table, MARKED, level="checked", keep=["id"], on_absent="ignore"), parts.accepted):
         for field in frame.schema.fields:
             if field.name not in CHANGED and field != given[field.name]:
                 wrong.append(f"kept: {field}")
             if field.name in CHANGED and (field.metadata or (field.name == "absent" and not field.nullable)):
                 wrong.append(f"changed: {field}")
-    for frame in (tag(table, MARKED, level="checked"), parts.quarantined):
+    for frame in (tag(table, MARKED, level="checked", on_absent="ignore"), parts.quarantined):
         *raw, violations = frame.schema.fields
         if raw != table.schema.fields or not violations.nullable or violations.metadata:
             wrong.append(f"raw: {frame.schema}")

@@ -2,7 +2,7 @@
 
 The process may have another Spark than the tests, or be a client of Spark Connect.
 
-    python tests/verdict/run_cases.py [--remote] > answers.json
+    python tests/verdict/run_cases.py [--remote URL] > answers.json
 """
 
 from __future__ import annotations
@@ -16,27 +16,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-CONF = {
+CONF = {"spark.sql.shuffle.partitions": "2", "spark.sql.session.timeZone": "America/Sao_Paulo"}
+STATIC_CONF = {
     "spark.ui.enabled": "false",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
-    "spark.sql.shuffle.partitions": "2",
-    "spark.sql.session.timeZone": "America/Sao_Paulo",
 }
 
 
-def session(remote: bool) -> SparkSession:
+def session(remote: str | None) -> SparkSession:
     from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder.remote("local[2]") if remote else SparkSession.builder.master("local[2]")
-    for key, value in CONF.items():
+    builder = SparkSession.builder.remote(remote) if remote else SparkSession.builder.master("local[2]")
+    for key, value in (CONF if remote else {**CONF, **STATIC_CONF}).items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--remote", action="store_true", help="ask a Spark Connect server of this process's own")
+    parser.add_argument("--remote", help="the URL of a Spark Connect server")
     given = parser.parse_args()
     os.environ["PYSPARK_PYTHON"] = sys.executable  # a worker would run the `python3` of PATH
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")

@@ -1,7 +1,7 @@
-"""Nothing of a row, a given param, a model's words or the environment is told: canaries, looked for everywhere.
+"""No row value, given param, model message or environment variable leaks: canaries are searched for everywhere.
 
-What the JVM itself writes to its own stderr is Spark's log. All that reaches Python is searched: messages, what they
-are chained to, tracebacks, log records, both streams, plans, reports, violations and summaries.
+The JVM's own stderr is Spark's log and is not searched. Everything that reaches Python is: messages, chained errors,
+tracebacks, log records, both streams, plans, reports, violations and summaries.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def failed(act: Callable[[], object]) -> str:
     raise AssertionError("it did not fail")
 
 
-def test_canaries_are_heard_where_nothing_keeps_them_quiet(
+def test_canary_search_finds_values_that_spark_and_python_leak(
     spark: SparkSession, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Spark and Python tell them all, left to themselves: the search can find what it looks for."""
@@ -209,7 +209,7 @@ def clean(df: DataFrame) -> DataFrame:
 
 
 @pytest.mark.parametrize("signature", [SIGNATURE, NESTED], ids=["flat", "nested"])
-def test_plans_reports_and_violations(df: DataFrame, signature: Any) -> None:
+def test_verbs_hide_values_in_plans_reports_and_violations(df: DataFrame, signature: Any) -> None:
     made = plan(df, signature, **LEVEL)
     refused = plan(df, signature)
     assert made.ok and not refused.ok
@@ -226,7 +226,7 @@ def test_plans_reports_and_violations(df: DataFrame, signature: Any) -> None:
 
 @pytest.mark.parametrize("ansi", ["true", "false"])
 @pytest.mark.parametrize("signature", [SIGNATURE, NESTED], ids=["flat", "nested"])
-def test_enforce_fails_without_a_word_of_the_row(spark: SparkSession, df: DataFrame, signature: Any, ansi: str) -> None:
+def test_enforce_error_hides_the_rows_values(spark: SparkSession, df: DataFrame, signature: Any, ansi: str) -> None:
     before = spark.conf.get("spark.sql.ansi.enabled")
     spark.conf.set("spark.sql.ansi.enabled", ansi)
     try:
@@ -237,14 +237,14 @@ def test_enforce_fails_without_a_word_of_the_row(spark: SparkSession, df: DataFr
     assert heard(said) == []
 
 
-def test_what_is_wrong_with_a_schema_is_told_without_a_row(df: DataFrame) -> None:
+def test_verbs_hide_values_in_schema_errors(df: DataFrame) -> None:
     for verb in (enforce, tag, split, validate):
         with pytest.raises(SchemaError) as caught:
             verb(df, SIGNATURE)
         assert heard(all_of(caught.value)) == []
 
 
-def test_a_tensor_whose_entries_are_bad(spark: SparkSession) -> None:
+def test_enforce_error_hides_tensor_entries(spark: SparkSession) -> None:
     df = spark.createDataFrame([([DOUBLE, 1e300, None],), ([float(LONG)],)], "image array<double>")
     schema = Schema([TensorSpec(np.dtype("float32"), (-1, 3), "image")])
     said = failed(lambda: enforce(df, schema, level="checked").collect())
@@ -286,7 +286,7 @@ SECRETS = {"secret": WORD, "factor": NUMBER}
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_score_fails_without_a_word_of_the_model(clean: DataFrame, name: str) -> None:
+def test_score_error_hides_the_models_words_and_params(clean: DataFrame, name: str) -> None:
     scored = score(clean, MODELS[name], SIGNATURE, SECRETS, keep=["number"], **LEVEL)
     assert heard(repr(scored)) == []
     scored.explain(True)  # prints it: the params and the model are in the query
@@ -295,7 +295,7 @@ def test_score_fails_without_a_word_of_the_model(clean: DataFrame, name: str) ->
     assert heard(said) == []
 
 
-def test_score_fails_without_a_word_of_the_row(df: DataFrame) -> None:
+def test_score_error_hides_the_rows_values(df: DataFrame) -> None:
     said = failed(score(df, texts, SIGNATURE, SECRETS, keep=["number"], on_violation="fail", **LEVEL).collect)
     assert "a row breaks the signature" in said
     assert heard(said) == []
@@ -307,7 +307,7 @@ IN_BATCHES = ModelSignature(
 
 
 @pytest.mark.parametrize("name", [*MODELS, "a bad row"])
-def test_predict_udf_fails_without_a_word(df: DataFrame, clean: DataFrame, name: str) -> None:
+def test_predict_udf_error_hides_values(df: DataFrame, clean: DataFrame, name: str) -> None:
     predict = predict_udf(MODELS.get(name, texts), IN_BATCHES, level="checked")
     table = df if name == "a bad row" else clean
     said = failed(table.select(predict(_struct("long", "double", "clean"))).collect)
@@ -321,7 +321,7 @@ def _struct(*names: str) -> Any:
     return F.struct(*names)
 
 
-def test_given_params_are_not_told(df: DataFrame) -> None:
+def test_score_hides_given_params_in_errors_and_warnings(df: DataFrame) -> None:
     with pytest.raises(ParamError) as caught:
         score(df, texts, SIGNATURE, {"secret": NUMBER, "factor": WORD}, **LEVEL)
     assert "factor" in str(caught.value)
@@ -347,9 +347,7 @@ RUNS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 @pytest.mark.filterwarnings("ignore:.*unheard of.*")
 @pytest.mark.parametrize("name", RUNS)
-def test_a_run_tells_nothing_in_its_error_its_lines_and_its_summary(
-    spark: SparkSession, tmp_path: Path, name: str
-) -> None:
+def test_job_hides_values_in_errors_output_and_summary(spark: SparkSession, tmp_path: Path, name: str) -> None:
     model, changed = RUNS[name]
     columns = {"x": [NUMBER, None, DOUBLE], "note": [WORD] * 3, "${env:PATH}": [LONG] * 3}
     table = pa.table({**columns, "keys": pa.array([[(KEY, WORD)]] * 3, pa.map_(pa.string(), pa.string()))})

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import sys
 
-import pytest
-
 from tests.verdict.environments import answers_of, wrong
 
 
-@pytest.mark.slow
-@pytest.mark.spark
-def test_spark_connect_says_the_same() -> None:
-    found = answers_of(sys.executable, "--remote")
+def test_verdicts_on_connect_equal_classic(connect_url: str) -> None:
+    found = answers_of(sys.executable, "--remote", connect_url)
     assert found["kind"].startswith("pyspark.sql.connect")
     assert wrong(found) == []

@@ -1,4 +1,4 @@
-"""The same row gets the same verdict under every setting: a pairwise covering set of them, on one table of cases."""
+"""The same row gets the same verdict under every setting: a pairwise covering set, on one table of cases."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ DEAR = ("split", "validate", "enforce")
 """
 
 
-def test_the_rows_cover_every_pair_of_settings() -> None:
+def test_settings_rows_cover_every_pair_of_settings() -> None:
     assert set.union(*map(pairs_of, ROWS)) == every_pair(SETTINGS)
     assert [list(row) for row in ROWS] == [list(SETTINGS)] * len(ROWS)
     assert 9 <= len(ROWS) <= 20  # two settings of three values have nine pairs; without thrift there were 82,944 rows
@@ -92,7 +92,9 @@ def table(sources: Mapping[str, DataFrame], row: Mapping[str, Any]) -> Iterator[
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(ROWS)), ids=lambda number: f"row{number}")
-def test_one_verdict(spark: SparkSession, sources: dict[str, DataFrame], number: int) -> None:
+def test_verbs_give_one_verdict_under_every_setting(
+    spark: SparkSession, sources: dict[str, DataFrame], number: int
+) -> None:
     row, wanted = ROWS[number], cases.expected_answers()
     with configured(spark, {key: row[key] for key in CONF}), table(sources, row) as df:
         assert df.rdd.getNumPartitions() == row["partitions"]
@@ -109,7 +111,7 @@ def test_one_verdict(spark: SparkSession, sources: dict[str, DataFrame], number:
     assert cases.differences(found, expected) == []
 
 
-def test_the_settings_are_the_sessions_again(spark: SparkSession) -> None:
+def test_settings_are_restored_after_a_configured_block(spark: SparkSession) -> None:
     assert spark.conf.get("spark.sql.session.timeZone") == "America/Sao_Paulo"
     with configured(spark, {"spark.sql.session.timeZone": "UTC"}):
         assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
@@ -120,7 +122,7 @@ NAN = float("nan")
 
 
 @pytest.mark.parametrize("allow_nan", [True, False])
-def test_a_cached_frame_keeps_its_rows_of_nan(spark: SparkSession, allow_nan: bool) -> None:
+def test_split_keeps_nan_rows_of_a_cached_frame(spark: SparkSession, allow_nan: bool) -> None:
     """A comparison on a cached frame skips blocks by statistics that know no NaN (SPARK-58482)."""
     df = spark.createDataFrame([(NAN, 1), (0.5, 2), (NAN, 3), (None, 4)], "x double, n int").repartition(2).cache()
     try:
@@ -141,6 +143,6 @@ def test_a_cached_frame_keeps_its_rows_of_nan(spark: SparkSession, allow_nan: bo
 
 
 @pytest.mark.parametrize("adaptive", ["true", "false"])
-def test_enforce_judges_the_rows_it_was_given_and_no_others(spark: SparkSession, adaptive: str) -> None:
+def test_enforce_checks_exactly_the_rows_of_its_input(spark: SparkSession, adaptive: str) -> None:
     with configured(spark, {"spark.sql.adaptive.enabled": adaptive}):
         assert cases.differences(places.placed(spark), places.expected_ends()) == []

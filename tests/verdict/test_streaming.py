@@ -1,4 +1,4 @@
-"""The same verdicts in real streams: files in, checkpoints, files out, stopped and started again with new files."""
+"""The same verdicts in real streams: input files, checkpoints, output files, and restarts with new files."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def halves(df: DataFrame) -> list[DataFrame]:
     return [df.where(f"abs(hash({cases.KEY})) % 2 = {half}").coalesce(2) for half in (0, 1)]
 
 
-def test_tag_says_the_same_and_nothing_is_lost_or_doubled(stream: Stream, df: DataFrame) -> None:
+def test_tag_in_a_stream_gives_the_batch_verdicts_once_per_row(stream: Stream, df: DataFrame) -> None:
     for half in halves(df):
         stream.arrive(half)
         stream.run(cases.tag_all(stream.read(df.schema)), "tagged")
@@ -76,7 +76,7 @@ def test_tag_says_the_same_and_nothing_is_lost_or_doubled(stream: Stream, df: Da
 
 
 @pytest.mark.parametrize("group", ["columns", "tensors"])
-def test_split_says_the_same_and_nothing_is_lost_or_doubled(stream: Stream, df: DataFrame, group: str) -> None:
+def test_split_in_a_stream_gives_the_batch_verdicts_once_per_row(stream: Stream, df: DataFrame, group: str) -> None:
     for half in halves(df):
         stream.arrive(half)
         parts = split(stream.read(df.schema), cases.signature(group), cases.policy(group))
@@ -87,7 +87,7 @@ def test_split_says_the_same_and_nothing_is_lost_or_doubled(stream: Stream, df: 
     assert cases.differences(cases.collected(pairs), cases.expected(group)) == []
 
 
-def test_enforce_passes_clean_rows_and_fails_the_stream_on_a_bad_one(stream: Stream, df: DataFrame) -> None:
+def test_enforce_in_a_stream_passes_clean_rows_and_fails_on_a_bad_one(stream: Stream, df: DataFrame) -> None:
     group = "columns"
 
     def query() -> DataFrame:
@@ -105,7 +105,7 @@ def test_enforce_passes_clean_rows_and_fails_the_stream_on_a_bad_one(stream: Str
     assert cases.collected((row[cases.KEY], "") for row in stream.written("enforced")) == clean
 
 
-def test_an_event_time_that_needs_no_cast_keeps_its_watermark(stream: Stream) -> None:
+def test_enforce_in_a_stream_keeps_the_watermark_of_an_event_time(stream: Stream) -> None:
     from pyspark.sql import functions as F
 
     signature = Schema([ColSpec("datetime", "at"), ColSpec("long", "n")])

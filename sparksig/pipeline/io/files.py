@@ -14,6 +14,7 @@ import pyarrow.fs as pafs
 
 from sparksig.errors import ConfigError, Problem
 from sparksig.pipeline.io.paths import file_system, missing
+from sparksig.redaction import masked
 from sparksig.signature.dtypes import SPARK
 from sparksig.sources.observed import Field, ScalarType, StructType, table_from_arrow, unread_by_spark
 
@@ -45,7 +46,7 @@ def parquet_table(flag: str, path: str) -> StructType:
     if not found.files:
         raise ConfigError("the table cannot be read", [Problem(flag, f"no Parquet file lies in {path}")])
     if why := refusal(found):
-        warnings.warn(f"{path}: {why}", stacklevel=2)
+        warnings.warn(masked(f"{path}: {why}"), stacklevel=2)
     # a footer of Spark's knows its types, but not the columns that are folders
     table = table_from_arrow(found.schema)
     values: dict[str, set[str]] = {}

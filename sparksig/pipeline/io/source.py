@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from sparksig.errors import ConfigError, Problem
+from sparksig.errors import ConfigError, Problem, closest
 from sparksig.pipeline.config import FILES, RUN_COLUMN, JobConfig
 from sparksig.pipeline.faults import from_spark, spark_words
 from sparksig.pipeline.io.files import refusal
@@ -58,7 +57,7 @@ def _read(spark: SparkSession, config: JobConfig) -> DataFrame:
     reader = reader.format(config.format)
     if not config.input:
         return reader.load()
-    path = literal_path(config.input)
+    path = literal_path(config.input, spark)
     if stream and config.format in FILES:  # a stream of files wants to be told its schema
         if is_file(config.input):
             hint = "a stream reads the files of a folder"
@@ -113,7 +112,5 @@ def quoted(name: str) -> str:
 def _absent(chosen: tuple[str, ...], columns: list[str]) -> Iterator[Problem]:
     for name in chosen:
         if name not in columns:
-            near = get_close_matches(name, columns, n=1)
-            yield Problem(
-                "--column", f"the table has no column {name}", hint=f"did you mean {near[0]}?" if near else None
-            )
+            near = closest(name, columns)
+            yield Problem("--column", f"the table has no column {name}", hint=f"did you mean {near}?" if near else None)

@@ -91,7 +91,11 @@ def reconcile(work: Attempt, spark: SparkSession, table: DataFrame, written: tup
     limits = Thresholds.of(work.config)
     bad = limits.bad_rows(dirty, dirty.columns[-1], report.violations)
     bad = set_apart.rows if bad is None else bad
-    if passed := list(limits.passed(source.rows, bad, kept.rows, report.violations)):
+    passed = [
+        *limits.passed(source.rows, bad, kept.rows, report.violations),
+        *limits.forbidden(work.failing_warnings),
+    ]
+    if passed:
         raise OverThreshold(f"{passed[0]}; nothing was committed", [Problem("", fact) for fact in passed[1:]])
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sparksig._version import __version__
 from sparksig.enforcement.counts import count_violations
-from sparksig.enforcement.frames import plan, tag
+from sparksig.enforcement.frames import plan, tag_by
 from sparksig.enforcement.steps import Plan
-from sparksig.errors import ConfigError, Problem, SinkError, SparksigError
+from sparksig.errors import AbsentColumnWarning, ConfigError, Problem, SinkError, SparksigError
 from sparksig.pipeline.accounting import Thresholds
 from sparksig.pipeline.config import JobConfig
 from sparksig.pipeline.config.job import no_source
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CheckConfig(JobConfig):
     """What a validation is asked to do: a job's configuration, of which it needs a table and a signature, no outputs.
 
@@ -120,24 +121,30 @@ def validate_job(
             observed = parquet_table("--input", config.input) if table is None else table
             found.plan = plan(observed, signature, config.policy)
             lineage.found(found.plan, _facts(found, signature, table), None if table is None else table.sparkSession)
+            found.warnings = found.plan.warning_lines
+            for line in found.warnings:
+                warnings.warn(line, AbsentColumnWarning, stacklevel=2)
             found.plan.require_ok()
             lineage.start()
-        if table is not None and not plan_only:
+        if table is None or plan_only:
+            _require_few(Thresholds.of(config).forbidden(found.warnings))
+        else:
             with (
                 timed("validate", found.seconds, listener),
                 watched(table.sparkSession, "sparksig: validate", listener),
             ):
-                _validate(found, table, signature)
+                _validate(found, table)
     except (Exception, KeyboardInterrupt) as error:
         found.error = told(error)
         found.verdict = verdict_of(found.error, reading="validate" in found.seconds)
         if found.verdict == "usage":
             warn_of(lineage.end(found.summary))
             raise RunError(found.error, "usage") from found.error
-    found.warnings = lineage.end(found.summary, isinstance(found.error, Stopped))
+    untold = lineage.end(found.summary, isinstance(found.error, Stopped))
+    found.warnings = (*found.warnings, *untold)
     if summary is not None:
         write_text(summary, json.dumps(found.summary.to_dict(), indent=2, allow_nan=False) + "\n")
-    warn_of(found.warnings)
+    warn_of(untold)
     if found.error is not None:
         raise RunError(found.error, found.verdict, found.summary) from found.error
     return found
@@ -147,7 +154,12 @@ def _check(config: JobConfig, summary: str | None) -> ModelSignature:
     """Everything that can be wrong without a Spark session."""
     declared = ("--signature", config.signature) if config.signature else ("--model", config.model)
     places = dict([("--input", config.input), declared])
-    if problems := [each for flag, place in places.items() if place for each in missing(flag, place)]:
+    if problems := [
+        each
+        for flag, place in places.items()
+        if place
+        for each in missing(flag, place, read_by_spark=flag == "--input")
+    ]:
         raise ConfigError("the job cannot be run as configured", problems)
     if summary is not None and (faults := list(unwritable(summary))):
         raise SinkError("the summary cannot be written", faults)
@@ -168,12 +180,19 @@ def _is_plain(config: JobConfig) -> bool:
     return bool(config.input) and config.format == "parquet" and not changed and has_file_system(config.input)
 
 
-def _validate(found: Validation, table: DataFrame, signature: ModelSignature) -> None:
+def _validate(found: Validation, table: DataFrame) -> None:
     policy, limits = found.config.policy, Thresholds.of(found.config)
-    tagged = tag(table, signature, policy)
+    assert found.plan is not None
+    tagged = tag_by(found.plan, table)
     report = found.report = count_violations(tagged, policy.violations_column)
     found.verdict = "clean" if report.ok else "quarantined"
     bad = limits.bad_rows(tagged, policy.violations_column, report.violations)
     bad = report.rows_violating if bad is None else bad
-    if passed := list(limits.passed(report.rows_in, bad, report.rows_clean, report.violations)):
-        raise OverThreshold(passed[0], [Problem("", fact) for fact in passed[1:]])
+    passed = limits.passed(report.rows_in, bad, report.rows_clean, report.violations)
+    _require_few([*passed, *limits.forbidden(found.warnings)])
+
+
+def _require_few(passed: Iterable[str]) -> None:
+    """Raise if a threshold is passed."""
+    if facts := list(passed):
+        raise OverThreshold(facts[0], [Problem("", fact) for fact in facts[1:]])

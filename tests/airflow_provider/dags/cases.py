@@ -1,4 +1,4 @@
-"""DAGs of the tests: how tasks end, and what follows. `job.yaml` beside this file is what the jobs are to do."""
+"""DAGs of the tests: how tasks end, and their downstream tasks. The jobs read `job.yaml` in this folder."""
 
 from __future__ import annotations
 

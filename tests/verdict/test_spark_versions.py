@@ -6,26 +6,14 @@ import pytest
 
 from tests.verdict.environments import VERSIONS, answers_of, python_with, wrong
 
-OLDEST, *LATER = VERSIONS
 
-
-def judge(version: str) -> None:
+@pytest.mark.matrix
+@pytest.mark.slow
+@pytest.mark.spark
+@pytest.mark.parametrize("version", VERSIONS)
+def test_verdicts_of_every_supported_spark_are_the_same(version: str) -> None:
     found = answers_of(python_with(version))
     assert found["version"] == version
     assert wrong(found) == []
     old = version < "4.1"
     assert found["registered"].startswith("predict_udf cannot be registered for SQL before Spark 4.1" if old else "reg")
-
-
-@pytest.mark.slow
-@pytest.mark.spark
-def test_the_oldest_spark_says_the_same() -> None:
-    judge(OLDEST)
-
-
-@pytest.mark.matrix
-@pytest.mark.slow
-@pytest.mark.spark
-@pytest.mark.parametrize("version", LATER)
-def test_every_minor_of_spark_4_says_the_same(version: str) -> None:
-    judge(version)
