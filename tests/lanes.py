@@ -15,10 +15,12 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "lanes"
@@ -35,6 +37,8 @@ SPARK_FREE = f"not (spark or {MARKED})"
 ON_SPARK = f"spark and not ({MARKED})"
 
 Command = Sequence[str | Path]
+
+PYTEST_CLOSING = re.compile(r"\b(\d+ \w+.*|no tests ran) in \d+\.\d+s\b")
 
 FORMS = sorted(ROOT.glob(".github/ISSUE_TEMPLATE/*.yml"))
 CONFIG = ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml"
@@ -78,18 +82,27 @@ class Outcome:
     Attributes:
         lane: its name.
         seconds: how long it took.
-        code: the exit code of the first command that failed, or 0.
-        closing: the last line of its output: pytest's closing line, where pytest ran last.
+        failures: each command that failed, with its exit code.
+        closing: the closing line of its last pytest, or else the last line of its output.
     """
 
     lane: str
     seconds: float
-    code: int
+    failures: tuple[str, ...]
     closing: str
 
     def __str__(self) -> str:
-        state = "passed" if self.code == 0 else f"FAILED (exit code {self.code})"
+        state = f"FAILED ({', '.join(self.failures)})" if self.failures else "passed"
         return f"{self.lane:14} {self.seconds:7.1f} s  {state}  {self.closing}"
+
+    def counts(self) -> dict[str, int]:
+        """The numbers in its closing line; a failure that no test reported, such as a linter's, is one that failed."""
+        counts = {word: 0 for word in ("passed", "failed", "error", "skipped")}
+        for number, word in re.findall(r"\b(\d+) (passed|failed|error|skipped)", self.closing):
+            counts[word] += int(number)
+        if self.failures and not counts["failed"] + counts["error"]:
+            counts["failed"] = len(self.failures)
+        return counts
 
 
 LANES: dict[str, tuple[Lane, ...]] = {
@@ -107,19 +120,35 @@ LANES: dict[str, tuple[Lane, ...]] = {
 
 def run_lane(lane: Lane, log: Path, live: bool) -> Outcome:
     """Run a lane's commands, with their output in a log, and on the terminal as well if `live`."""
-    start, code, closing = time.monotonic(), 0, ""
+    start, failures, last, closing = time.monotonic(), [], "", ""
     with open(log, "w", encoding="utf-8", buffering=1) as out:
         for command in lane.commands:
-            words = list(map(str, command))
-            process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            assert process.stdout is not None
-            for line in process.stdout:
+            for line in run_command(command, failures):
                 out.write(line)
-                closing = line.strip() or closing
+                last = line.strip() or last
+                if PYTEST_CLOSING.search(line):
+                    closing = line.strip()
                 if live:
                     print(line, end="", flush=True)
-            code = code or process.wait()
-    return Outcome(lane.name, time.monotonic() - start, code, closing)
+    return Outcome(lane.name, time.monotonic() - start, tuple(failures), closing or last)
+
+
+def run_command(command: Command, failures: list[str]) -> Iterator[str]:
+    """Run a command and yield the lines of its output; if it fails, append its name and exit code to `failures`."""
+    words = list(map(str, command))
+    name = " ".join([Path(words[0]).name, *words[1:3]])
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    try:
+        process = subprocess.Popen(words, cwd=ROOT, encoding="utf-8", errors="backslashreplace", **pipes)
+    except OSError as error:
+        failures.append(f"{name}: {error.strerror}")
+        yield f"{failures[-1]}\n"
+        return
+    assert process.stdout is not None
+    with process:
+        yield from process.stdout
+    if process.returncode:
+        failures.append(f"{name}: exit code {process.returncode}")
 
 
 def run_lanes(lanes: Sequence[Lane]) -> list[Outcome]:
@@ -145,15 +174,17 @@ def run_suites() -> list[Outcome]:
 
 def closing_line(outcomes: Sequence[Outcome]) -> str:
     """The sum of pytest's closing lines, in the form that CI reads."""
-    counts = {word: 0 for word in ("passed", "failed", "error", "skipped")}
-    for outcome in outcomes:
-        for number, word in re.findall(r"(\d+) (passed|failed|error|skipped)", outcome.closing):
-            counts[word] += int(number)
+    counts = sum((Counter(outcome.counts()) for outcome in outcomes), Counter())
     return f"{counts['passed']} passed, {counts['failed'] + counts['error']} failed, {counts['skipped']} skipped"
 
 
 def main(name: str) -> int:
     """Run the lanes of that name; the exit code is 0 if everything passed."""
+    if name not in (*LANES, "all"):
+        print(
+            f"python -m tests.lanes: expected one of {', '.join(LANES)}, all; got {name or 'nothing'}", file=sys.stderr
+        )
+        return 2
     if name == "all":
         os.environ[UNREDUCED] = "1"
     outcomes = run_lanes(LANES["test" if name == "all" else name])
@@ -162,8 +193,8 @@ def main(name: str) -> int:
     print("\n" + "\n".join(map(str, outcomes)))
     if name != "lint":
         print(closing_line(outcomes))
-    return int(any(outcome.code for outcome in outcomes))
+    return int(any(outcome.failures for outcome in outcomes))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(" ".join(sys.argv[1:])))
