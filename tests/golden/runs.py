@@ -17,49 +17,41 @@ from sparksig.pipeline.accounting import digest, row_hash
 from sparksig.pipeline.dataset import MARKER
 from sparksig.pipeline.faults import RunError
 from sparksig.pipeline.run import run, run_stream
-from sparksig.pipeline.run.checkpoint import NAME
 from sparksig.pipeline.run.validation import CheckConfig, validate_job
-from sparksig.pipeline.sinks import Sink
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import ColSpec, Schema
 from tests.golden.comparing import shape
-from tests.pipeline.estimators import Raising
 from tests.pipeline.jobs import SIGNATURE, TABLE, Job
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 DATABASE = "golden"
-KINDS = ("scored", "quarantine")
+BOUNDS: dict[str, Any] = {"max_bad_rows": 3, "max_bad_ratio": 0.5, "column_actions": {"x": "error"}}
 
 
 def runs(spark: SparkSession, folder: Path) -> dict[str, Any]:
     """The summaries of runs with every kind of end, and the files and rows that they leave."""
-    batch, stream = _batch(_job(folder / "batch"), spark), _stream_to_tables(_job(folder / "stream"), spark)
+    written = {
+        "batch": _batch(_job(folder / "batch"), lambda: spark),
+        "table": _table(_job(folder / "table"), spark),
+        "stream": _stream(_job(folder / "stream"), lambda: spark),
+    }
     summaries = {
-        "batch": batch.summary(),
-        "stream to tables": stream.summary(),
-        "stream batch to tables": _read(stream.root / "summary.batch-0.json"),
-        "failed before Spark": _failed(_job(folder / "unstarted"), _no_java),
-        "failed": _failed(_job(folder / "failed", Raising()), lambda: spark),
-        "incompatible": _incompatible(_job(folder / "incompatible"), spark),
+        **{name: job.summary() for name, job in written.items()},
+        "stream batch": _read(written["stream"].root / "summary.batch-0.json"),
+        "failed": _failed(_job(folder / "failed")),
+        "incompatible": _incompatible(_job(folder / "incompatible"), lambda: spark),
+        "over threshold": _over_threshold(_job(folder / "over"), lambda: spark),
         "validate": _validated(_job(folder / "validate"), lambda: spark),
         "validate schema": _validated(_job(folder / "plan"), _no_session, plan_only=True),
     }
-    outputs = {
-        "batch": {
-            "files": _files(batch),
-            "columns": {kind: _arrow_columns(batch, kind) for kind in KINDS},
-            "quarantined rows": batch.rows("quarantine"),
-            "markers": {kind: _marker(batch.root / kind / "run_id=r") for kind in KINDS},
-        },
-        "stream to tables": {
-            "files": _files(stream),
-            "columns": {kind: _columns(spark.table(f"{DATABASE}.{kind}")) for kind in KINDS},
-            "run id": _starred(stream.summary()["batches"][0]["run_id"]),
-        },
-        "batch of a stream": {"marker": _marker_of_a_batch(folder, spark)},
-    }
+    tables = {kind: _columns(spark.table(f"{DATABASE}.{kind}")) for kind in ("scored", "quarantine")}
+    outputs: dict[str, dict[str, Any]]
+    outputs = {name: {"files": _files(job), "markers": _markers(job)} for name, job in written.items()}
+    outputs["batch"]["columns"] = {kind: _arrow_columns(written["batch"], kind) for kind in ("scored", "quarantine")}
+    outputs["batch"]["quarantined rows"] = written["batch"].rows("quarantine")
+    outputs["table"]["columns"] = tables
     return {"summary": {name: shape(one) for name, one in summaries.items()}, "run_outputs": outputs}
 
 
@@ -117,35 +109,39 @@ def fixed_table(spark: SparkSession) -> DataFrame:
         ", ".join(f"cast({values[row]} as {kind}) as c{i}" for i, (kind, values) in enumerate(padded.items()))
         for row in range(rows)
     ]
-    return spark.sql(" union all ".join(f"select {line}" for line in lines)).coalesce(1)
+    return spark.sql(" union all ".join(f"select {line}" for line in lines))
 
 
 # ---- the runs
 
 
-def _job(root: Path, model: object | None = None) -> Job:
+def _job(root: Path) -> Job:
     root.mkdir()
-    return Job(root).table(TABLE).model(model)
+    return Job(root).table(TABLE).model()
 
 
-def _batch(job: Job, spark: SparkSession) -> Job:
+def _batch(job: Job, session: Callable[[], SparkSession]) -> Job:
     params = {"factor": "3", "unknown": "1"}  # the second one is a warning
-    bounds: dict[str, Any] = {"max_bad_rows": 3, "max_bad_ratio": 0.5, "column_actions": {"x": "warn"}}
+    bounds = {**BOUNDS, "column_actions": {"x": "warn"}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        run(job.config(params=params, level={"x": "safe"}, report=job.path("report.html"), **bounds), lambda: spark)
+        run(job.config(params=params, level={"x": "safe"}, report=job.path("report.html"), **bounds), session)
     return job
 
 
-def _stream_to_tables(job: Job, spark: SparkSession) -> Job:
+def _table(job: Job, spark: SparkSession) -> Job:
     spark.sql(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
-    tables = {"output_table": f"{DATABASE}.scored", "quarantine_table": f"{DATABASE}.quarantine"}
-    places = {"output": "", "quarantine": "", "staging": job.path("staging"), "checkpoint": job.path("checkpoint")}
-    run_stream(job.config(run_id="", trigger="available-now", **places, **tables), lambda: spark)
+    names = {f"{key}_table": f"{DATABASE}.{kind}" for key, kind in (("output", "scored"), ("quarantine", "quarantine"))}
+    run(job.config(output="", quarantine="", staging=job.path("staging"), **names), lambda: spark)
     return job
 
 
-def _failed(job: Job, session: Callable[[], SparkSession], **changed: Any) -> Any:
+def _stream(job: Job, session: Callable[[], SparkSession]) -> Job:
+    run_stream(job.config(run_id="", trigger="available-now", checkpoint=job.path("checkpoint")), session)
+    return job
+
+
+def _ends(job: Job, session: Callable[[], SparkSession], **changed: Any) -> Any:
     try:
         run(job.config(**changed), session)
     except RunError:
@@ -153,14 +149,21 @@ def _failed(job: Job, session: Callable[[], SparkSession], **changed: Any) -> An
     raise AssertionError("the run was committed")
 
 
-def _no_java() -> NoReturn:
-    raise EnvironmentFault("Spark cannot start", [Problem("JAVA_HOME", "no Java", hint="install one")])
+def _failed(job: Job) -> Any:
+    def no_java() -> NoReturn:
+        raise EnvironmentFault("Spark cannot start", [Problem("JAVA_HOME", "no Java", hint="install one")])
+
+    return _ends(job, no_java)
 
 
-def _incompatible(job: Job, spark: SparkSession) -> Any:
+def _incompatible(job: Job, session: Callable[[], SparkSession]) -> Any:
     signature = ModelSignature(Schema([ColSpec("double", "absent"), ColSpec("double", "x")]), SIGNATURE.outputs)
     (job.root / "signature.json").write_text(signature.to_json())
-    return _failed(job, lambda: spark, signature=job.path("signature.json"))
+    return _ends(job, session, signature=job.path("signature.json"))
+
+
+def _over_threshold(job: Job, session: Callable[[], SparkSession]) -> Any:
+    return _ends(job, session, **BOUNDS)
 
 
 def _validated(job: Job, session: Callable[[], SparkSession], plan_only: bool = False) -> Any:
@@ -173,31 +176,25 @@ def _no_session() -> NoReturn:
     raise AssertionError("the schema of a Parquet table is read without Spark")
 
 
-def _marker_of_a_batch(folder: Path, spark: SparkSession) -> Any:
-    sink = Sink(str(folder / "scored"), "stream-0.batch-0", "scored", stream="stream-0")
-    sink.write(spark.range(0))
-    return _marker(Path(sink.staging))
-
-
 # ---- what they leave
 
 
 def _files(job: Job) -> list[str]:
-    """The files that a run leaves, without Spark's own."""
-    left = [name for name in job.left() if (job.root / name).is_file() and not name.endswith("_SUCCESS")]
-    ours = [name for name in left if not name.startswith("checkpoint/") or name == f"checkpoint/{NAME}"]
-    return sorted({_starred(name) for name in ours})
+    """The files that a run leaves, without Spark's own; names that differ from run to run have a star in them."""
+    left = [name for name in job.left(["signature.json"]) if (job.root / name).is_file()]
+    ours = [name for name in left if not name.startswith("checkpoint/") or name == f"checkpoint/{MARKER}"]
+    starred = (re.sub(r"part-.*?(\.\w+)$", r"part-*\1", re.sub(r"stream-\w{8}", "stream-*", name)) for name in ours)
+    return sorted({name for name in starred if not name.endswith("_SUCCESS")})
 
 
-def _starred(name: str) -> str:
-    """A name with a star for what differs from run to run."""
-    return re.sub(r"part-.*?(\.\w+)$", r"part-*\1", re.sub(r"stream-\w{8}", "stream-*", name))
-
-
-def _marker(folder: Path) -> dict[str, Any]:
-    """The marker in a run's folder: its version, and the types of its keys."""
-    marker = _read(folder / MARKER)
-    return {"kind": marker["kind"], "version": marker["version"], "keys": shape(marker)}
+def _markers(job: Job) -> dict[str, Any]:
+    """The markers by folder: their version, and the types of their keys."""
+    found: dict[str, Any] = {}
+    for kind in ("scored", "quarantine"):
+        for file in (job.root / kind).glob(f"*/{MARKER}"):
+            marker = _read(file)
+            found[kind] = {"kind": marker["kind"], "version": marker["version"], "keys": shape(marker)}
+    return found
 
 
 def _columns(frame: DataFrame) -> dict[str, str]:
