@@ -11,6 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from sparksig.signature.casts import Cast, Guard, carrier
+from sparksig.signature.paths import ELEMENT, VALUE
 from sparksig.signature.schema import ColSpec, TensorSpec
 from sparksig.signature.types import ColumnType
 from sparksig.sources.observed import ObservedType
@@ -168,17 +169,13 @@ class Path:
     """Where a value is: a column, and the way inside it. `items` and `[].price` read `items[].price`."""
 
     column: str
-    inner: str = ""
+    steps: tuple[str, ...] = ()
 
     def __truediv__(self, step: str) -> Path:
-        return Path(self.column, self.inner + step)
+        return Path(self.column, (*self.steps, step))
 
     def __str__(self) -> str:
-        return self.column + self.inner
-
-
-ELEMENT, VALUE = "[]", "{}"
-"""The steps into an array's elements and a map's values; a map's keys are data and never told."""
+        return self.column + "".join(self.steps)
 
 
 def words(declared: ColSpec | TensorSpec | ColumnType) -> str:

@@ -93,22 +93,22 @@ class Policy:
         """MLflow's own reading: safe casts, none in tensors, nulls allowed, absent optional columns left out."""
         return cls(allow_nulls="scalars", absent_optional="omit", stable_dtypes=False, tensor_level=Level.STRICT)
 
-    def level_of(self, column: str, inner: str = "") -> Level:
-        """The cast level of a column, or of a path inside it such as `[].price`; the column's holds for all inside."""
+    def level_of(self, column: str, steps: Sequence[str] = ()) -> Level:
+        """The cast level of a column, or inside it after steps such as `[]`, `.price`; the column's holds for all inside."""
         if not isinstance(self.level, Mapping):
             return Level(self.level)
-        for path in _ancestors(column, inner):
+        for path in _ancestors(column, steps):
             if path in self.level:
                 return Level(self.level[path])
         return Level(self.level.get("*", Level.SAFE))
 
-    def rounds(self, column: str, inner: str = "") -> bool:
+    def rounds(self, column: str, steps: Sequence[str] = ()) -> bool:
         """Whether numbers may be rounded in a column, or at a path inside it."""
-        return _listed(self.allow_rounding, column, inner)
+        return _listed(self.allow_rounding, column, steps)
 
-    def admits_nulls(self, column: str, inner: str = "") -> bool:
+    def admits_nulls(self, column: str, steps: Sequence[str] = ()) -> bool:
         """Whether a null in a required column, or at a required path inside it, is no violation."""
-        return _listed(self.allow_nulls, column, inner)
+        return _listed(self.allow_nulls, column, steps)
 
     def admits_null_scalars(self, declared: ColumnType) -> bool:
         """Whether a null is no violation because it is a scalar's, wherever it stands but in an object or a map."""
@@ -196,18 +196,16 @@ def _frozen_levels(level: Level | str | Mapping[str, Level | str]) -> Level | Fr
     return Level(level)
 
 
-def _ancestors(column: str, inner: str) -> Iterator[str]:
-    """The path itself, then what contains it: `items[].price`, `items[]`, `items`; a dot in a column is no path."""
-    yield column + inner
-    for end in range(len(inner) - 1, -1, -1):
-        if inner[end] in ".[{":
-            yield column + inner[:end]
+def _ancestors(column: str, steps: Sequence[str]) -> Iterator[str]:
+    """The path itself, then what contains it: `items[].price`, `items[]`, `items`. A dot in a name is not a step."""
+    for depth in range(len(steps), -1, -1):
+        yield column + "".join(steps[:depth])
 
 
-def _listed(option: Nulls, column: str, inner: str) -> bool:
+def _listed(option: Nulls, column: str, steps: Sequence[str]) -> bool:
     if option == "scalars":
         return False
-    return option if isinstance(option, bool) else any(path in option for path in _ancestors(column, inner))
+    return option if isinstance(option, bool) else any(path in option for path in _ancestors(column, steps))
 
 
 def _plain(value: Any) -> Any:

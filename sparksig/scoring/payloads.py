@@ -20,6 +20,7 @@ from sparksig.models.texts import Reading, decode
 from sparksig.signature.casts import Level
 from sparksig.signature.dtypes import ELEMENTS
 from sparksig.signature.model_signature import ModelSignature
+from sparksig.signature.paths import paths_in
 from sparksig.signature.schema import ColSpec, Schema
 from sparksig.signature.types import AnyType, Array, ColumnType, Map, Object, SparkMLVector
 from sparksig.sources.observed import StructType
@@ -184,7 +185,7 @@ class RecordReader:
 
     def _judged(self, spec: ColSpec, cells: Sequence[object], found: Sequence[Violations]) -> pa.Array:
         name, kind = str(spec.name), declared_arrow(spec.type)
-        schema, policy = Schema([spec]), _policy_of(self.policy, name)
+        schema, policy = Schema([spec]), _policy_of(self.policy, spec)
         held = Held.of([{name: cell} for cell in cells], schema, policy)
         plan: Plan = plan_table(held.table, schema, policy)
         if not plan.ok:
@@ -200,17 +201,15 @@ class RecordReader:
         return judged.columns[0].cast(kind) if judged.columns else pa.nulls(len(cells), kind)
 
 
-def _policy_of(policy: Policy, name: str) -> Policy:
+def _policy_of(policy: Policy, spec: ColSpec) -> Policy:
     """The policy for one column of records that have the declared names, and instants for a zone's wall clocks."""
-
-    def own(path: str) -> bool:
-        return path in ("*", name) or path.startswith((f"{name}.", f"{name}[", f"{name}{{"))
+    known = {"*", *paths_in(spec, str(spec.name))}
 
     def listed(option: Any) -> Any:
-        return option if isinstance(option, bool | str) else [path for path in option if own(path)]
+        return option if isinstance(option, bool | str) else [path for path in option if path in known]
 
     level = policy.level
-    level = {path: found for path, found in level.items() if own(path)} if isinstance(level, Mapping) else level
+    level = {path: found for path, found in level.items() if path in known} if isinstance(level, Mapping) else level
     nulls, rounding = listed(policy.allow_nulls), listed(policy.allow_rounding)
     policy = replace(policy, level=level, allow_nulls=nulls, allow_rounding=rounding)
     return replace(policy, columns=None, time_zone=None, extra="ignore")

@@ -85,7 +85,7 @@ class NodeBuilder:
         types = Types(words(declared), str(kind))
         match declared, kind:
             case DataType(), _:
-                return self.scalar(declared.element, kind, path, nulls, container=not path.inner)
+                return self.scalar(declared.element, kind, path, nulls, container=not path.steps)
             case AnyType(), _:
                 return AnyNode(kind, nulls)
             case Array(dtype), ArrayType(element):
@@ -97,7 +97,7 @@ class NodeBuilder:
                 return None if inner is None else MapNode(inner, nulls, types)
             case Object(), StructType():
                 return self._struct(declared, kind, path, nulls)
-            case SparkMLVector(), _ if path.inner and self.feeds:
+            case SparkMLVector(), _ if path.steps and self.feeds:
                 self._unsupported(path, "vectors inside other columns are not enforced")
                 return None
             case SparkMLVector(), VectorType() | ArrayType(ScalarType(Element(numpy="float64"))):
@@ -107,7 +107,7 @@ class NodeBuilder:
 
     def _admits(self, path: Path, nulls: bool) -> bool:
         """Whether a null is admitted at a path, `nulls` saying whether it is around it."""
-        return nulls or self.policy.admits_nulls(path.column, path.inner)
+        return nulls or self.policy.admits_nulls(path.column, path.steps)
 
     def _struct(self, declared: Object, kind: StructType, path: Path, nulls: bool) -> StructNode | None:
         names = Names([field.name for field in kind.fields], self.policy.case_sensitive)
@@ -219,9 +219,9 @@ class NodeBuilder:
         given = self.policy.tensor_level if tensor else None
         option, level = "tensor_level", Level(given) if given is not None else None
         if level is None:
-            option, level = "level", self.policy.level_of(asked.column, asked.inner)
+            option, level = "level", self.policy.level_of(asked.column, asked.steps)
         rounding = find_rounding(source, target)
-        if self.policy.rounds(asked.column, asked.inner) and rounding is not None and rounding.level <= level:
+        if self.policy.rounds(asked.column, asked.steps) and rounding is not None and rounding.level <= level:
             exact = rounding
         if exact.level > level:
             how = "value by value" if exact.level > "safe" else "without loss"

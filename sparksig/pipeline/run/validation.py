@@ -169,7 +169,7 @@ def _is_plain(config: JobConfig) -> bool:
 
 
 def _validate(found: Validation, table: DataFrame, signature: ModelSignature) -> None:
-    policy, limits = found.config.policy, Thresholds.of(found.config)
+    policy, limits = found.config.policy, Thresholds.of(found.config, signature)
     tagged = tag(table, signature, policy)
     report = found.report = count_violations(tagged, policy.violations_column)
     found.verdict = "clean" if report.ok else "quarantined"
