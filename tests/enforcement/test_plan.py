@@ -371,6 +371,12 @@ def test_options_by_path_reach_inside_columns_and_a_typo_is_refused() -> None:
         ("not null", "[] not null", f"[].x {bounds}"), ("not null", f"{{}} {bounds}"),
         (f"between -{2**53} and {2**53} (for the model)",),
     ]  # fmt: skip
+    dotted = Schema([ColSpec(Object([Property("b", "long"), Property("b.c", "long"), Property("b[]", "long")]), "a")])
+    one = from_spark({"type": "struct", "fields": [
+        {"name": name, "type": "long", "nullable": True, "metadata": {}} for name in ("b", "b.c", "b[]")
+    ]})  # fmt: skip
+    made = plan(StructType((Field("a", one),)), dotted, allow_nulls=["a.b"])
+    assert made.steps[0].checks == ("not null", ".b.c not null", ".b[] not null")  # members of their own
     elements = plan(observed, schema, level="checked", allow_nulls=["o[]"])
     assert elements.steps[0].checks == ("not null", f"[].x {bounds}")  # a member follows what it is in
     for typo in ("o[].y", "o.x", "m[]", "o[", "a.b.c", "m{}.x"):

@@ -157,6 +157,35 @@ def test_optional_integers_and_booleans_have_one_dtype() -> None:
     assert enforce_values({"n": [1], "b": [True]}, schema, policy=Policy.mlflow()).dtypes.tolist() == [np.int64, bool]
 
 
+def test_enforce_values_takes_every_long_where_dtypes_may_differ_by_batch() -> None:
+    schema = Schema([ColSpec("long", "n"), ColSpec("long", "o", required=False)])
+    found = enforce_values({"n": [BIG], "o": [-BIG]}, schema, policy=Policy.mlflow())
+    assert found.dtypes.tolist() == [np.int64, np.int64] and found.iloc[0].tolist() == [BIG, -BIG]
+    enforce_values(found, schema, policy=Policy.mlflow())
+
+
+def test_enforce_values_reports_a_cell_at_its_own_column_where_names_begin_alike() -> None:
+    strings = Schema([ColSpec("string", "a", required=False), ColSpec("string", "z", required=False)])
+    for columns in (["x", "x.b"], ["x.b", "x"]):
+        data = pd.DataFrame({"x": ["fine", "fine"], "x.b": ["fine", "\ud800"]}, columns=columns)
+        with pytest.raises(ViolationError) as raised:
+            enforce_values(data, strings, columns={"a": "x", "z": "x.b"})
+        assert told(raised) == {("z", "UNPARSABLE")}
+
+
+def test_enforce_values_admits_nulls_inside_any() -> None:
+    members = Object([Property("x", AnyType())])
+    schema = Schema([ColSpec(Array(AnyType()), "e"), ColSpec(Map(AnyType()), "v"), ColSpec(members, "o")])
+    row = {"e": [None, 1], "v": {"k": None}, "o": {"x": None}}
+    assert enforce_values([row], schema).to_dict("records") == [row]
+    with pytest.raises(ViolationError) as raised:
+        enforce_values([{**row, "o": {}}], schema)
+    assert told(raised) == {("o.x", "MISSING_FIELD")}
+    with pytest.raises(ViolationError) as raised:
+        enforce_values({"x": [None, 1]}, Schema([ColSpec(AnyType(), "x")]))
+    assert told(raised) == {("x", "NULL")}
+
+
 def test_nested_cells_keep_their_form_and_the_input_its_own() -> None:
     item = Object([Property("price", "double"), Property("more", AnyType(), required=False)])
     schema = Schema([ColSpec(Array(item), "items"), ColSpec(Map(Array("long")), "m"), ColSpec(SparkMLVector(), "v")])

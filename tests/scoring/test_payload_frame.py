@@ -176,3 +176,10 @@ def test_the_verdict_on_a_payload_does_not_depend_on_its_batch(spark: SparkSessi
         assert [v.asDict() for v in row["_violations"] or []] == (alone or []), payload
         assert row.n == columns[0][0].as_py() and row.l == columns[2][0].as_py()
     assert "Anna" not in str([row["_violations"] for row in together])
+
+
+def test_payload_frame_takes_options_for_a_column_whose_name_begins_like_another() -> None:
+    schema = Schema([ColSpec("long", "price"), ColSpec("long", "price.raw"), ColSpec("long", "price[]")])
+    reader = RecordReader(schema, Policy(level={"price.raw": "parse"}, allow_nulls=["price[]"]), 0)
+    columns, violations = reader.read(['{"price": 1, "price.raw": 2, "price[]": null}'])
+    assert [column.to_pylist() for column in columns] == [[1], [2], [None]] and violations.null_count == 1

@@ -87,7 +87,7 @@ class NodeBuilder:
             case DataType(), _:
                 return self.scalar(declared.element, kind, path, nulls, container=not path.steps)
             case AnyType(), _:
-                return AnyNode(kind, nulls)
+                return AnyNode(kind, nulls or bool(path.steps))  # only a whole column can be required not to be null
             case Array(dtype), ArrayType(element):
                 admits = self._admits(path / ELEMENT, nulls) or self.policy.admits_null_scalars(dtype)
                 inner = self._node(dtype, element, path / ELEMENT, admits)
@@ -231,7 +231,9 @@ class NodeBuilder:
                 hint += f"; {beside}allow_rounding=True rounds each value to the nearest"
             self._refuse(path, declared, kind, hint)
             return None
-        after = tuple(_container(source, target, nulls, container, tensor, self.policy.zone)) if self.feeds else ()
+        # without stable dtypes a model gets integers as integers, whatever is null beside them
+        gaps = nulls and container and self.policy.stable_dtypes
+        after = tuple(_container(source, target, gaps, tensor, self.policy.zone)) if self.feeds else ()
         exact = in_zone(exact, self.policy.zone)
         return ScalarNode(exact, nulls, self.policy.allow_nan or target.kind is not Kind.FLOAT, after)
 
@@ -249,9 +251,7 @@ class NodeBuilder:
 _NO_LEVEL_HINT = "no level admits it: convert the column before"
 
 
-def _container(
-    source: Source, target: Element, nulls: bool, column: bool, tensor: bool, zone: str | None
-) -> Iterator[Guard]:
+def _container(source: Source, target: Element, gaps: bool, tensor: bool, zone: str | None) -> Iterator[Guard]:
     """What the array that the model receives can hold: integers beside nulls are float64, moments are nanoseconds."""
     if tensor and target.kind in (Kind.STRING, Kind.BINARY):
         yield NoNulAtEnd()
@@ -260,7 +260,7 @@ def _container(
     double = ELEMENTS["float64"]
     whole = isinstance(source, Fixed) or source.kind is Kind.INTEGER
     beyond = target.digits > double.digits and not (whole and source.high <= double.high)
-    if column and nulls and target.kind is Kind.INTEGER and beyond:
+    if gaps and target.kind is Kind.INTEGER and beyond:
         yield Between(double.low, double.high, Code.NOT_EXACT)
 
 

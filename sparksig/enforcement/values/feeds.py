@@ -139,7 +139,10 @@ def _scalars(element: Element, array: pa.Array, nulls: bool, stable: bool) -> An
         return _wall_clocks(array).to_numpy(zero_copy_only=False)
     gaps = nulls if stable else bool(array.null_count)
     if element.kind is Kind.INTEGER and gaps:
-        return array.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        try:
+            return array.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        except pa.ArrowInvalid:  # beyond 2^53; a plan with stable dtypes has no such value
+            return _held(array.to_pylist())
     if element.kind is Kind.BOOLEAN and gaps:
         return array.to_numpy(zero_copy_only=False).astype(object)
     return array.to_numpy(zero_copy_only=False)

@@ -107,7 +107,7 @@ def _without_gaps(node: Node) -> Node:
     """The node without nulls among integers, in a column or an array: numpy's integers have none."""
     match node:
         case ScalarNode(cast) if cast.target.kind is Kind.INTEGER:
-            return replace(node, nulls=False, after=())
+            return replace(node, nulls=False)
         case ArrayNode(element):
             return replace(node, element=_without_gaps(element))
         case MapNode(value) if not isinstance(value, ScalarNode):
