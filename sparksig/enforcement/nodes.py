@@ -49,15 +49,32 @@ class ScalarNode:
 
 @dataclass(frozen=True, slots=True)
 class AnyNode:
-    """A value of any type, handed on as it is."""
+    """A value of any type, which reaches the model as it is.
+
+    Attributes:
+        observed: the table's type.
+        nulls: whether a null is admitted.
+        inside: what must hold of the value so that Python can hold it; None where it always does.
+    """
 
     observed: ObservedType
     nulls: bool
+    inside: Node | None = None
 
     @property
     def types(self) -> Types:
         """What was declared and what the table has, in words."""
         return Types("Any", str(self.observed))
+
+
+@dataclass(frozen=True, slots=True)
+class VariantNode:
+    """A variant in a value of Any: its dates and timestamps must be those that Python can hold."""
+
+    @property
+    def types(self) -> Types:
+        """What was declared and what the table has, in words."""
+        return Types("Any", "variant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +95,21 @@ class ArrayNode:
 
 @dataclass(frozen=True, slots=True)
 class MapNode:
-    """A map with string keys whose values are all treated alike."""
+    """A map whose values are all treated alike.
+
+    Attributes:
+        value: what happens to each value.
+        nulls: whether a null is admitted.
+        types: what was declared and what the table has.
+        key: what must hold of each key; None where nothing is checked.
+        unique: whether a key that appears twice is a violation, as where a dict is made of the map.
+    """
 
     value: Node
     nulls: bool
     types: Types
+    key: Node | None = None
+    unique: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +187,16 @@ class ColumnsNode:
 
 
 Node: TypeAlias = (
-    ScalarNode | AnyNode | AbsentNode | ArrayNode | MapNode | StructNode | VectorNode | TensorNode | ColumnsNode
+    ScalarNode
+    | AnyNode
+    | VariantNode
+    | AbsentNode
+    | ArrayNode
+    | MapNode
+    | StructNode
+    | VectorNode
+    | TensorNode
+    | ColumnsNode
 )
 
 

@@ -37,8 +37,8 @@ class Policy:
         violations_column: the name of the column that `tag`, `split` and `score` add.
         absent_optional: whether an absent optional column appears as a typed null or is left out.
         stable_dtypes: whether a column that may hold nulls reaches the model in one dtype whatever a batch holds:
-            integers as float64, booleans as objects. False, as MLflow has it, keeps integers, among which
-            `enforce_values` then admits no null.
+            integers as float64, booleans as objects. False, as MLflow has it, keeps integers, of which every value is
+            allowed; `enforce_values` then allows no null among them.
         tensor_level: the level for the entries of tensors, where it is not `level`; MLflow casts none.
 
     Raises:
@@ -94,7 +94,7 @@ class Policy:
         return cls(allow_nulls="scalars", absent_optional="omit", stable_dtypes=False, tensor_level=Level.STRICT)
 
     def level_of(self, column: str, steps: Sequence[str] = ()) -> Level:
-        """The cast level of a column, or inside it after steps such as `[]`, `.price`; the column's holds for all inside."""
+        """The cast level of a column, or inside it after steps such as `[]`; a column's level holds inside it."""
         if not isinstance(self.level, Mapping):
             return Level(self.level)
         for path in _ancestors(column, steps):

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sparksig.enforcement.planning import match_columns, plan_table, unknown_paths
 from sparksig.enforcement.policy import Policy, resolve_policy
 from sparksig.enforcement.steps import Plan
 from sparksig.enforcement.values import Fault, declared_arrow
+from sparksig.enforcement.values.casts import invalid_utf8
 from sparksig.enforcement.values.held import Held
 from sparksig.errors import Code, NotSupportedError, Problem, SchemaError, ViolationError
 from sparksig.models.payloads import FORMS, read_json, undeclared
@@ -116,7 +118,9 @@ class RecordReader:
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Read each batch; row order and row count stay."""
         for batch in batches:
-            columns, violations = self.read(batch.columns[-1].to_pylist())
+            texts = batch.columns[-1]
+            # an empty string is not a payload either, and Python can hold it
+            columns, violations = self.read(pc.if_else(pa.array(invalid_utf8(texts)), "", texts).to_pylist())
             arrays = [*batch.columns[: self.kept], *columns, violations]
             yield pa.RecordBatch.from_arrays(arrays, [f"c{i}" for i in range(len(arrays))])
 

@@ -85,7 +85,9 @@ COMPILED = 8000
 """Bytecodes of a method above which HotSpot leaves it to the interpreter (its `HugeMethodLimit`)."""
 
 
-@pytest.mark.parametrize(("source", "target"), [("bigint", "integer"), ("double", "double"), ("bigint", "double")])
+@pytest.mark.parametrize(
+    ("source", "target"), [("bigint", "integer"), ("double", "double"), ("bigint", "double"), ("string", "string")]
+)
 def test_no_generated_method_is_too_long_to_be_compiled(spark: SparkSession, source: str, target: str) -> None:
     jvm: Any = spark._jvm
     debug = getattr(getattr(jvm.org.apache.spark.sql.execution.debug, "package$"), "MODULE$")

@@ -298,9 +298,9 @@ def test_absent_optional_columns_are_typed_nulls_or_left_out() -> None:
 
 def test_nulls_and_nan_follow_the_policy() -> None:
     observed = table(a="long", b="double", c="string")
-    assert [s.checks[:1] for s in plan(observed, AB).steps] == [("not null",), ("not null",), ()]
+    assert [s.checks[:1] for s in plan(observed, AB).steps] == [("not null",), ("not null",), ("valid UTF-8",)]
     relaxed = plan(observed, AB, allow_nulls=["b"]).steps
-    assert [s.checks for s in relaxed] == [("not null",), (), ()]
+    assert [s.checks for s in relaxed] == [("not null",), (), ("valid UTF-8",)]
     assert plan(observed, AB, allow_nan=False).steps[1].checks == ("not null", "not NaN")
 
 
@@ -368,7 +368,8 @@ def test_options_by_path_reach_inside_columns_and_a_typo_is_refused() -> None:
     bounds = "between -2147483648 and 2147483647"
     made = plan(observed, schema, level={"o[].x": "checked", "m{}": "checked"}, allow_nulls=["o[].x", "m{}", "a.b"])
     assert [step.checks for step in made.steps] == [
-        ("not null", "[] not null", f"[].x {bounds}"), ("not null", f"{{}} {bounds}"),
+        ("not null", "[] not null", f"[].x {bounds}"),
+        ("not null", "keys valid UTF-8", "keys different", f"{{}} {bounds}"),
         (f"between -{2**53} and {2**53} (for the model)",),
     ]  # fmt: skip
     dotted = Schema([ColSpec(Object([Property("b", "long"), Property("b.c", "long"), Property("b[]", "long")]), "a")])

@@ -21,6 +21,7 @@ from sparksig.enforcement.nodes import (
     StructNode,
     TensorNode,
     Types,
+    VariantNode,
     VectorNode,
     words,
 )
@@ -30,18 +31,21 @@ from sparksig.enforcement.policy import Policy
 from sparksig.errors import Code, Problem
 from sparksig.signature.casts import (
     Between,
+    Cast,
     Fixed,
     Guard,
     InNanoseconds,
+    InYears,
     Level,
     NoNulAtEnd,
     Source,
+    ValidUtf8,
     WallClockInNanoseconds,
     find_cast,
     find_rounding,
     in_zone,
 )
-from sparksig.signature.dtypes import ELEMENTS, Element, Kind
+from sparksig.signature.dtypes import ELEMENTS, SPARK, Element, Kind
 from sparksig.signature.schema import ColSpec, TensorSpec
 from sparksig.signature.types import AnyType, Array, ColumnType, DataType, Map, Object, SparkMLVector
 from sparksig.sources.observed import (
@@ -87,14 +91,16 @@ class NodeBuilder:
             case DataType(), _:
                 return self.scalar(declared.element, kind, path, nulls, container=not path.steps)
             case AnyType(), _:
-                return AnyNode(kind, nulls or bool(path.steps))  # only a whole column can be required not to be null
+                # only a whole column can be required not to be null
+                return AnyNode(kind, nulls or bool(path.steps), _python_values(kind) if self.feeds else None)
             case Array(dtype), ArrayType(element):
                 admits = self._admits(path / ELEMENT, nulls) or self.policy.admits_null_scalars(dtype)
                 inner = self._node(dtype, element, path / ELEMENT, admits)
                 return None if inner is None else ArrayNode(inner, nulls, types)
             case Map(value_type), MapType(ScalarType(Element(numpy="str")), value):
                 inner = self._node(value_type, value, path / VALUE, self._admits(path / VALUE, nulls))
-                return None if inner is None else MapNode(inner, nulls, types)
+                key, unique = (_KEY, True) if self.feeds else (None, False)
+                return None if inner is None else MapNode(inner, nulls, types, key, unique)
             case Object(), StructType():
                 return self._struct(declared, kind, path, nulls)
             case SparkMLVector(), _ if path.steps and self.feeds:
@@ -253,6 +259,8 @@ _NO_LEVEL_HINT = "no level admits it: convert the column before"
 
 def _container(source: Source, target: Element, gaps: bool, tensor: bool, zone: str | None) -> Iterator[Guard]:
     """What the array that the model receives can hold: integers beside nulls are float64, moments are nanoseconds."""
+    if target.kind is Kind.STRING:
+        yield ValidUtf8()
     if tensor and target.kind in (Kind.STRING, Kind.BINARY):
         yield NoNulAtEnd()
     if target.numpy == "datetime64[ns]":
@@ -262,6 +270,43 @@ def _container(source: Source, target: Element, gaps: bool, tensor: bool, zone: 
     beyond = target.digits > double.digits and not (whole and source.high <= double.high)
     if gaps and target.kind is Kind.INTEGER and beyond:
         yield Between(double.low, double.high, Code.NOT_EXACT)
+
+
+def _same(element: Element, guard: Guard) -> ScalarNode:
+    """A value that stays as it is, null or not, if a guard holds."""
+    return ScalarNode(Cast(element, element, Level.STRICT), nulls=True, after=(guard,))
+
+
+_KEY = _same(SPARK["string"], ValidUtf8())
+
+
+def _python_values(kind: ObservedType, opens: bool | None = None) -> Node | None:
+    """What must hold of a value of Any so that Python can hold it; None where it always does.
+
+    The structs of a column that Spark SQL cannot open are not looked into.
+    """
+    opens = _closed(kind) is None if opens is None else opens
+    match kind:
+        case ScalarType(element) if element.kind is Kind.STRING:
+            return _same(element, ValidUtf8())
+        case ScalarType(element) if element.kind is Kind.DATETIME:
+            return _same(element, InYears())
+        case OtherType("variant"):
+            return VariantNode()
+        case ArrayType(element):
+            inner = _python_values(element, opens)
+            return None if inner is None else ArrayNode(inner, True, Types("Any", str(kind)))
+        case MapType(key, value):
+            keys, inner = _python_values(key, opens), _python_values(value, opens)
+            if keys is None and inner is None:
+                return None
+            return MapNode(inner or AnyNode(value, nulls=True), True, Types("Any", str(kind)), keys)
+        case StructType(fields) if opens:
+            nodes = [_python_values(field.type, opens) for field in fields]
+            pairs = zip(fields, nodes, strict=True)
+            members = [Member(f.name, i, node) for i, (f, node) in enumerate(pairs) if node is not None]
+            return StructNode(tuple(members), True, False, Types("Any", str(kind))) if members else None
+    return None
 
 
 def _source(kind: ObservedType) -> Source | None:

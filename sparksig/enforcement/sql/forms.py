@@ -156,8 +156,12 @@ def opens_struct(node: Node) -> bool:
     match node:
         case StructNode():
             return True
+        case MapNode(inner, key=key) if key is not None:
+            return opens_struct(inner) or opens_struct(key)
         case ArrayNode(inner) | MapNode(inner):
             return opens_struct(inner)
+        case AnyNode(inside=inside) if inside is not None:
+            return opens_struct(inside)
     return False
 
 

@@ -251,8 +251,9 @@ def objects(node: Node, array: pa.Array, anything: Sequence[object] | None, list
         case AbsentNode():
             return [None] * len(array)
         case AnyNode():
-            found = array.to_pylist()
-            return found if anything is None else [None if at is None else copied(anything[at]) for at in found]
+            if anything is None:
+                return any_values(array)
+            return [None if at is None else copied(anything[at]) for at in array.to_pylist()]
         case ArrayNode(element):
             return _cells(element, array, anything, lists)
         case VectorNode():
@@ -264,6 +265,28 @@ def objects(node: Node, array: pa.Array, anything: Sequence[object] | None, list
             return _dicts(node, array, anything, lists)
         case TensorNode() | ColumnsNode():
             raise AssertionError("a tensor is a column of its own")
+
+
+def any_values(array: pa.Array) -> list[object]:
+    """The values of Any as Python objects; instants in UTC, because a date may not exist in the session's zone."""
+    kind = _in_utc(array.type)
+    return list((array if kind == array.type else array.cast(kind)).to_pylist())
+
+
+def _in_utc(kind: pa.DataType) -> pa.DataType:
+    """The type with every instant in UTC."""
+    t = pa.types
+    if t.is_timestamp(kind):
+        return kind if kind.tz is None else pa.timestamp(kind.unit, tz="UTC")
+    if t.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_in_utc(kind.value_type)))
+    if t.is_map(kind):
+        return pa.map_(
+            kind.key_field.with_type(_in_utc(kind.key_type)), kind.item_field.with_type(_in_utc(kind.item_type))
+        )
+    if t.is_struct(kind):
+        return pa.struct([field.with_type(_in_utc(field.type)) for field in kind])
+    return kind
 
 
 def _plain(element: Element, array: pa.Array) -> Sequence[object]:
