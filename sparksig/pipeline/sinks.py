@@ -256,8 +256,9 @@ class Sink:
             self._remove(place)
         files, path = file_system(folder)
         if isinstance(files, pafs.LocalFileSystem) and posixpath.basename(path.rstrip("/")) == REJECTED:
-            with suppress(OSError):  # other runs have rejected rows
+            with suppress(OSError):  # other runs have rejected rows, or rows
                 os.rmdir(path)
+                os.rmdir(posixpath.dirname(path))
 
     def undo(self) -> None:
         """Remove what this attempt has staged; nothing at all is done if it has written nothing."""
