@@ -31,8 +31,6 @@ from tests.pipeline.jobs import Job
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = pytest.mark.spark
-
 
 def rows(first: int, *values: float | None) -> pa.Table:
     return pa.table({"id": range(first, first + len(values)), "x": pa.array(values, pa.float64())})
