@@ -30,7 +30,8 @@ GROUPS = {
     " validate_serving_input",
     "Type hints": "validated validate_hint TypeFromExample",
     "Errors": "Code Problem SparksigError SignatureError SchemaError ViolationError ParamError PolicyError ConfigError"
-    " ModelLoadError TrustError ModelError OutputError SinkError AccountingError EnvironmentFault NotSupportedError",
+    " ModelLoadError TrustError ModelError OutputError SinkError AccountingError EnvironmentFault NotSupportedError"
+    " AbsentColumnWarning",
 }
 """The names of `sparksig.__all__` but the version, in the order of the page."""
 

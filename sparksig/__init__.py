@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # a type checker reads imports, and `as` is how they are expo
     from sparksig.enforcement.policy import Policy as Policy
     from sparksig.enforcement.steps import Plan as Plan
     from sparksig.enforcement.values import enforce_values as enforce_values
+    from sparksig.errors import AbsentColumnWarning as AbsentColumnWarning
     from sparksig.errors import AccountingError as AccountingError
     from sparksig.errors import Code as Code
     from sparksig.errors import ConfigError as ConfigError
@@ -81,8 +82,9 @@ if TYPE_CHECKING:  # a type checker reads imports, and `as` is how they are expo
 
 _HOMES = {
     "sparksig.errors": (
-        "AccountingError Code ConfigError EnvironmentFault ModelError ModelLoadError NotSupportedError OutputError"
-        " ParamError PolicyError Problem SchemaError SignatureError SinkError SparksigError TrustError ViolationError"
+        "AbsentColumnWarning AccountingError Code ConfigError EnvironmentFault ModelError ModelLoadError"
+        " NotSupportedError OutputError ParamError PolicyError Problem SchemaError SignatureError SinkError"
+        " SparksigError TrustError ViolationError"
     ),
     "sparksig.signature.casts": "Level",
     "sparksig.signature.compatibility": "Compatibility check_compatible",

@@ -23,9 +23,13 @@ No message holds a value of a row or a given parameter: promise 6 of the design.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
+
+from sparksig.redaction import masked
 
 
 class Code(StrEnum):
@@ -63,7 +67,7 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault: where, which code, the fact and what would mend it.
+    """One fault: where, which code, the fact and what would mend it. Credentials in its texts are masked.
 
     Attributes:
         path: where, such as `price`, `inputs.tags[]` or `--param`; empty for the whole.
@@ -81,14 +85,69 @@ class Problem:
     code: Code | None = None
     hint: str | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("path", "fact", "hint"):
+            if text := getattr(self, name):
+                object.__setattr__(self, name, masked(text))
+
     def __str__(self) -> str:
         code = f" [{self.code}]" if self.code else ""
         hint = f"\n    hint: {self.hint}" if self.hint else ""
         return f"{self.path or '$'}: {self.fact}{code}{hint}"
 
 
+def closest(name: str, names: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The most similar of several names, for a hint "did you mean ..?".
+
+    Upper and lower case and the separators between words do not count. Where no name is similar enough as a whole, one
+    that shares a word is taken: `age` and `customer_age`.
+
+    Args:
+        name: the name that is missing or unknown.
+        names: the names that exist.
+        cutoff: the least similarity, from 0 to 1.
+
+    >>> closest("price", ["PRICE_EUR", "id"]), closest("age", ["customerAge", "city"]), closest("age", ["city"])
+    ('PRICE_EUR', 'customerAge', None)
+    """
+    by_form = {"".join(_words(each)): each for each in reversed(list(names))}  # the first of equal forms is kept
+    if near := get_close_matches("".join(_words(name)), by_form, n=1, cutoff=cutoff):
+        return by_form[near[0]]
+    words = {word for word in _words(name) if len(word) > 2}
+    shared = {each: len(words.intersection(_words(each))) for each in reversed(by_form.values())}
+    return max((each for each, count in shared.items() if count), key=shared.__getitem__, default=None)
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name, in lower case.
+
+    >>> _words("customerAge_inYears2")
+    ['customer', 'age', 'in', 'years2']
+    """
+    return [word.lower() for word in _WORD.findall(name)] or [name.lower()]
+
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[^\W_A-Z]+")
+
+
+class AbsentColumnWarning(UserWarning):
+    """Optional columns or struct members that the signature declares and the table does not have.
+
+    >>> import warnings
+    >>> from sparksig import ColSpec, Schema, enforce_values
+    >>> schema = Schema([ColSpec("long", "id"), ColSpec("string", "city", required=False)])
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always", AbsentColumnWarning)
+    ...     enforced = enforce_values({"id": [1], "town": ["Oslo"]}, schema)
+    >>> enforced["city"].tolist(), [warning.category.__name__ for warning in caught]
+    ([None], ['AbsentColumnWarning'])
+    """
+
+
 class SparksigError(Exception):
     """Base of every error that sparksig raises. `problems` lists each fault; `str()` tells them all.
+
+    Credentials in the message are masked.
 
     Args:
         message: the fact in one sentence.
@@ -100,9 +159,9 @@ class SparksigError(Exception):
     """
 
     def __init__(self, message: str, problems: Iterable[Problem] = ()) -> None:
-        self.message = message
+        self.message = masked(message)
         self.problems: tuple[Problem, ...] = tuple(problems)
-        super().__init__(message)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return "\n".join([self.message, *(f"  {problem}" for problem in self.problems)])

@@ -120,7 +120,7 @@ LANES: dict[str, tuple[Lane, ...]] = {
 
 def run_lane(lane: Lane, log: Path, live: bool) -> Outcome:
     """Run a lane's commands, with their output in a log, and on the terminal as well if `live`."""
-    start, failures, last, closing = time.monotonic(), [], "", ""
+    start, failures, last, closing = time.monotonic(), list[str](), "", ""
     with open(log, "w", encoding="utf-8", buffering=1) as out:
         for command in lane.commands:
             for line in run_command(command, failures):

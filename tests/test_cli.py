@@ -162,19 +162,39 @@ def test_cli_plan_reports_whether_a_table_fits(sparksig: Call, job: Job) -> None
     assert (code, json.loads(out)["ok"]) == (3, False)
 
 
+def test_plan_and_validate_report_an_absent_optional_column(sparksig: Call, job: Job) -> None:
+    declared = [{"name": "x", "type": "double"}, {"name": "ids", "type": "long", "required": False}]
+    (job.root / "s.json").write_text(json.dumps({"inputs": json.dumps(declared), "outputs": None, "params": None}))
+    line = "warning: ids: optional, but the table has no such column: the model receives nulls; did you mean 'id'?"
+    command = ["plan", job.path("s.json"), job.path("source")]
+    code, out, _ = sparksig(*command)
+    assert code == 0 and line in out.splitlines()
+    assert [each["path"] for each in json.loads(sparksig(*command, "--json")[1])["warnings"]] == ["ids"]
+    assert line not in sparksig(*command, "--on-absent", "ignore")[1]
+    assert sparksig(*command, "--on-absent", "error")[0] == 3
+    command = ["validate", "--input", job.path("source"), "--signature", job.path("s.json"), "--plan-only"]
+    code, _, err = sparksig(*command)
+    assert code == 0 and err.splitlines().count(line) == 1
+    code, _, err = sparksig(*command, "--fail-on-warning")
+    assert code == 4 and "a warning ends the run (--fail-on-warning): ids: optional" in err
+    code, _, err = sparksig(*command, "--on-absent", "error")
+    assert code == 3 and "did you mean 'id'?" in err
+
+
 def test_cli_plan_reports_columns_that_spark_does_not_read(sparksig: Call, job: Job) -> None:
     table = pa.table({"x": [1.0], "at": pa.array([0], pa.timestamp("ns", "UTC"))})
     pq.write_table(table, job.root / "nanos")
     code, out, err = sparksig("plan", job.path("model"), job.path("nanos"))
-    assert (code, out.startswith("the table fits\n")) == (0, True)
-    assert err.startswith(f"warning: {job.path('nanos')}: Spark reads no nanoseconds") and " at. Write" in err
+    assert (code, err) == (3, "")
+    assert "Spark does not read nanoseconds" in out and "write microseconds" in out
+    assert "Spark does not read nanoseconds" in sparksig("sql", job.path("model"), job.path("nanos"))[2]
     pq.write_table(table, job.root / "old", use_deprecated_int96_timestamps=True)  # Arrow calls these nanoseconds too
     assert sparksig("plan", job.path("model"), job.path("old"))[::2] == (0, "")
 
 
 def test_cli_plan_rejects_a_model_given_as_the_table(sparksig: Call, job: Job) -> None:
     code, _, err = sparksig("plan", job.path("source"), job.path("model"))
-    assert code == 2 and "the signature is named first, then the table" in err
+    assert code == 2 and "name the signature first, then the table" in err
 
 
 def test_cli_plan_takes_the_table_and_the_model_as_options(sparksig: Call, job: Job) -> None:

@@ -33,6 +33,7 @@ from sparksig.airflow.runs import run_id_of
 from sparksig.airflow.settings import Settings, as_yaml, job_settings, local_path
 from sparksig.airflow.verdicts import Ended, Outcome, Stamp, ended, lines, outcomes, small
 from sparksig.errors import ConfigError
+from sparksig.redaction import masked
 from sparksig.report.summary import Summary
 
 _PATIENCE = 60
@@ -128,7 +129,9 @@ class SparksigOperator(SparkSubmitOperator):
             summary = self._summary(asked, Path(folder))
             place = local_path(summary)
             if summary and place is None:
-                raise AirflowFailException(f"summary: {summary} is no file that a worker of Airflow can read")
+                raise AirflowFailException(
+                    f"summary: {masked(summary or '')} is no file that a worker of Airflow can read"
+                )
             job = Path(folder) / "job.yaml"
             job.write_text(_text(asked), encoding="utf-8")
             before = Stamp.of(place)

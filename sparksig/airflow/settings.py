@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import yaml
 
 Level = Literal["strict", "safe", "checked", "parse"]
+OnAbsent = Literal["warn", "error", "ignore"]
 
 
 class Settings(TypedDict, total=False):
@@ -35,16 +36,19 @@ class Settings(TypedDict, total=False):
     output_table: str
     quarantine_table: str
     staging: str
+    keep_rejected: str
     partition_by: list[str]
     report: str
     level: Level | Mapping[str, Level]
     allow_rounding: bool | list[str]
     allow_nulls: bool | list[str]
+    on_absent: OnAbsent | Mapping[str, OnAbsent]
     on_model_error: Literal["fail", "quarantine"]
     run_id: str
     pin: Literal["none", "disk"]
     logical_date: str
     fail_on_quarantine: bool
+    fail_on_warning: bool
     max_bad_rows: int
     max_bad_ratio: float
     column_actions: Mapping[str, Literal["warn", "error"]]

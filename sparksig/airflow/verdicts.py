@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from sparksig.errors import ConfigError
 from sparksig.pipeline.faults import EXIT
+from sparksig.redaction import masked_values
 from sparksig.report.summary import Summary, problem_dicts
 
 Outcome = Literal["success", "skip", "fail", "retry"]
@@ -159,14 +160,16 @@ def small(summary: Summary, path: str | None) -> dict[str, Any]:
         "problems": problem_dicts(summary.problems[:_LISTED]),
         "problems_in_all": len(summary.problems),
         "warnings": list(summary.warnings[:_LISTED]),
-        "outputs": dict(summary.outputs),
+        "warnings_in_all": len(summary.warnings),
+        "outputs": masked_values(dict(summary.outputs)),
+        "rejected": masked_values(summary.rejected["path"]) if summary.rejected else None,
         "seconds": round(sum(summary.seconds.values()), 3),
-        "summary": path,
+        "summary": masked_values(path),
     }
 
 
 def lines(summary: Summary) -> list[str]:
-    """What a task's log says of a run: counts by path and code."""
+    """What a task's log says of a run: counts by path and code, and warnings."""
     counted = {
         "in": summary.rows_in,
         "scored": summary.rows_scored,
@@ -176,4 +179,6 @@ def lines(summary: Summary) -> list[str]:
     }
     rows = ", ".join(f"{rows} {name}" for name, rows in counted.items() if rows is not None)
     head = f"run {summary.run_id}: {summary.verdict}" + (f", rows: {rows}" if rows else "")
-    return [head, *(f"{c.path}: {c.code} in {c.rows} rows" for c in summary.violations[:_LISTED])]
+    violations = (f"{c.path}: {c.code} in {c.rows} rows" for c in summary.violations[:_LISTED])
+    rejected = [f"rejected rows: {summary.rejected['path']}"] if summary.rejected else []
+    return [head, *violations, *(f"warning: {line}" for line in summary.warnings[:_LISTED]), *rejected]

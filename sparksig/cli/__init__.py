@@ -6,6 +6,7 @@ Results go to stdout; errors, warnings and progress to stderr.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -18,6 +19,7 @@ from sparksig import _version, runtime
 from sparksig.cli import jobs, runs, signatures
 from sparksig.cli.terminal import flush, in_flags, say, warnings_as_lines
 from sparksig.errors import ConfigError, SparksigError
+from sparksig.redaction import masked
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -83,7 +85,9 @@ def told_code(error: BaseException, as_json: bool, verbose: bool, mute: bool) ->
     if isinstance(error, click.ClickException):
         ours: SparksigError = ConfigError(error.format_message())
         if not mute:
-            error.show()
+            usage = io.StringIO()
+            error.show(usage)  # may quote an argument
+            click.echo(masked(usage.getvalue()), err=True, nl=False)
     else:
         ours = told(KeyboardInterrupt() if isinstance(error, click.Abort) else error)
         log = runtime.spark_log() if exit_code(ours) == 5 else None
@@ -100,5 +104,6 @@ def told_code(error: BaseException, as_json: bool, verbose: bool, mute: bool) ->
         say(summary_text(summary))
     if verbose and not mute:
         # what Spark or a bug said in full; with --verbose Spark prints it anyway
-        traceback.print_exception(error.__context__ if isinstance(error, RunError) else error)
+        shown = error.__context__ if isinstance(error, RunError) else error
+        click.echo(masked("".join(traceback.format_exception(shown))), err=True, nl=False)
     return code

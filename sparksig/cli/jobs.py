@@ -33,7 +33,7 @@ def score(config_file: str | None, as_json: bool, verbose: bool, **flags: Any) -
     0  committed; the summary's verdict is clean or quarantined
     2  nothing was tried: a key, a path, a param, the signature, trust in the model, a foreign folder in the way
     3  the table's schema does not fit the signature: no row was read
-    4  no row is clean, or more are bad than the thresholds let pass: nothing was committed
+    4  no row is clean, or more are bad than the thresholds let pass: nothing was committed, quarantined rows are kept
     5  the model, Spark or the accounting failed: nothing was committed
     """  # noqa: D301 - click reads the character
     from sparksig.pipeline.config import JobConfig
@@ -48,10 +48,15 @@ def score(config_file: str | None, as_json: bool, verbose: bool, **flags: Any) -
 
 @click.command(cls=JobCommand, settings=GROUPS)
 @click.argument("run_to_requeue", metavar="RUN_ID")
+@click.option(
+    "--rejected", is_flag=True, help="Take the rows that were kept when the run ended 4, instead of its quarantine."
+)
 @config_option
 @json_option
 @verbose_option
-def requeue(run_to_requeue: str, config_file: str | None, as_json: bool, verbose: bool, **flags: Any) -> None:
+def requeue(
+    run_to_requeue: str, rejected: bool, config_file: str | None, as_json: bool, verbose: bool, **flags: Any
+) -> None:
     """Score the rows again that the run RUN_ID has set apart: after the model, the signature or the levels were mended.
 
     Takes the job's own options; its table is the quarantine of that run. The rows go to a run of their own,
@@ -59,6 +64,7 @@ def requeue(run_to_requeue: str, config_file: str | None, as_json: bool, verbose
 
     \b
     sparksig requeue 2026-01-31 --config job.yaml --allow-nulls
+    ... --rejected                                           of a run that ended 4 and was not committed
     """  # noqa: D301 - click reads the character
     from sparksig.pipeline.config import JobConfig
     from sparksig.pipeline.run import run
@@ -66,7 +72,7 @@ def requeue(run_to_requeue: str, config_file: str | None, as_json: bool, verbose
 
     given = [name for name, value in flags.items() if value is not None and value != ()]
     own = flags.pop("run_id")  # not the job's: of a stream that has none, it names this run all the same
-    config = given_config(flags, config_file, JobConfig).requeued(run_to_requeue, given, own)
+    config = given_config(flags, config_file, JobConfig).requeued(run_to_requeue, given, own, rejected=rejected)
     with on_spark("sparksig requeue", as_json, verbose) as (session, progress):
         summary = run(config, session, progress)
     say(json.dumps(summary.to_dict(), indent=2) if as_json else summary_text(summary))

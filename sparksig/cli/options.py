@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from sparksig.errors import Problem
+from sparksig.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from sparksig.pipeline.config import JobConfig
@@ -26,10 +26,39 @@ level_option = click.option(
 )
 rounding_option = click.option("--allow-rounding", is_flag=True, help="Let numbers be rounded to the nearest float.")
 nulls_option = click.option("--allow-nulls", is_flag=True, help="Let required columns hold nulls.")
+absent_option = click.option(
+    "--on-absent",
+    type=click.Choice(["warn", "error", "ignore"]),
+    default="warn",
+    show_default=True,
+    help="How an optional column that the table does not have is reported.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of words.")
 verbose_option = click.option(
     "--verbose", is_flag=True, help="Leave Spark's own output on the terminal, and show tracebacks."
 )
+
+
+input_option = click.option(
+    "--input-option",
+    "input_options",
+    multiple=True,
+    metavar="K=V",
+    help="An option of Spark's reader that chooses files: recursiveFileLookup, pathGlobFilter, basePath. Repeatable.",
+)
+
+
+def given_options(flag: str, texts: Sequence[str]) -> dict[str, str]:
+    """The options of a reader that K=V arguments name.
+
+    Raises:
+        ConfigError: an argument is not of that form.
+    """
+    problems: list[Problem] = []
+    options = _pairs(flag, texts, problems)
+    if problems:
+        raise ConfigError("the options cannot be used", problems)
+    return options
 
 
 class JobCommand(click.Command):

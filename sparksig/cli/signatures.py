@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
+import warnings
+from dataclasses import replace
 from typing import Any
 
 import click
 
-from sparksig.cli.options import json_option, level_option, nulls_option, rounding_option
-from sparksig.cli.terminal import in_flags, say
-from sparksig.errors import ConfigError, Problem
+from sparksig.cli.options import (
+    absent_option,
+    given_options,
+    input_option,
+    json_option,
+    level_option,
+    nulls_option,
+    rounding_option,
+)
+from sparksig.cli.terminal import in_flags, reading_footers, say
+from sparksig.errors import AbsentColumnWarning, ConfigError, Problem
+from sparksig.redaction import masked
 
 
 @click.command()
@@ -37,8 +48,10 @@ def show(signature: str, as_json: bool) -> None:
 @level_option
 @rounding_option
 @nulls_option
+@absent_option
+@input_option
 @json_option
-def plan(signature: str, table: str, level: str, allow_rounding: bool, allow_nulls: bool, as_json: bool) -> int:
+def plan(signature: str, table: str, input_options: tuple[str, ...], as_json: bool, **options: Any) -> int:
     """Say what enforcing SIGNATURE on TABLE would do to each column. TABLE is a Parquet file or directory.
 
     Only schemas are read, without a JVM. Exits 3 if the schema does not fit.
@@ -48,11 +61,13 @@ def plan(signature: str, table: str, level: str, allow_rounding: bool, allow_nul
     sparksig plan model/ table/ --level checked     and if values that fit exactly were cast?
     """  # noqa: D301 - click reads the character
     from sparksig.enforcement.frames import plan as make_plan
-    from sparksig.pipeline.io import parquet_table
+    from sparksig.pipeline.dataset import parquet_dataset
     from sparksig.sources.registry import load_signature
 
-    options: dict[str, Any] = {"level": level, "allow_rounding": allow_rounding, "allow_nulls": allow_nulls}
-    made = make_plan(parquet_table("TABLE", table), load_signature(signature), **options)
+    with reading_footers(as_json) as report:
+        dataset = parquet_dataset("TABLE", table, given_options("--input-option", input_options), report)
+    made = make_plan(dataset.table, load_signature(signature), **options)
+    made = replace(made, problems=(*made.problems, *dataset.rejected()))
     say(json.dumps(made.to_dict(), indent=2) if as_json else in_flags(str(made)))
     return 0 if made.ok else 3
 
@@ -63,8 +78,10 @@ def plan(signature: str, table: str, level: str, allow_rounding: bool, allow_nul
 @level_option
 @rounding_option
 @nulls_option
+@absent_option
+@input_option
 @click.option("--name", metavar="NAME", help="What Spark SQL calls the table; the Parquet path unless given.")
-def sql(signature: str, table: str, level: str, allow_rounding: bool, allow_nulls: bool, name: str | None) -> None:
+def sql(signature: str, table: str, input_options: tuple[str, ...], name: str | None, **options: Any) -> None:
     """Print the SELECT that enforces SIGNATURE on TABLE, a Parquet file or directory, to be pasted into spark.sql.
 
     A row that breaks the signature fails the query that reads it. No column's name stands in the text.
@@ -75,15 +92,33 @@ def sql(signature: str, table: str, level: str, allow_rounding: bool, allow_null
     """  # noqa: D301 - click reads the character
     from sparksig.enforcement.frames import plan as make_plan
     from sparksig.enforcement.sql import statement
-    from sparksig.pipeline.io import literal_path, parquet_table
+    from sparksig.pipeline.dataset import parquet_dataset
+    from sparksig.pipeline.io import literal_path
     from sparksig.sources.registry import load_signature
 
-    options: dict[str, Any] = {"level": level, "allow_rounding": allow_rounding, "allow_nulls": allow_nulls}
-    made = make_plan(parquet_table("TABLE", table), load_signature(signature), **options).require_ok()
+    reader = given_options("--input-option", input_options)
+    if reader and name is None:
+        hint = "register what spark.read.options(..) returns as a view and give its name with --name"
+        raise ConfigError("the options cannot be used", [Problem("--input-option", "SQL takes none", hint=hint)])
+    with reading_footers(True) as report:
+        dataset = parquet_dataset("TABLE", table, reader, report)
+    made = make_plan(dataset.table, load_signature(signature), **options)
+    made = replace(made, problems=(*made.problems, *dataset.rejected())).require_ok()
+    if name is None and (not dataset.is_uniform):
+        hint = "register a view of spark.read.schema(..) with the columns of all files and give its name with --name"
+        problem = Problem("TABLE", "SQL on the path takes the schema of one file, and the files differ", hint=hint)
+        raise ConfigError("the path cannot be used in SQL", [problem])
+    for line in made.warning_lines:
+        warnings.warn(line, AbsentColumnWarning, stacklevel=1)
+    if name is not None and ("${" in name or masked(name) != name):
+        fact = "holds '${', which Spark would replace" if "${" in name else "holds credentials, which would be printed"
+        problem = Problem("--name", fact, hint="register it as a view and give the view's name")
+        raise ConfigError("the name cannot be used in SQL", [problem])
     path = literal_path(table)
-    if name is None and ("`" in path or "$" in path):
+    if name is None and (masked(path) != path or "`" in path or "$" in path):
+        fact = "holds '`' or '$'" if masked(path) == path else "holds credentials or a query, which would be printed"
         hint = "register it as a view and give its name with --name"
-        raise ConfigError("the path cannot be said in SQL", [Problem("TABLE", "it holds '`' or '$'", hint=hint)])
+        raise ConfigError("the path cannot be used in SQL", [Problem("TABLE", fact, hint=hint)])
     say(statement(made, name or f"parquet.`{path}`"))
 
 
@@ -93,8 +128,17 @@ def sql(signature: str, table: str, level: str, allow_rounding: bool, allow_null
 @click.option("--params", metavar="FILE", help="A JSON object of params and their defaults.")
 @click.option("-o", "--output", metavar="FILE", help="Write the signature to FILE instead of printing it.")
 @click.option("--strict", is_flag=True, help="Refuse a column that only Any can be declared for.")
+@input_option
 @json_option
-def infer(data: str, outputs: str | None, params: str | None, output: str | None, strict: bool, as_json: bool) -> None:
+def infer(
+    data: str,
+    outputs: str | None,
+    params: str | None,
+    output: str | None,
+    strict: bool,
+    input_options: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Declare what example DATA shows: a Parquet file or directory, or a .csv, .json or .jsonl file.
 
     A column is optional where a value is missing. No JVM is started.
@@ -111,14 +155,15 @@ def infer(data: str, outputs: str | None, params: str | None, output: str | None
     given = None if params is None else read_examples("--params", params)
     if given is not None and not isinstance(given, dict):
         raise ConfigError("the params cannot be read", [Problem("--params", "not a JSON object of names and defaults")])
+    reader = given_options("--input-option", input_options)
     returned = None if outputs is None else read_examples("--outputs", outputs)
-    found = infer_signature(read_examples("DATA", data), returned, given, strict=strict)
+    found = infer_signature(read_examples("DATA", data, reader), returned, given, strict=strict)
     if output is not None:
         save_signature(found, output)
     if as_json:
         say(json.dumps(found.to_dict(), indent=2))
     else:
-        say(signature_tree(found) if output is None else f"{signature_tree(found)}\n\nwritten to {output}")
+        say(signature_tree(found) if output is None else f"{signature_tree(found)}\n\nwritten to {masked(output)}")
 
 
 @click.command()

@@ -10,17 +10,19 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sparksig import runtime, tables
+from sparksig.redaction import masked
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from sparksig.pipeline.dataset import Report
     from sparksig.report.live import Progress
 
 _PACKAGE = Path(__file__).parents[1]
@@ -48,7 +50,9 @@ def in_flags(text: str) -> str:
     return _OPTION.sub(flag, text)
 
 
-_OPTION = re.compile(r"\b(level|tensor_level|allow_rounding|allow_nulls|case_sensitive)=(True|False|'(\w+)')(?!\w)")
+_OPTION = re.compile(
+    r"\b(level|tensor_level|allow_rounding|allow_nulls|case_sensitive|on_absent)=(True|False|'(\w+)')(?!\w)"
+)
 
 
 def flush() -> None:
@@ -69,12 +73,31 @@ def warnings_as_lines(mute: bool) -> Iterator[None]:
 
     def show_warning(message: Warning | str, category: type[Warning], filename: str, *_: Any, **__: Any) -> None:
         if not mute and Path(filename).is_relative_to(_PACKAGE):
-            click.echo(f"warning: {tables.printable(message)}", err=True)
+            click.echo(f"warning: {masked(tables.printable(message))}", err=True)
 
     with warnings.catch_warnings():
         warnings.filterwarnings("default", category=UserWarning, module="sparksig")
         warnings.showwarning = show_warning
         yield
+
+
+@contextmanager
+def reading_footers(quiet: bool) -> Iterator[Report]:
+    """Who receives how many footers have been read: a bar on stderr."""
+    from sparksig.report.live import live
+
+    with ExitStack() as stack:
+        bars: list[Progress] = []
+
+        def report(done: int, total: int) -> None:
+            if quiet:
+                return
+            if not bars:
+                bars.append(stack.enter_context(live()))
+                bars[0].begin("footers")
+            bars[0].tasks(done, total)
+
+        yield report
 
 
 @contextmanager

@@ -57,6 +57,7 @@ def validate(
     if bool(examples) != bool(keys) or examples < 0 or isinstance(keys, str):
         raise PolicyError("examples= is a number of rows and keys= the list of columns that tell which: give both")
     made = plan(df, signature, policy, **options).require_ok()
+    made.warn()
     positions = _key_positions(made, keys)
     named = ", ".join(f"'k{i}', {sql.column(at)}" for i, at in enumerate(positions))
     key = [f"named_struct({named}) as k"] if keys else []

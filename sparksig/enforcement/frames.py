@@ -122,6 +122,7 @@ def enforce(
     DataFrame[celsius: double, id: bigint]
     """
     made = plan(df, signature, policy, **options).require_ok()
+    made.warn()
     kept = _kept_positions(made)
     rows, say = _ready(df, made)
     assertion = sql.assertion(made)
@@ -153,7 +154,14 @@ def tag(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | None
     >>> [(row.id, row._violations and row._violations[0].code) for row in tagged.collect()]
     [(1, None), (2, 'NULL')]
     """
-    made = _tagging(df, signature, policy, options)
+    made = plan(df, signature, policy, **options).require_ok()
+    made.warn()
+    return tag_by(made, df)
+
+
+def tag_by(made: Plan, df: DataFrame) -> DataFrame:
+    """What `tag` returns, by the plan of the frame."""
+    _require_name(made)
     rows, say = _ready(df, made)
     columns = [say(sql.column(i)) for i in range(len(made.columns))]
     return _select(rows, [*columns, say(sql.violations(made))], [*made.columns, made.policy.violations_column])
@@ -183,7 +191,14 @@ def split(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | No
     >>> [row.id for row in parts.accepted.collect()], [row.id for row in parts.quarantined.collect()]
     ([1], [2])
     """
-    made = _tagging(df, signature, policy, options)
+    made = plan(df, signature, policy, **options).require_ok()
+    made.warn()
+    return split_by(made, df)
+
+
+def split_by(made: Plan, df: DataFrame) -> Split:
+    """What `split` returns, by the plan of the frame."""
+    _require_name(made)
     condition = sql.accepted(made) or "true"
     names = [sql.column(i) for i in range(len(made.columns))]
     dirty = opened(df, made).where(f"not ({condition})")
@@ -232,15 +247,14 @@ _WIDE = 100
 """From how many columns on a frame is not renamed if it need not be, see `benchmarks.enforce`."""
 
 
-def _tagging(df: DataFrame, signature: ModelSignature | Schema, policy: Policy | None, options: dict[str, Any]) -> Plan:
-    made = plan(df, signature, policy, **options).require_ok()
+def _require_name(made: Plan) -> None:
+    """Reject a table that has a column of the violations column's name."""
     name = made.policy.violations_column
     if any(column.lower() == name.lower() for column in made.columns):
         clash = Problem(
             name, "the table already has this column", Code.DUPLICATE_COLUMN, "violations_column= renames it"
         )
         raise SchemaError("the violations column would not be the only one of its name", [clash])
-    return made
 
 
 def _kept_positions(made: Plan) -> list[int]:

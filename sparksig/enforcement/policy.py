@@ -13,6 +13,7 @@ from sparksig.signature.types import AnyType, ColumnType, DataType
 Paths: TypeAlias = bool | Sequence[str]
 Nulls: TypeAlias = Paths | Literal["scalars"]
 Columns: TypeAlias = Sequence[str] | Mapping[str, str] | None
+OnAbsent: TypeAlias = Literal["warn", "error", "ignore"]
 
 VIOLATIONS = "_violations"
 
@@ -36,6 +37,9 @@ class Policy:
             in which dates and other wall clocks become a TIMESTAMP; None is UTC, never the session's.
         violations_column: the name of the column that `tag`, `split` and `score` add.
         absent_optional: whether an absent optional column appears as a typed null or is left out.
+        on_absent: how an absent optional column or struct member is reported: `"warn"` as a warning, `"error"` as a
+            problem of the schema, `"ignore"` not at all; or a dict of these by path (`"*"` names the rest, which is
+            `"warn"` unless given). What the model receives in its place is decided by `absent_optional`.
         stable_dtypes: whether a column that may hold nulls reaches the model in one dtype whatever a batch holds:
             integers as float64, booleans as objects. False, as MLflow has it, keeps integers, among which
             `enforce_values` then admits no null.
@@ -64,6 +68,7 @@ class Policy:
     time_zone: str | None = None
     violations_column: str = VIOLATIONS
     absent_optional: Literal["null", "omit"] = "null"
+    on_absent: OnAbsent | Mapping[str, OnAbsent] = "warn"
     stable_dtypes: bool = True
     tensor_level: Level | str | None = None
 
@@ -81,6 +86,8 @@ class Policy:
             set_(self, "columns", tuple(self.columns))
         elif self.columns is not None:
             set_(self, "columns", FrozenDict(self.columns))
+        if isinstance(self.on_absent, Mapping):
+            set_(self, "on_absent", FrozenDict(self.on_absent))
         set_(self, "keep", tuple(self.keep))
 
     @property
@@ -90,8 +97,14 @@ class Policy:
 
     @classmethod
     def mlflow(cls) -> Policy:
-        """MLflow's own reading: safe casts, none in tensors, nulls allowed, absent optional columns left out."""
-        return cls(allow_nulls="scalars", absent_optional="omit", stable_dtypes=False, tensor_level=Level.STRICT)
+        """MLflow's own reading: safe casts, none in tensors, nulls allowed, no report of absent columns."""
+        return cls(
+            allow_nulls="scalars",
+            absent_optional="omit",
+            on_absent="ignore",
+            stable_dtypes=False,
+            tensor_level=Level.STRICT,
+        )
 
     def level_of(self, column: str, inner: str = "") -> Level:
         """The cast level of a column, or of a path inside it such as `[].price`; the column's holds for all inside."""
@@ -101,6 +114,19 @@ class Policy:
             if path in self.level:
                 return Level(self.level[path])
         return Level(self.level.get("*", Level.SAFE))
+
+    def on_absent_of(self, column: str, inner: str = "") -> OnAbsent:
+        """How an absent optional column, or a member at a path inside it, is reported.
+
+        >>> Policy(on_absent={"item": "error"}).on_absent_of("item", ".price")
+        'error'
+        """
+        if not isinstance(self.on_absent, Mapping):
+            return self.on_absent
+        for path in _ancestors(column, inner):
+            if path in self.on_absent:
+                return self.on_absent[path]
+        return self.on_absent.get("*", "warn")
 
     def rounds(self, column: str, inner: str = "") -> bool:
         """Whether numbers may be rounded in a column, or at a path inside it."""
@@ -116,8 +142,9 @@ class Policy:
 
     def named_paths(self) -> Iterator[tuple[str, str]]:
         """Each (option, path) that the policy names, for checking them against a signature."""
-        if isinstance(self.level, Mapping):
-            yield from (("level", path) for path in self.level if path != "*")
+        for option, by_path in (("level", self.level), ("on_absent", self.on_absent)):
+            if isinstance(by_path, Mapping):
+                yield from ((option, path) for path in by_path if path != "*")
         for option in ("allow_rounding", "allow_nulls"):
             value = getattr(self, option)
             if not isinstance(value, bool | str):
@@ -171,11 +198,19 @@ def _faults(policy: Policy) -> Iterator[Problem]:
         yield Problem("extra", f"{policy.extra!r} is no choice", hint="use 'ignore' or 'forbid'")
     if policy.absent_optional not in ("null", "omit"):
         yield Problem("absent_optional", f"{policy.absent_optional!r} is no choice", hint="use 'null' or 'omit'")
+    yield from _unknown_on_absent(policy)
     for name in ("allow_nan", "case_sensitive", "stable_dtypes"):
         if not isinstance(getattr(policy, name), bool):
             yield Problem(name, "neither True nor False")
     if policy.time_zone is not None and not _known_zone(policy.time_zone):
         yield Problem("time_zone", "no time zone of that name", hint="use a name such as 'Europe/Berlin'")
+
+
+def _unknown_on_absent(policy: Policy) -> Iterator[Problem]:
+    actions = policy.on_absent.values() if isinstance(policy.on_absent, Mapping) else [policy.on_absent]
+    for action in dict.fromkeys(actions):
+        if action not in ("warn", "error", "ignore"):
+            yield Problem("on_absent", f"invalid value {action!r}", hint="use 'warn', 'error' or 'ignore'")
 
 
 def _known_zone(name: str) -> bool:

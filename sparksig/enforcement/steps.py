@@ -7,7 +7,8 @@ must still show. It is printable and comparable, and nothing in it needs Spark: 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,7 +30,7 @@ from sparksig.enforcement.nodes import (
     leaves,
 )
 from sparksig.enforcement.policy import Policy
-from sparksig.errors import Problem, SchemaError
+from sparksig.errors import AbsentColumnWarning, Problem, SchemaError
 from sparksig.signature.casts import Level
 from sparksig.signature.dtypes import Kind
 from sparksig.sources.observed import StructType
@@ -90,6 +91,8 @@ class Plan:
         policy: the policy it was made with.
         table: the table's schema.
         named: whether the signature names its columns.
+        warnings: the optional columns and struct members that the table does not have, unless `on_absent` says
+            otherwise, each with the most similar extra column as its hint.
 
     >>> import pyarrow as pa
     >>> from sparksig import ColSpec, Schema, plan
@@ -104,6 +107,7 @@ class Plan:
     policy: Policy
     table: StructType
     named: bool = True
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -125,6 +129,22 @@ class Plan:
             raise SchemaError(f"the table does not fit the signature: {self._count()}, no row was read", self.problems)
         return self
 
+    @property
+    def warning_lines(self) -> tuple[str, ...]:
+        """The warnings, one line each."""
+        return tuple(f"{w.path}: {w.fact}" + (f"; {w.hint}" if w.hint else "") for w in self.warnings)
+
+    def warn(self, stacklevel: int = 3) -> None:
+        """Issue one `AbsentColumnWarning` for all warnings of the plan; none if there are no warnings.
+
+        Args:
+            stacklevel: which caller the warning points at: 3 for the caller of the function that calls this method.
+        """
+        if self.warnings:
+            options = "on_absent='error' rejects such a table, on_absent='ignore' accepts it without a warning"
+            lines = ["the table lacks optional columns", *self.warning_lines, options]
+            warnings.warn("\n  ".join(lines), AbsentColumnWarning, stacklevel=stacklevel)
+
     def to_dict(self) -> dict[str, Any]:
         """The plan as JSON values."""
         return {
@@ -143,9 +163,8 @@ class Plan:
                 for step in self.steps
             ],
             "extra": list(self.extra),
-            "problems": [
-                {"path": p.path, "code": str(p.code or ""), "fact": p.fact, "hint": p.hint} for p in self.problems
-            ],
+            "problems": _problem_dicts(self.problems),
+            "warnings": _problem_dicts(self.warnings),
         }
 
     def _rows(self) -> list[tuple[str, ...]]:
@@ -158,12 +177,13 @@ class Plan:
         return "the table fits" if self.ok else f"the table does not fit: {self._count()}"
 
     def _count(self) -> str:
-        return f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
+        return _counted(len(self.problems), "problem")
 
     def __str__(self) -> str:
         refused = [(p.path, "", "", "refused", f"{p.fact} [{p.code}]") for p in self.problems]
         lines = [self._verdict(), tables.text(_HEADER, [*self._rows(), *refused])]
         lines += [f"hint for {tables.printable(p.path) or '$'}: {p.hint}" for p in self.problems if p.hint]
+        lines += [f"warning: {tables.printable(line)}" for line in self.warning_lines]
         if self.extra:
             lines.append(f"not in the signature: {', '.join(map(tables.printable, self.extra))}")
         return "\n".join(lines)
@@ -173,6 +193,9 @@ class Plan:
     def _repr_html_(self) -> str:
         found = [(p.path, p.code or "", p.fact, p.hint or "") for p in self.problems]
         parts = [tables.html(_PROBLEMS, found, self._verdict())] if found else []
+        if self.warnings:
+            rows = [(w.path, w.code or "", w.fact, w.hint or "") for w in self.warnings]
+            parts.append(tables.html(_WARNINGS, rows, _counted(len(rows), "warning")))
         if self.steps:
             parts.append(tables.html(_HEADER, self._rows(), "the columns that fit" if found else self._verdict()))
         if self.extra:
@@ -185,6 +208,15 @@ class Plan:
 
 _HEADER = ("column", "declared", "observed", "verdict", "row checks")
 _PROBLEMS = ("column", "code", "problem", "hint")
+_WARNINGS = ("column", "code", "warning", "hint")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _problem_dicts(problems: Iterable[Problem]) -> list[dict[str, str | None]]:
+    return [{"path": p.path, "code": str(p.code or ""), "fact": p.fact, "hint": p.hint} for p in problems]
 
 
 def _checks(node: Node, where: str) -> Iterator[str]:

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from sparksig.enforcement.policy import Policy, resolve_policy
-from sparksig.enforcement.values import enforce_values
+from sparksig.enforcement.values import enforced_values
 from sparksig.errors import Code, ParamError, Problem, SchemaError, ViolationError
 from sparksig.models.loading import load_model
 from sparksig.models.texts import Reading, decode, needs
@@ -373,7 +373,7 @@ def _in_unit(entries: Any, dtype: np.dtype[Any]) -> Any:
 def _enforced(data: Any, schema: Schema, policy: Policy, problems: list[Problem]) -> Any:
     """The data enforced; what was wrong with its texts, which are null now, is told beside everything else."""
     try:
-        made = enforce_values(data, schema, policy)
+        made = enforced_values(data, schema, policy)
     except (SchemaError, ViolationError) as error:
         broken = {problem.path for problem in problems}
         others = [p for p in error.problems if p.code is not Code.NULL or p.path not in broken]

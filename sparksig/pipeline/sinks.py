@@ -8,10 +8,13 @@ step can be done again, by whoever comes next, until all are done. A folder itse
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
+import posixpath
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -20,16 +23,30 @@ from uuid import uuid4
 import pyarrow.fs as pafs
 
 from sparksig.errors import Problem, SinkError
-from sparksig.pipeline.io import file_system, literal_path, quoted, spark_path, unwritable, write_text
+from sparksig.pipeline.config import REJECTED, joined
+from sparksig.pipeline.dataset import MARKER
+from sparksig.pipeline.io import (
+    AS_WRITTEN,
+    file_system,
+    literal_path,
+    object_store,
+    quoted,
+    spark_path,
+    unwritable,
+    write_text,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-MARKER = "_sparksig.json"
-"""The file that says that a run's folder is ours; a name with an underscore is no data to Spark."""
-
 _MISSING = pafs.FileType.NotFound
 _ATOMIC = ("local", "hdfs")  # pyarrow's names of file systems where a folder is renamed whole or not at all
+
+
+_NOT_AN_OBJECT_STORE = (
+    "write to a disk that Spark's machines share, or to hdfs://; or to tables, with --output-table, --quarantine-table"
+    " and a --staging folder on such a disk"
+)
 
 
 @dataclass(slots=True)
@@ -47,6 +64,8 @@ class Sink:
         begun: whether this attempt has written anything.
         made_folder: whether the output folder was not there before.
         stream: Spark's id of the stream that the run is a batch of, which lies in its checkpoint; empty for none.
+        source: the path or table that the run reads; empty where a run may be replaced whatever it reads.
+        model: the name of its model, without the version; empty likewise.
     """
 
     folder: str
@@ -59,29 +78,35 @@ class Sink:
     begun: bool = False
     made_folder: bool = False
     stream: str = ""
+    source: str = ""
+    model: str = ""
 
     @property
     def final(self) -> str:
         """Where the run's rows lie once the run is committed."""
-        return f"{self.folder.rstrip('/')}/run_id={self.run_id}"
+        return joined(self.folder, f"run_id={self.run_id}")
 
     @property
     def staging(self) -> str:
         """Where they are written first; hidden from readers of the folder."""
-        return f"{self.folder.rstrip('/')}/_staging-{self.run_id}"
+        return joined(self.folder, f"_staging-{self.run_id}")
 
     @property
     def former(self) -> str:
         """Where an earlier attempt's rows wait while they are being replaced."""
-        return f"{self.folder.rstrip('/')}/_former-{self.run_id}"
+        return joined(self.folder, f"_former-{self.run_id}")
 
     def faults(self) -> Iterator[Problem]:
         """What keeps this run from writing here: what is not ours, what is no folder, what may not be written."""
-        yield from unwritable(self.folder, folder=True)
-        files, _ = file_system(self.folder)
-        if files.type_name not in _ATOMIC:
-            fact = f"{files.type_name} cannot rename a folder whole: a crash could leave half a run"
-            yield Problem(self.folder, fact, hint="write to a disk or to HDFS")
+        # by the scheme first: how an object store is opened must not be explained before it is rejected
+        store = object_store(self.folder)
+        if store is None:
+            yield from unwritable(self.folder, folder=True)
+            files, _ = file_system(self.folder)
+            store = None if files.type_name in _ATOMIC else files.type_name
+        if store is not None:
+            fact = f"{store} cannot rename a folder whole: a crash could leave half a run"
+            yield Problem(self.folder, fact, hint=_NOT_AN_OBJECT_STORE)
             return
         for place in (self.final, self.staging, self.former):
             if _exists(place) and self._mark(place) is None:
@@ -92,6 +117,15 @@ class Sink:
             # its batch of this number held other rows, which would be lost
             hint = "name another output for the new checkpoint, or move what lies there"
             yield Problem(self.final, "is of a stream with another checkpoint", hint=hint)
+
+    def other_job(self) -> tuple[str, str] | None:
+        """The source and the model of the committed run if it is another job's; older versions did not store them."""
+        return self._other_job_at(self.final)
+
+    def _other_job_at(self, place: str) -> tuple[str, str] | None:
+        mark = self._mark(place) or {}
+        there = (str(mark.get("source", self.source)), str(mark.get("model", self.model)))
+        return None if not self.source or there == (self.source, self.model) else there
 
     def facts(self) -> dict[str, str]:
         """What the summary says of it: where, in what form, and what is guaranteed."""
@@ -107,8 +141,9 @@ class Sink:
         files, path = file_system(self.staging)
         files.create_dir(path, recursive=True)
         mark: dict[str, Any] = {"run_id": self.run_id, "kind": self.kind, "attempt": self.attempt, "version": 2}
-        if self.stream:
-            mark["stream"] = self.stream
+        mark |= {"format": self.format, "schema": json.loads(rows.schema.json())}  # what is read again has these types
+        more = {"stream": self.stream, "source": self.source, "model": self.model}
+        mark |= {name: value for name, value in more.items() if value}
         with files.open_output_stream(f"{path}/{MARKER}") as out:  # first: what a killed run leaves is known as ours
             out.write(json.dumps(mark).encode())
         writer = rows.write.format(self.format).options(**self.options).mode("append")
@@ -122,7 +157,7 @@ class Sink:
             rows: what was written.
             place: another of the run's folders than the one of what is staged.
         """
-        back = spark.read.schema(rows.schema).format(self.format).options(**self.options)
+        back = spark.read.schema(rows.schema).format(self.format).options(**{**self.options, **AS_WRITTEN})
         found = back.load(literal_path(place or self.staging))
         if not self.partition_by:
             return found
@@ -177,6 +212,52 @@ class Sink:
         """Which attempt at this run a folder is of; None if it is not this run's."""
         mark = self._mark(place)
         return None if mark is None else str(mark.get("attempt", ""))
+
+    def rejected(self, folder: str) -> str:
+        """Where the rows of an attempt are kept that must not be committed."""
+        return joined(folder, f"run_id={self.run_id}")
+
+    def reject(self, folder: str) -> str:
+        """Move what is staged to a folder for rejected rows, in the place of an earlier attempt's.
+
+        Returns:
+            Where the rows are.
+        """
+        place = self.rejected(folder)
+        self._remove(place)
+        source, path = file_system(self.staging)
+        target, inner = file_system(place)
+        target.create_dir(posixpath.dirname(inner), recursive=True)
+        try:
+            if source.type_name != target.type_name:
+                raise OSError(errno.EXDEV, "another file system")
+            source.move(path, inner)
+        except OSError:  # another disk or another store
+            try:
+                pafs.copy_files(path, inner, source_filesystem=source, destination_filesystem=target)
+            except OSError:
+                self._remove(place)
+                raise
+        return place
+
+    def rejected_faults(self, folder: str) -> Iterator[Problem]:
+        """What keeps rejected rows from being kept in a folder."""
+        place = self.rejected(folder)
+        if folder != joined(self.folder, REJECTED):  # a folder in this sink's own is writable if that one is
+            yield from unwritable(folder, folder=True)
+        if _exists(place) and self._mark(place) is None:
+            hint = "name another folder with --keep-rejected, or move what is there"
+            yield Problem(place, f"exists and has no {MARKER} of this run", hint=hint)
+
+    def forget_rejected(self, folder: str) -> None:
+        """Remove the rejected rows of an earlier attempt at this run, unless they are another job's."""
+        place = self.rejected(folder)
+        if self._other_job_at(place) is None:
+            self._remove(place)
+        files, path = file_system(folder)
+        if isinstance(files, pafs.LocalFileSystem) and posixpath.basename(path.rstrip("/")) == REJECTED:
+            with suppress(OSError):  # other runs have rejected rows
+                os.rmdir(path)
 
     def undo(self) -> None:
         """Remove what this attempt has staged; nothing at all is done if it has written nothing."""
@@ -239,7 +320,7 @@ class Commit:
     @property
     def place(self) -> str:
         """The file that holds the decision."""
-        return f"{self.folders['scored'].rstrip('/')}/_commit-{self.run_id}.json"
+        return joined(self.folders["scored"], f"_commit-{self.run_id}.json")
 
     def sinks(self) -> list[Sink]:
         """The sinks of the run."""

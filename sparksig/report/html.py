@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparksig import tables
 from sparksig.errors import NotSupportedError
+from sparksig.redaction import masked_values
 from sparksig.report.query import quarantine_python, quarantine_sql
 from sparksig.report.summary import Summary, sorted_counts
 
@@ -24,7 +25,10 @@ SHOWN = 20
 _VERDICTS = {
     "clean": ("good", "Committed. Every row was clean and has been scored."),
     "quarantined": ("fair", "Committed. Clean rows have been scored, the others are in the quarantine."),
-    "over_threshold": ("bad", "Nothing was committed: more rows are dirty than was tolerated."),
+    "over_threshold": (
+        "bad",
+        "Nothing was committed: more rows are dirty, or there are more warnings, than tolerated.",
+    ),
     "incompatible": ("bad", "Nothing was committed: the table does not fit the signature."),
     "failed": ("bad", "Nothing was committed: the run failed."),
 }
@@ -54,7 +58,7 @@ def report_html(summary: Mapping[str, Any]) -> str:
     >>> "&lt;r1&gt;" in page, "<script" in page
     (True, False)
     """
-    found = Summary.from_dict(summary)
+    found = Summary.from_dict(masked_values(summary))  # a summary of an older version is not masked
     tone, sentence = _VERDICTS[found.verdict]
     batches = list(reversed(found.facts.get("batches", [])))
     before = sum(batch["verdict"] in _COMMITTED for batch in batches)
@@ -70,7 +74,7 @@ def report_html(summary: Mapping[str, Any]) -> str:
         violations=sorted_counts(found.violations),
         total=sum(found.seconds.values()),
         policy=_policy(found),
-        queries=_queries(found) if tone != "bad" or before else [],
+        queries=_queries(found) if tone != "bad" or before or found.rejected else [],
         style=style,
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
     )
@@ -129,7 +133,7 @@ def _policy(summary: Summary) -> dict[str, str]:
 
 def _queries(summary: Summary) -> list[tuple[str, list[str]]]:
     """What to paste to look into the quarantine, by language; nothing where there is none or no row in it."""
-    sink = summary.sinks.get("quarantine") or {"path": summary.outputs.get("quarantine")}
+    sink = summary.rejected or summary.sinks.get("quarantine") or {"path": summary.outputs.get("quarantine")}
     if not summary.rows_quarantined or not summary.violations or not (sink.get("path") or sink.get("table")):
         return []
     path = sorted_counts(summary.violations)[0].path

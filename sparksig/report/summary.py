@@ -9,6 +9,7 @@ from typing import Any
 
 from sparksig import tables
 from sparksig.errors import Code, ConfigError, Problem
+from sparksig.redaction import masked_repr, masked_values
 
 SCHEMA_VERSION = 2
 """The version of the summary's JSON form; it changes when a reader of the last one would misread the new one, or would
@@ -136,7 +137,7 @@ class Report:
         return found + tables.html(_EXAMPLES, self._examples(), _ASKED) if self._examples() else found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Summary:
     """What one run of the batch job did; `summary.json` holds it.
 
@@ -158,6 +159,8 @@ class Summary:
             `columns`, an action by input column.
         sinks: what was written, by `scored` and `quarantine`: `path` or `table`, `format`, `rows`, and what the sink
             guarantees in words.
+        rejected: where the quarantined rows of a run over a threshold are kept: `path`, `format` and `rows`; None
+            where nothing was kept, and then no key of the JSON form.
         source: what was read: `path` or `table`, `format`, whether it was `read` `once`, `pinned` or `twice`, and the
             `digest` of its rows, None where none was taken.
 
@@ -181,10 +184,11 @@ class Summary:
     thresholds: dict[str, Any] = field(default_factory=dict)
     sinks: dict[str, dict[str, Any]] = field(default_factory=dict)
     source: dict[str, Any] = field(default_factory=dict)
+    rejected: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The summary as JSON values; `sparksig summary-schema` prints their JSON Schema."""
-        return {
+        """The summary as JSON values; `sparksig summary-schema` prints their JSON Schema. Credentials are masked."""
+        found = {
             "schema_version": SCHEMA_VERSION,
             "run_id": self.run_id,
             "verdict": self.verdict,
@@ -201,8 +205,13 @@ class Summary:
             "thresholds": dict(self.thresholds),
             "sinks": {name: dict(sink) for name, sink in self.sinks.items()},
             "source": dict(self.source),
+            **({"rejected": dict(self.rejected)} if self.rejected else {}),
             **self.facts,
         }
+        return masked_values(found)
+
+    def __repr__(self) -> str:
+        return masked_repr(self)
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Summary:
@@ -233,6 +242,7 @@ class Summary:
                 thresholds=dict(given.pop("thresholds")),
                 sinks={name: dict(sink) for name, sink in given.pop("sinks").items()},
                 source=dict(given.pop("source")),
+                rejected=given.pop("rejected", None),
                 facts=given,
             )
         except (KeyError, TypeError, ValueError, AttributeError):

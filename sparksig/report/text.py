@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sparksig import tables
 from sparksig.errors import SparksigError
+from sparksig.redaction import masked_values
 from sparksig.report.summary import Summary
 
 
@@ -35,8 +36,9 @@ def summary_text(summary: Summary) -> str:
         phases = [(phase, f"{seconds:.1f}") for phase, seconds in summary.seconds.items()]
         phases.append(("total", f"{sum(summary.seconds.values()):.1f}"))
         parts.append(tables.text(("phase", "seconds"), phases, right=[1]))
-    if summary.outputs:
-        parts.append(tables.text(("output", "path"), list(summary.outputs.items())))
+    places = dict(summary.outputs) | ({"rejected": summary.rejected["path"]} if summary.rejected else {})
+    if places:
+        parts.append(tables.text(("output", "path"), list(masked_values(places).items())))
     return "\n\n".join(parts)
 
 

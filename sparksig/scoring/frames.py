@@ -104,6 +104,7 @@ def score(
         raise PolicyError("on_model_error='quarantine' tags rows: it needs on_violation='tag'")
     call = ModelCall.of(model, signature, params, trust, param_from_env, returns)
     made = plan(df, call.signature, policy, **options).require_ok()
+    made.warn()
     call = call.shipped_by(df.sparkSession)
     return score_by(call, made, df, output=output, keep=keep, on_violation=on_violation, on_model_error=on_model_error)
 

@@ -208,6 +208,7 @@ class StructScorer:
         table = self._table(batch.type)
         if (plan := self.plans.get(table)) is None:  # the same in each batch of a query
             plan = self.plans[table] = plan_table(table, call.signature, self.policy).require_ok()
+            plan.warn()  # on the executor: the columns of the struct are not known earlier
         work = CleanRows(call.on(Feed.of(plan)), bisects=False, rows=rows_of_batch(plan, call.outputs))
         parts = [batch.slice(start, length) for start, length in work.cut(len(batch))]
         return pa.concat_arrays([self._score(work, model, plan, part) for part in parts])

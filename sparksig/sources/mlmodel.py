@@ -179,7 +179,7 @@ def _file(source: str | os.PathLike[str]) -> Path:
             if re.match(r"[a-z0-9+]{2,}:/", str(source))
             else ""
         )
-        raise SignatureError(f"{path}: no such file{hint}")
+        raise SignatureError(f"{source if hint else path}: no such file{hint}")
     return path
 
 

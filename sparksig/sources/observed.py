@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
 
 from sparksig.signature.dtypes import ARROW, SPARK, Element
 
@@ -159,6 +159,45 @@ def _from_spark_name(name: str) -> ObservedType:
     return OtherType(name)
 
 
+def all_nullable(kind: Any) -> Any:
+    """The type with everything in it nullable, as Spark reads files."""
+    match kind:
+        case StructType(fields):
+            return StructType(tuple(Field(f.name, all_nullable(f.type)) for f in fields))
+        case ArrayType(element):
+            return ArrayType(all_nullable(element))
+        case MapType(key, value):
+            return MapType(all_nullable(key), all_nullable(value))
+        case _:
+            return kind
+
+
+def to_spark(kind: ObservedType) -> Any:
+    """The value of Spark's schema JSON for a type; everything in it is nullable, as Spark reads files.
+
+    Raises:
+        ValueError: the type has no name in Spark's schema JSON.
+
+    >>> to_spark(ArrayType(DecimalType(5, 2)))
+    {'type': 'array', 'elementType': 'decimal(5,2)', 'containsNull': True}
+    """
+    match kind:
+        case ScalarType() | DecimalType():
+            return str(kind)
+        case ArrayType(element):
+            return {"type": "array", "elementType": to_spark(element), "containsNull": True}
+        case MapType(key, value):
+            types = {"keyType": to_spark(key), "valueType": to_spark(value)}
+            return {"type": "map", **types, "valueContainsNull": True}
+        case StructType(fields):
+            members = [{"name": f.name, "type": to_spark(f.type), "nullable": True, "metadata": {}} for f in fields]
+            return {"type": "struct", "fields": members}
+        case VectorType() | OtherType():
+            raise ValueError(str(kind))
+        case _:
+            assert_never(kind)
+
+
 def from_arrow(kind: pa.DataType) -> ObservedType:
     """The type that Spark shows for a Parquet column, or ships as a batch column, of this Arrow type.
 
@@ -204,19 +243,27 @@ def table_from_arrow(schema: pa.Schema) -> StructType:
     return StructType(tuple(Field(f.name, from_arrow(f.type), f.nullable) for f in schema))
 
 
-def unread_by_spark(footer: pq.ParquetSchema) -> tuple[str, ...]:
-    """The columns because of which Spark refuses a Parquet file as a whole: those of nanoseconds or half floats.
+def rejected_by_spark(footer: pq.ParquetSchema) -> tuple[tuple[str, str], ...]:
+    """The columns because of which Spark rejects a Parquet file as a whole, and what Spark does not read.
 
     Args:
-        footer: the schema of the file itself. Arrow's says too little: moments of the old INT96 are nanoseconds there
-            as well, and Spark reads them.
+        footer: the schema of the file itself. Arrow's schema is not enough: timestamps of the old INT96 are nanoseconds
+            there as well, and Spark reads them.
     """
     columns = [footer.column(number) for number in range(len(footer))]
-    return tuple(
-        column.path
-        for column in columns
-        if any(word in str(column.logical_type) for word in ("nanoseconds", "Float16"))
-    )
+    kinds = [(column.path, _rejected_kind(column)) for column in columns]
+    return tuple((path, kind) for path, kind in kinds if kind is not None)
+
+
+def _rejected_kind(column: Any) -> str | None:
+    logical = str(column.logical_type)
+    if logical.startswith("Timestamp") and "nanoseconds" in logical:
+        return "nanoseconds"
+    if logical.startswith("Time("):
+        return "times of day"
+    if logical.startswith("Decimal(precision=") and int(re.findall(r"\d+", logical)[0]) > 38:
+        return "decimals of more than 38 digits"
+    return {"Float16": "half floats", "UUID": "UUIDs", "Interval": "intervals"}.get(logical)
 
 
 def table_from_data(data: pa.Table) -> StructType:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import warnings
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from sparksig import (
+    AbsentColumnWarning,
     ColSpec,
+    ModelSignature,
     PolicyError,
     Schema,
     SchemaError,
     TensorSpec,
     enforce,
     plan,
+    score,
     split,
     struct_type,
     tag,
@@ -27,6 +32,8 @@ from tests.verdict import places
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+pytestmark = pytest.mark.filterwarnings("ignore::sparksig.errors.AbsentColumnWarning")
 
 SIGNATURE = Schema(
     [
@@ -294,3 +301,25 @@ def test_enforce_and_tag_add_one_project_and_one_filter_at_most(df: DataFrame) -
     bare = nodes(table.selectExpr("cast(n as int) n", "x", "s"))
     assert Counter(nodes(enforce(table, SIGNATURE, **CHECKED))) - Counter(bare) <= Counter({"Filter": 1, "Project": 1})
     assert Counter(nodes(tag(table, SIGNATURE, **CHECKED))) - Counter(bare) <= Counter({"Project": 1})
+
+
+def test_verbs_warn_once_of_absent_optional_columns(df: DataFrame) -> None:
+    table = df.withColumnRenamed("k", "going")
+    verbs: dict[str, Callable[..., Any]] = {
+        **{"enforce": enforce, "tag": tag, "split": split, "validate": validate},
+        "score": lambda *arguments, **options: score(*arguments, returns="double", **options),
+    }
+    for name, verb in verbs.items():
+        more = (lambda batch: batch.x,) if name == "score" else ()
+        signature = ModelSignature(SIGNATURE) if name == "score" else SIGNATURE
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            verb(table, *more, signature, **CHECKED)
+            verb(table, *more, signature, **CHECKED, on_absent="ignore")
+        assert [each.category for each in caught] == [AbsentColumnWarning], name
+        text = str(caught[0].message)
+        assert "gone: optional, but the table has no such column" in text and "did you mean 'going'?" in text
+        assert caught[0].filename == __file__, name
+        with pytest.raises(SchemaError) as error:
+            verb(table, *more, signature, **CHECKED, on_absent={"gone": "error"})
+        assert [problem.path for problem in error.value.problems] == ["gone"], name

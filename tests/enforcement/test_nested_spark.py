@@ -22,6 +22,8 @@ from tests.enforcement.test_casts_spark import same
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+pytestmark = pytest.mark.filterwarnings("ignore::sparksig.errors.AbsentColumnWarning")
+
 COLUMNS, ROWS = 12, 12
 CELLS = [(s, t) for s in SOURCES for t in TARGETS if oracle.least_level(s, t)]
 NAMES = ["a", "A", "a.b", "x y", "`", "${env:HOME}", "_0", "\U0001f600", "e0", ""]

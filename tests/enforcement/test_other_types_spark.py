@@ -31,6 +31,8 @@ from sparksig import (
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+pytestmark = pytest.mark.filterwarnings("ignore::sparksig.errors.AbsentColumnWarning")
+
 
 def faults(made: Any) -> list[tuple[str, str]]:
     return [(problem.path, str(problem.code)) for problem in made.problems]

@@ -8,7 +8,7 @@ import itertools
 import json
 import pickle
 import re
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -42,6 +42,10 @@ def table(**columns: Any) -> StructType:
 
 def table_of(*columns: tuple[str, Any]) -> StructType:
     return StructType(tuple(Field(name, from_spark(kind)) for name, kind in columns))
+
+
+def _field(name: str, kind: str) -> dict[str, Any]:
+    return {"name": name, "type": kind, "nullable": True, "metadata": {}}
 
 
 def array(element: str) -> dict[str, Any]:
@@ -294,6 +298,75 @@ def test_plan_level_of_a_column_does_not_apply_to_dotted_names() -> None:
 def test_plan_adds_absent_optional_columns_as_typed_nulls_or_omits_them() -> None:
     assert [s.name for s in plan(table(a="long", b="double"), AB).steps] == ["a", "b", "c"]
     assert [s.name for s in plan(table(a="long", b="double"), AB, policy=Policy.mlflow()).steps] == ["a", "b"]
+
+
+ITEM = Object([Property("price", "double"), Property("rebate", "double", required=False)])
+RENAMED = Schema([ColSpec("long", "id"), ColSpec("double", "discount", False), ColSpec(Array(ITEM), "items", False)])
+HAS_ITEMS = table_of(
+    *(("id", "long"), ("a_long_discount_name", "double"), ("DISCOUNT_PCT", "string")),
+    ("items", array(cast(Any, {"type": "struct", "fields": [_field("price", "double")]}))),
+)
+
+
+def warned(report: Plan) -> list[tuple[str, str, str | None]]:
+    return [(warning.path, str(warning.code), warning.hint) for warning in report.warnings]
+
+
+def test_plan_reports_absent_optional_columns_and_members_with_the_most_similar_extra_column() -> None:
+    report = plan(HAS_ITEMS, RENAMED)
+    assert report.ok
+    assert warned(report) == [
+        ("discount", "MISSING_COLUMN", "did you mean 'DISCOUNT_PCT'?"),
+        ("items[].rebate", "MISSING_FIELD", None),
+    ]
+    line = (
+        "discount: optional, but the table has no such column: the model receives nulls; did you mean 'DISCOUNT_PCT'?"
+    )
+    assert f"warning: {line}" in str(report).split("\n")
+    assert report.to_dict()["warnings"][0] == {
+        "path": "discount",
+        "code": "MISSING_COLUMN",
+        "fact": "optional, but the table has no such column: the model receives nulls",
+        "hint": "did you mean 'DISCOUNT_PCT'?",
+    }
+    page = report._repr_html_()
+    assert "2 warnings" in page and "DISCOUNT_PCT" in page and "items[].rebate" in page
+    omitted = plan(
+        table(id="long", discount_pct="double"), RENAMED, absent_optional="omit", on_absent={"items": "ignore"}
+    )
+    assert [w.fact.rpartition(": ")[2] for w in omitted.warnings] == ["the model does not receive it"]
+    assert omitted.warnings[0].hint == "did you mean 'discount_pct'?"
+    # a column that another declared column takes is never the suggestion
+    taken = Schema([ColSpec("double", "discounts"), ColSpec("double", "discount", False)])
+    assert plan(table(discounts="double"), taken).warnings[0].hint is None
+
+
+@pytest.mark.parametrize(
+    ("on_absent", "problems", "warnings"),
+    [
+        ("error", ["discount", "items[].rebate"], []),
+        ("ignore", [], []),
+        ({"discount": "error"}, ["discount"], ["items[].rebate"]),
+        ({"*": "ignore", "items": "error"}, ["items[].rebate"], []),
+        ({"items[].rebate": "ignore"}, [], ["discount"]),
+    ],
+)
+def test_plan_rejects_or_ignores_absent_columns_as_on_absent_says(
+    on_absent: Any, problems: list[str], warnings: list[str]
+) -> None:
+    report = plan(HAS_ITEMS, RENAMED, on_absent=on_absent)
+    assert [problem.path for problem in report.problems] == problems
+    assert [warning.path for warning in report.warnings] == warnings
+    # what the model receives is decided by absent_optional alone
+    assert on_absent == "error" or "discount" in problems or report.steps[1].verdict == "absent"
+
+
+def test_plan_checks_the_option_on_absent() -> None:
+    with pytest.raises(PolicyError, match="on_absent: invalid value 'warning'"):
+        Policy(on_absent={"a": cast(Any, "warning")})
+    with pytest.raises(PolicyError, match=r"discuont: named by on_absent=.*\n.*did you mean 'discount'"):
+        plan(HAS_ITEMS, RENAMED, on_absent={"discuont": "error"})
+    assert plan(HAS_ITEMS, RENAMED, policy=Policy.mlflow()).warnings == ()
 
 
 def test_plan_null_and_nan_checks_follow_the_policy() -> None:

@@ -18,12 +18,13 @@ from sparksig.cli import app
 from sparksig.errors import SparksigError
 from sparksig.models.artifact import Artifact
 from sparksig.pipeline import faults
-from sparksig.pipeline.config import JobConfig
+from sparksig.pipeline.config import REJECTED, JobConfig
 from sparksig.pipeline.config.declared import flag_of, setting_of
 from sparksig.pipeline.config.settings import CONFIG_VARIABLE, config_schema
+from sparksig.pipeline.dataset import MARKER
 from sparksig.pipeline.run.attempt import signature_digest
 from sparksig.pipeline.run.checkpoint import NAME, Checkpoint
-from sparksig.pipeline.sinks import MARKER, Commit, Sink
+from sparksig.pipeline.sinks import Commit, Sink
 from sparksig.report.schema import summary_schema
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.params import ParamSchema, ParamSpec
@@ -102,10 +103,12 @@ def cli_options(_: Path) -> Any:
 
 
 def _parameters(command: click.Command) -> dict[str, Any]:
-    parent = click.Context(app, **app.context_settings)
-    context = click.Context(command, None if command is app else parent, **command.context_settings)
-    found: dict[str, Any] = {}
-    for parameter in command.get_params(context):
+    # click keeps the option for help with the names of the first context, so its names come from the settings
+    names = app.context_settings["help_option_names"]
+    found: dict[str, Any] = {name: {"type": "flag"} for name in names}
+    for parameter in command.get_params(click.Context(command, help_option_names=names)):
+        if parameter.name == "help":
+            continue
         info = parameter.to_info_dict()
         facts = {
             "type": "flag" if info.get("is_flag") else info["type"]["name"],
@@ -134,6 +137,7 @@ def commit_files(folder: Path) -> Any:
             "rows": sink.final,
             "staged rows": sink.staging,
             "previous rows": sink.former,
+            "rejected rows": sink.rejected(f"out/{REJECTED}"),
             "marker": f"{sink.final}/{MARKER}",
             "commit": Commit("<run>", "", {"scored": "out"}, "", "").place,
             "checkpoint": f"checkpoint/{NAME}",

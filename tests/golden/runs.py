@@ -14,10 +14,10 @@ import pyarrow.dataset as ds
 from sparksig.enforcement.frames import tag
 from sparksig.errors import EnvironmentFault, Problem
 from sparksig.pipeline.accounting import digest, row_hash
+from sparksig.pipeline.dataset import MARKER
 from sparksig.pipeline.faults import RunError
 from sparksig.pipeline.run import run, run_stream
 from sparksig.pipeline.run.validation import CheckConfig, validate_job
-from sparksig.pipeline.sinks import MARKER
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import ColSpec, Schema
 from tests.golden.comparing import shape

@@ -21,7 +21,10 @@ with warnings.catch_warnings():
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = pytest.mark.filterwarnings("ignore:Hint. Inferred schema contains integer:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Hint. Inferred schema contains integer:UserWarning"),
+    pytest.mark.filterwarnings("ignore::sparksig.errors.AbsentColumnWarning"),
+]
 NUMBER = Schema([ColSpec("double")])
 
 

@@ -68,6 +68,13 @@ class Job:
         table = ds.dataset(self.root / kind / f"run_id={run_id}", format="parquet").to_table()
         return sorted(table.to_pylist(), key=lambda row: str(row.get("id")))
 
+    def left_but_rejected(self) -> list[str]:
+        """The same without rows that are kept for inspection, and without a quarantine that has nothing else."""
+        kept = [path for path in self.left() if path.startswith("quarantine/_rejected")]
+        other = [path for path in self.left() if path not in kept]
+        alone = bool(kept) and not any(path.startswith("quarantine/") for path in other)
+        return [path for path in other if path != "quarantine" or not alone]
+
     def left(self, also: Sequence[str] = ()) -> list[str]:
         """What lies there that the job was not given, without Spark's checksums."""
         given = {"source", "model", "trust", *also}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from sparksig.pipeline.sinks import MARKER, Commit, Sink
+from sparksig.pipeline.dataset import MARKER
+from sparksig.pipeline.sinks import Commit, Sink
 
 KINDS = ("quarantine", "scored")
 

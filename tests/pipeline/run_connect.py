@@ -57,7 +57,9 @@ def ended(job: Job, session: Callable[[], SparkSession], changed: Any) -> dict[s
     except RunError as end:
         found, code, error = end.summary, end.code, str(end)
     rows = {kind: job.rows(kind) for kind in ("scored", "quarantine") if (job.root / kind / "run_id=r").exists()}
-    return {"code": code, "error": error, "summary": found and found.to_dict(), "rows": rows, "left": job.left()}
+    rejected = [row["id"] for row in job.rows("quarantine/_rejected")] if found is not None and found.rejected else []
+    facts = {"code": code, "error": error, "summary": found and found.to_dict(), "rows": rows, "left": job.left()}
+    return {**facts, "rejected": rejected}
 
 
 def main() -> None:

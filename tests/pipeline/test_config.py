@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from sparksig.enforcement.policy import Policy
 from sparksig.errors import ConfigError, ParamError
-from sparksig.pipeline.config import JobConfig, is_inside, typed_params
+from sparksig.pipeline.config import JobConfig, is_inside, model_name, typed_params
 from sparksig.signature.params import ParamSchema, ParamSpec
 
 PLACES = {"input": "in", "model": "m", "output": "out", "quarantine": "bad", "summary": "s.json"}
@@ -29,12 +30,75 @@ def faults(**changed: Any) -> dict[str, str]:
     return {problem.path: problem.fact for problem in caught.value.problems}
 
 
-def test_config_default_run_id_is_derived_from_the_settings() -> None:
-    first, second = JobConfig(**PLACES), JobConfig(**PLACES)
-    assert first.run_id == second.run_id
-    assert first.run_id.endswith(first.digest[:8])
+def test_config_default_run_id_is_derived_from_the_date_and_the_sinks_only() -> None:
+    first = JobConfig(**PLACES)
+    for changed in (
+        {},
+        {"max_bad_ratio": 0.5},
+        {"model": "m2"},
+        {"input": "in2"},
+        {"output": "./out/"},
+        {"summary": "t"},
+    ):
+        assert JobConfig(**{**PLACES, **changed}).run_id == first.run_id, changed
+    other = JobConfig(**{**PLACES, "output": "out2"})
+    tables = {**PLACES, "output": "", "quarantine": "", "quarantine_table": "q", "staging": "w"}
+    named = [JobConfig(**tables, output_table=name).run_id for name in ("a.B", "`a`.b", "a.c")]
+    assert named[0] == named[1]
+    assert len({first.run_id, other.run_id, named[0], named[2]}) == 4
     assert JobConfig(**PLACES, params={"a": "1"}).digest != first.digest
     assert JobConfig(**PLACES, run_id="other").digest == first.digest
+    today = dt.datetime.now(dt.UTC).date()
+    assert first.assumed_date in (str(today), str(today - dt.timedelta(1)))
+    assert (
+        JobConfig(**PLACES, run_id="r").assumed_date
+        is JobConfig(**PLACES, logical_date="2026-01-31").assumed_date
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "name"),
+    [
+        ("models:/late/3", "models:/late@prod", "late"),
+        ("models:/cat.schema.late/3", "models://profile/cat.schema.late/latest", "cat.schema.late"),
+        ("runs:/0a/model", "runs:/0b/model/", "model"),
+        ("/models/late/v3/", "/models/late/v4.1", "/models/late"),
+        ("/models/late/7", "/models/late/8", "/models/late"),
+        ("/models/late/2026-01-31/m.onnx", "/models/late/2026-02-07/m.onnx", "/models/late/m.onnx"),
+        ("/models/late-v3.onnx", "/models/late-v4.onnx", "/models/late.onnx"),
+        ("s3a://k:s@b/models/late/v3", "s3://b/models/late/v4/", "s3://b/models/late"),
+        (
+            f"/mlruns/1/{'0a' * 16}/artifacts/model",
+            f"/mlruns/1/{'0b' * 16}/artifacts/model",
+            "/mlruns/1/artifacts/model",
+        ),
+    ],
+)
+def test_config_model_name_is_the_same_for_all_versions(one: str, other: str, name: str) -> None:
+    assert model_name(one) == model_name(other) == name
+
+
+def test_config_distinguishes_models_and_sources() -> None:
+    models = (
+        "models:/late/3",
+        "models:/early/3",
+        "runs:/0a/late",
+        "/models/late",
+        "/models/early",
+        "/shops/17/m",
+        "/shops/18/m",
+    )
+    assert len({model_name(model) for model in models} - {"late"}) == len(models) - 2
+    sources = [
+        JobConfig(**{**PLACES, "input": place}).source_name for place in ("/a//b/", "s3a://k:s@b/c?x=y", "s3://b/c")
+    ]
+    assert sources == ["/a/b", "s3://b/c", "s3://b/c"]
+
+
+def test_config_model_name_of_a_download_is_the_registered_name(tmp_path: Path) -> None:
+    (tmp_path / "registered_model_meta").write_text("model_name: late\nmodel_version: '3'\n")
+    assert model_name(str(tmp_path)) == "late"
 
 
 def test_config_reports_every_problem_at_once() -> None:
@@ -63,6 +127,8 @@ def test_config_accepts_plain_run_ids(run_id: str) -> None:
         ({"output": "m"}, {"--output": "the same as --model"}),
         ({"summary": "out/s.json"}, {"--summary": "lies inside --output"}),
         ({"summary": "in/s.json"}, {"--summary": "lies inside --input"}),
+        ({"keep_rejected": "bad/kept"}, {"--keep-rejected": "lies inside --quarantine"}),
+        ({"keep_rejected": "out"}, {"--keep-rejected": "the same as --output"}),
         ({"input": "s3://b/t", "output": "s3://b/t/x/.."}, {"--output": "the same as --input"}),
     ],
 )
@@ -77,7 +143,7 @@ def test_config_accepts_an_earlier_run_as_input_under_another_run_id() -> None:
 
 def test_config_default_run_id_starts_with_the_logical_date() -> None:
     day = JobConfig(**PLACES, logical_date="2026-01-31")
-    assert day.run_id == f"2026-01-31-{day.digest[:8]}"
+    assert day.run_id.startswith("2026-01-31-")
     assert JobConfig(**PLACES, logical_date="2026-02-01").digest == day.digest
     assert JobConfig(**PLACES, pin="none", max_bad_rows=None).digest == day.digest  # as by default
     assert JobConfig(**PLACES, max_bad_rows=0).digest != day.digest
@@ -115,6 +181,7 @@ def test_config_accepts_options_alone_as_source_except_for_files() -> None:
         ({"partition_by": ("a", "a")}, "--partition-by"),
         ({"where": "a = '${env:HOME}'"}, "--where"),
         ({"input": "", "input_table": "${env:HOME}"}, "--input-table"),
+        ({"output_options": {"replaceWhere": "day = '${env:HOME}'"}}, "--output-option"),
         ({"report": "out/r.html"}, "--report"),
         ({"report": "s.json"}, "--report"),
     ],

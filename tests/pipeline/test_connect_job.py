@@ -67,4 +67,8 @@ def test_job_on_connect_that_fails_commits_nothing(ends: dict[str, Any], name: s
     assert (found["code"], found["rows"]) == (code, {})
     assert words in found["error"]
     assert str(SECRET) not in found["error"]
-    assert found["left"] == ([] if code == 2 else ["summary.json"])
+    left = [path for path in found["left"] if not path.startswith("quarantine")]
+    assert left == ([] if code == 2 else ["summary.json"])
+    rejected = (found["summary"] or {}).get("rejected")
+    assert rejected is None if code != 4 else rejected["path"].endswith("quarantine/_rejected/run_id=r")
+    assert found["rejected"] == ([3] if code == 4 else [])

@@ -51,7 +51,7 @@ def test_job_reports_missing_inputs_with_their_path(tmp_path: Path) -> None:
     (problem,) = missing("--input", str(tmp_path / "x"))
     assert (problem.path, problem.fact) == ("--input", f"nothing lies at {tmp_path}/x")
     assert list(missing("--input", str(tmp_path))) == []
-    assert list(missing("--input", "s3a://bucket/x")) == []  # Spark knows it, or says so
+    assert list(missing("--input", "oss://bucket/x")) == []  # Spark knows it, or says so
 
 
 @pytest.mark.parametrize("name", ["plain", "a b%20é#?", "run[1]{a,b}*"])

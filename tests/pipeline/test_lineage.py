@@ -211,6 +211,7 @@ def test_lineage_describes_nested_columns_and_asserts_by_path(tmp_path: Path, sp
         model=job.path("model"),
         level={"n": "checked", "*": "safe"},
         column_actions={"n": "error"},
+        on_absent="ignore",
         lineage=job.path("events.jsonl"),
     )
     with pytest.raises(RunError) as caught:

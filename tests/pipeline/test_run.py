@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from sparksig.errors import Problem
+from sparksig.airflow.verdicts import lines, small
+from sparksig.errors import AbsentColumnWarning, Problem
 from sparksig.models.saving import save_model
+from sparksig.pipeline.dataset import MARKER
 from sparksig.pipeline.faults import RunError
 from sparksig.pipeline.run import run
+from sparksig.report.schema import check_summary
 from sparksig.report.summary import Summary
+from sparksig.report.text import summary_text
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import ColSpec, Schema
 from tests.pipeline.estimators import Dying, Meddling, Raising, Scaling, Talking, Touchy
@@ -38,7 +45,7 @@ def no_session() -> NoReturn:
 
 def ends(job: Job, session: Callable[[], SparkSession], verdict: str, **changed: Any) -> RunError:
     """Run a job that fails, and hold what every failure promises."""
-    before = job.left()
+    before = job.left_but_rejected()
     with pytest.raises(RunError) as caught:
         run(job.config(**changed), session)
     error = caught.value
@@ -46,7 +53,7 @@ def ends(job: Job, session: Callable[[], SparkSession], verdict: str, **changed:
     assert error.code == {"usage": 2, "incompatible": 3, "over_threshold": 4, "failed": 5}[verdict]
     assert str(SECRET) not in str(error)
     written = [] if verdict == "usage" or "summary.json" in before else ["summary.json"]
-    assert job.left() == sorted([*before, *written])
+    assert job.left_but_rejected() == sorted([*before, *written])
     if verdict != "usage":
         summary = job.summary()
         assert (summary["verdict"], summary["error"]) == (verdict, error.message)
@@ -100,6 +107,44 @@ def test_job_rerun_replaces_only_the_rows_of_its_run_id(job: Job, spark: SparkSe
     assert sorted(path.name for path in (job.root / "scored").iterdir()) == ["run_id=other", "run_id=r"]
     assert len(job.rows("scored")) == len(job.rows("scored", "other")) == 3
     spark.read.parquet(job.path("scored")).count()  # the folder as a whole is a table
+
+
+def test_job_replaces_the_run_of_a_day_and_never_that_of_another_job(job: Job, spark: SparkSession) -> None:
+    job.table(TABLE).model()
+    (job.root / "other").mkdir()
+    pq.write_table(CLEAN, job.root / "other" / "part.parquet")
+    for version in ("v1", "v2"):
+        shutil.copytree(job.root / "model", job.root / "models" / version)
+    day: dict[str, Any] = {"run_id": "", "logical_date": "2026-01-31", "model": job.path("models/v1")}
+    first = run(job.config(**day), lambda: spark)
+    # a day is run again with another threshold and the next version of the model
+    again = run(job.config(**{**day, "model": job.path("models/v2")}, max_bad_ratio=0.5), lambda: spark)
+    assert again.run_id == first.run_id
+    assert [path.name for path in (job.root / "scored").iterdir()] == [f"run_id={first.run_id}"]
+    for changed in ({"input": job.path("other")}, {"model": job.path("model")}):
+        with pytest.raises(RunError) as caught:
+            run(job.config(**{**day, **changed}), no_session)
+        [problem] = caught.value.problems
+        assert (caught.value.code, problem.path) == (2, "--run-id")
+        assert "--run-id" in str(problem.hint)
+        names = {job.path("source"), job.path("models"), *changed.values()}
+        assert all(name in problem.fact for name in names)
+    assert len(job.rows("scored", first.run_id)) == 3
+    run(job.config(**{**day, "input": job.path("other"), "run_id": "own"}), lambda: spark)
+    # a run of an older version, whose marker has no source and no model, is replaced
+    for kind in ("scored", "quarantine"):
+        marker = job.root / kind / f"run_id={first.run_id}" / MARKER
+        mark = json.loads(marker.read_text())
+        assert (mark.pop("source"), mark.pop("model")) == (job.path("source"), job.path("models"))
+        marker.write_text(json.dumps(mark))
+    assert run(job.config(**{**day, "input": job.path("other")}), lambda: spark).rows_in == 2
+
+
+def test_job_warns_of_the_date_that_stands_in_for_a_missing_logical_date(job: Job, spark: SparkSession) -> None:
+    config = job.table(CLEAN).model().config(run_id="", fail_on_warning=True)
+    with pytest.warns(UserWarning, match=f"the run is for {config.run_id[:10]}, today in UTC"):
+        summary = run(config, lambda: spark)
+    assert (summary.verdict, len(summary.warnings)) == ("clean", 1)
 
 
 def test_job_writes_empty_outputs_for_an_empty_table(job: Job, spark: SparkSession) -> None:
@@ -254,14 +299,15 @@ def test_job_ends_over_threshold_with_fail_on_quarantine(job: Job, spark: SparkS
 def test_job_fails_on_files_that_spark_cannot_read(job: Job, spark: SparkSession) -> None:
     job.table(TABLE).model()
     (job.root / "source" / "part-1.parquet").write_text(f"{SECRET}")
-    assert "Spark ended with" in str(ends(job, lambda: spark, "failed"))
+    assert "part-1.parquet is not of the format Parquet, or is damaged" in str(ends(job, lambda: spark, "usage"))
 
 
 def test_job_fails_on_files_with_different_schemas(job: Job, spark: SparkSession) -> None:
     job.table(TABLE, pa.table({"id": [1], "x": [str(SECRET)]})).model()
     with pytest.raises(RunError) as caught:
         run(job.config(), lambda: spark)
-    assert caught.value.code in (3, 5)  # it depends on which footer Spark looks at
+    assert caught.value.code == 3
+    assert "x: is string in part-1.parquet, and double in other files" in str(caught.value)
     assert str(SECRET) not in str(caught.value)
     assert job.left() == ["summary.json"]
 
@@ -297,6 +343,99 @@ def test_job_applies_thresholds(job: Job, spark: SparkSession, limits: dict[str,
     }
 
 
+# ---- rows of runs over a threshold
+
+
+def read(spark: SparkSession, place: str) -> list[tuple[int, str]]:
+    """The ids of kept rows with the code of their violation."""
+    rows = spark.read.parquet(place).selectExpr("id", "_violations[0].code as code").collect()
+    return sorted((row.id, row.code) for row in rows)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_job_keeps_the_rows_of_a_run_over_a_threshold_for_inspection(job: Job, spark: SparkSession, own: bool) -> None:
+    job.table(TABLE).model()
+    run(job.config(run_id="committed"), lambda: spark)
+    places = {"keep_rejected": job.path("kept")} if own else {}
+    place = job.path("kept/run_id=r" if own else "quarantine/_rejected/run_id=r")
+    ending: dict[str, Any] = {"fail_on_quarantine": True, "report": job.path("report.html"), **places}
+    with pytest.raises(RunError) as caught:
+        run(job.config(**ending), lambda: spark)
+    assert caught.value.code == 4
+    summary = job.summary()
+    check_summary(summary)
+    assert summary["rejected"] == {"path": place, "format": "parquet", "rows": 1}
+    assert read(spark, place) == [(3, "NULL")]
+    assert place in summary_text(Summary.from_dict(summary)) and place in (job.root / "report.html").read_text()
+    assert small(Summary.from_dict(summary), None)["rejected"] == place
+    # nothing was committed, and readers of the quarantine and requeue see nothing of it
+    assert not (job.root / "scored" / "run_id=r").exists()
+    assert [row.run_id for row in spark.read.parquet(job.path("quarantine")).collect()] == ["committed"]
+    with pytest.raises(RunError) as missing:
+        run(job.config(**places).requeued("r"), lambda: spark)
+    assert missing.value.code == 2
+    # on request, requeue takes the rows
+    requeued = run(replace(job.config(**places).requeued("r", rejected=True), allow_nulls=True), lambda: spark)
+    assert (requeued.rows_in, requeued.rows_scored, requeued.source["requeues"]) == (1, 1, "r")
+    # the next attempt replaces them, and a commit removes them
+    pq.write_table(pa.table({"id": [7, 8], "x": [None, 2.0]}), job.root / "source" / "part-0.parquet")
+    with pytest.raises(RunError):
+        run(job.config(**ending), lambda: spark)
+    assert read(spark, place) == [(7, "NULL")]
+    committed = run(job.config(**places), lambda: spark)
+    assert (committed.verdict, committed.rejected) == ("quarantined", None)
+    assert not (job.root / place).exists() and not (job.root / "quarantine" / "_rejected").exists()
+
+
+def test_job_rejects_a_foreign_folder_for_rejected_rows(job: Job) -> None:
+    job.table(TABLE).model()
+    (job.root / "kept" / "run_id=r").mkdir(parents=True)
+    error = ends(job, no_session, "usage", keep_rejected=job.path("kept"))
+    assert [(p.path, "--keep-rejected" in str(p.hint)) for p in error.problems] == [(job.path("kept/run_id=r"), True)]
+    shutil.rmtree(job.root / "kept")
+
+
+# ---- optional columns that the table does not have
+
+
+OPTIONAL = ModelSignature(
+    Schema([ColSpec("double", "x"), ColSpec("double", "discount", required=False)]), SIGNATURE.outputs
+)
+RENAMED = pa.table({"id": [1, 2], "x": [1.0, None], "discount_pct": [0.1, 0.2]})
+LINE = "discount: optional, but the table has no such column: the model receives nulls; did you mean 'discount_pct'?"
+
+
+def test_job_warns_of_an_absent_optional_column(job: Job, spark: SparkSession) -> None:
+    job.table(RENAMED).model(signature=OPTIONAL)
+    with pytest.warns(AbsentColumnWarning) as caught:
+        run(job.config(report=job.path("report.html")), lambda: spark)
+    assert [str(each.message) for each in caught] == [LINE]
+    written = job.summary()
+    assert (written["verdict"], written["warnings"]) == ("quarantined", [LINE])
+    assert [each["path"] for each in written["plan"]["warnings"]] == ["discount"]
+    check_summary(written)
+    page = (job.root / "report.html").read_text()
+    assert "discount: optional" in page and "discount_pct" in page
+    summary = Summary.from_dict(written)
+    assert small(summary, None)["warnings"] == [LINE]
+    assert f"warning: {LINE}" in lines(summary)
+    run(job.config(run_id="i", on_absent="ignore", report=None), lambda: spark)
+    assert job.summary()["warnings"] == []
+
+
+def test_job_ends_with_on_absent_error_or_fail_on_warning(job: Job, spark: SparkSession) -> None:
+    job.table(RENAMED).model(signature=OPTIONAL)
+    error = ends(job, lambda: spark, "incompatible", on_absent={"discount": "error"})
+    assert [(p.path, p.hint) for p in error.problems] == [("discount", "did you mean 'discount_pct'?")]
+    with pytest.warns(AbsentColumnWarning):
+        error = ends(job, lambda: spark, "over_threshold", fail_on_warning=True)
+    assert LINE in error.message and "--fail-on-warning" in error.message
+    assert (job.summary()["rows_in"], job.summary()["rejected"]["rows"]) == (2, 1)
+    # a run without a warning passes
+    run(job.config(fail_on_warning=True, on_absent="ignore"), lambda: spark)
+    assert job.summary()["thresholds"]["fail_on_warning"] is True
+
+
 # ---- what was set apart
 
 
@@ -312,7 +451,7 @@ def test_job_requeue_scores_quarantined_rows_again(job: Job, spark: SparkSession
     assert [set(row) for row in job.rows("scored", "r.requeued")] == [{"id", "x", "prediction"}] * 2
     assert len(job.rows("scored")) == 6 and len(job.rows("quarantine")) == 2
     assert job.config(input=job.path("elsewhere/run_id=r")).requeues is None
-    with pytest.raises(RunError, match="nothing lies at"):
+    with pytest.raises(RunError, match="there is no run unheard-of in"):
         run(job.config().requeued("unheard-of"), no_session)
 
 
@@ -351,11 +490,11 @@ def test_job_writes_orc_partitioned_by_column(job: Job, spark: SparkSession) -> 
 
 def test_job_explains_a_table_that_spark_cannot_read(job: Job, spark: SparkSession) -> None:
     table = pa.table({"x": [1.0], "at": pa.array([0], pa.timestamp("ns", "UTC"))})
-    with pytest.warns(UserWarning, match="Spark reads no nanoseconds"):
-        error = ends(job.table(table).model(), lambda: spark, "usage")
+    error = ends(job.table(table).model(), lambda: spark, "incompatible")
     (problem,) = error.problems
-    assert "PARQUET_TYPE_ILLEGAL" in problem.fact or spark.version < "4"
-    assert ": at. Write microseconds" in str(problem.hint)
+    assert "PARQUET_TYPE_ILLEGAL" in str(error) or spark.version < "4"
+    assert problem.path == "at" and "Spark does not read nanoseconds" in problem.fact
+    assert "write microseconds" in str(problem.hint)
 
 
 # ---- what is wrong with the model

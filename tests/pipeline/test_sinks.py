@@ -14,7 +14,8 @@ import pytest
 from sparksig.cli import main
 from sparksig.errors import SinkError
 from sparksig.pipeline import sinks
-from sparksig.pipeline.sinks import MARKER, Commit, Sink, recover
+from sparksig.pipeline.dataset import MARKER
+from sparksig.pipeline.sinks import Commit, Sink, recover
 from tests.pipeline.places import KINDS, fill, left, seen, staged
 
 OLD, NEW = ["old"] * 3, ["new"] * 3

@@ -19,14 +19,16 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from sparksig.errors import ConfigError
+from sparksig.errors import AbsentColumnWarning, ConfigError
 from sparksig.pipeline.config import JobConfig
 from sparksig.pipeline.faults import RunError
 from sparksig.pipeline.run import run, run_stream
 from sparksig.pipeline.run.checkpoint import Checkpoint
 from sparksig.report.schema import check_summary
+from sparksig.signature.model_signature import ModelSignature
+from sparksig.signature.schema import ColSpec, Schema
 from tests.pipeline.estimators import Touchy
-from tests.pipeline.jobs import Job
+from tests.pipeline.jobs import SIGNATURE, Job
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -115,9 +117,26 @@ def test_stream_ends_at_a_batch_over_threshold_and_repeats_it(job: Job, spark: S
     assert batches(job) == [(2, "over_threshold", 2)]
     assert (job.summary()["verdict"], job.summary()["rows_in"]) == ("over_threshold", 0)
     assert found(job, "scored") == [0, 1]
+    kept = Path(job.summary()["rejected"]["path"])
+    assert (kept.parent.name, kept.name.endswith(".batch-2")) == ("_rejected", True)
+    assert ds.dataset(kept, format="parquet").to_table().column("id").to_pylist() == [2]
     run_stream(config(job), lambda: spark)
+    assert not kept.parent.exists()
     assert batches(job) == [(2, "quarantined", 2)]
     assert (found(job, "scored"), found(job, "quarantine")) == ([0, 1, 3], [2])
+
+
+def test_job_warns_of_an_absent_optional_column_of_a_stream(job: Job, spark: SparkSession) -> None:
+    columns = Schema([ColSpec("double", "x"), ColSpec("long", "ids", required=False)])
+    signature = ModelSignature(columns, SIGNATURE.outputs, SIGNATURE.params)
+    (job.root / "signature.json").write_text(signature.to_json())
+    with pytest.warns(AbsentColumnWarning) as caught:
+        run_stream(config(job, signature=job.path("signature.json")), lambda: spark)
+    [warning] = caught
+    line = str(warning.message)
+    assert line.startswith("ids: optional") and line.endswith("did you mean 'id'?")
+    assert job.summary()["warnings"] == [line]
+    assert json.loads((job.root / "summary.batch-0.json").read_text())["warnings"] == [line]
 
 
 def test_stream_rejects_a_new_checkpoint_for_outputs_of_another(job: Job, spark: SparkSession) -> None:

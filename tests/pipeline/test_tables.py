@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,7 +114,16 @@ def test_job_appends_nothing_to_tables_when_it_fails(job: Job, spark: SparkSessi
     with pytest.raises(RunError) as caught:
         run(config(job, max_bad_rows=0), lambda: spark)
     assert (caught.value.verdict, tables(spark)) == ("over_threshold", [])
-    assert job.left() == ["staging", "summary.json"]
+    place = job.summary()["rejected"]["path"]
+    assert place == job.path("staging/quarantine/_rejected/run_id=r")
+    assert [row.id for row in spark.read.parquet(place).collect()] == [3]
+    taken = replace(config(job, allow_nulls=True).requeued("r", rejected=True), run_id="again")
+    assert run(taken, lambda: spark).rows_scored == 1
+    assert [path for path in job.left() if "_rejected" not in path] == [
+        *("staging", "staging/quarantine", "summary.json", "summary.requeued.json")
+    ]
+    run(config(job), lambda: spark)
+    assert [path for path in job.left() if "summary" not in path] == ["staging"]
 
 
 @pytest.mark.spark

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pyarrow as pa
 import pytest
 
-from sparksig.errors import ConfigError
+from sparksig.errors import AbsentColumnWarning, ConfigError
 from sparksig.pipeline.faults import RunError
 from sparksig.pipeline.run import run
 from sparksig.pipeline.run.validation import CheckConfig, Validation, validate_job
@@ -88,6 +89,21 @@ def test_validate_job_accepts_a_signature_without_a_model(job: Job, spark: Spark
     (job.root / "signature.json").write_text(given.to_json())
     config = check(job, model="", signature=job.path("signature.json"))
     assert validate_job(config, lambda: spark).verdict == "clean"
+
+
+def test_validate_reports_an_absent_optional_column_and_can_end_4(job: Job, spark: SparkSession) -> None:
+    declared = ModelSignature(Schema([ColSpec("double", "x", required=False), ColSpec("long", "ids", required=False)]))
+    (job.root / "signature.json").write_text(declared.to_json())
+    line = "ids: optional, but the table has no such column: the model receives nulls; did you mean 'id'?"
+    for only in (True, False):
+        config = check(job, signature=job.path("signature.json"))
+        with pytest.warns(AbsentColumnWarning, match=r"ids: optional"):
+            validation = validate_job(config, lambda: spark, plan_only=only)
+        assert (validation.verdict, validation.summary.warnings) == ("clean", (line,))
+        with pytest.warns(AbsentColumnWarning):
+            error = ends(job, lambda: spark, replace(config, fail_on_warning=True), plan_only=only)
+        assert error.code == 4 and line in error.message
+        assert ends(job, lambda: spark, replace(config, on_absent="error"), plan_only=only).code == 3
 
 
 def test_validate_job_ends_3_with_every_schema_problem(job: Job, spark: SparkSession) -> None:

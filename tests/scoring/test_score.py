@@ -34,6 +34,8 @@ from sparksig import (
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+pytestmark = pytest.mark.filterwarnings("ignore::sparksig.errors.AbsentColumnWarning")
+
 SIGNATURE = ModelSignature(
     Schema(
         [

@@ -117,16 +117,16 @@ CHANGED = ("checked", "widened", "array cast", "absent")
 def unfit_fields(spark: SparkSession) -> list[str]:
     """Fields of what the verbs return that are not as defined: what is kept is the table's own, metadata and all."""
     table = marked(spark)
-    parts = split(table, MARKED, level="checked", keep=["id"])
+    parts = split(table, MARKED, level="checked", keep=["id"], on_absent="ignore")
     given = {field.name: field for field in table.schema.fields}
     wrong = []
-    for frame in (enforce(table, MARKED, level="checked", keep=["id"]), parts.accepted):
+    for frame in (enforce(table, MARKED, level="checked", keep=["id"], on_absent="ignore"), parts.accepted):
         for field in frame.schema.fields:
             if field.name not in CHANGED and field != given[field.name]:
                 wrong.append(f"kept: {field}")
             if field.name in CHANGED and (field.metadata or (field.name == "absent" and not field.nullable)):
                 wrong.append(f"changed: {field}")
-    for frame in (tag(table, MARKED, level="checked"), parts.quarantined):
+    for frame in (tag(table, MARKED, level="checked", on_absent="ignore"), parts.quarantined):
         *raw, violations = frame.schema.fields
         if raw != table.schema.fields or not violations.nullable or violations.metadata:
             wrong.append(f"raw: {frame.schema}")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 
 from sparksig.enforcement.nodes import ELEMENT, VALUE
 from sparksig.enforcement.policy import Policy
-from sparksig.errors import Code, PolicyError, Problem
+from sparksig.errors import Code, PolicyError, Problem, closest
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
 from sparksig.signature.types import Array, ColumnType, Map, Object
 from sparksig.sources.observed import DecimalType, ScalarType, StructType
@@ -66,7 +65,9 @@ def unknown_paths(schema: Schema, policy: Policy) -> None:
     columns = dict(zip(map(str, schema.input_names()), schema, strict=True))
     known = {path for name, spec in columns.items() for path in _paths_in(spec, name)}
     problems = [
-        Problem(path, f"named by {option}=, but the signature has no such column", hint=_nearest(path, sorted(known)))
+        Problem(
+            path, f"named by {option}=, but the signature has no such column", hint=did_you_mean(path, sorted(known))
+        )
         for option, path in named
         if path not in (columns if option == "columns" else known)
     ]
@@ -197,7 +198,7 @@ class Names:
             return exact[0]
         if folded and not self._case_sensitive:
             return folded[0]
-        hint = _nearest(name, self.names) or _ADD_HINT
+        hint = did_you_mean(name, self.names) or _ADD_HINT
         if folded:
             others = " and ".join(repr(self.names[at]) for at in folded)
             accepted = "case_sensitive=False accepts it" if len(folded) == 1 else "rename the one that is meant"
@@ -216,6 +217,7 @@ def _named_by_columns(problem: Problem) -> Problem:
     return replace(problem, fact="named by columns=, but the table has no such column", hint=hint)
 
 
-def _nearest(name: str, names: Sequence[str]) -> str | None:
-    near = get_close_matches(name, names, n=1)
-    return f"did you mean {near[0]!r}?" if near else None
+def did_you_mean(name: str, names: Sequence[str]) -> str | None:
+    """The hint that names the most similar column; None if no column is similar."""
+    near = closest(name, names)
+    return None if near is None else f"did you mean {near!r}?"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,7 +26,7 @@ from sparksig.enforcement.nodes import (
     words,
 )
 from sparksig.enforcement.planning.layouts import layout_of, tensor_hint
-from sparksig.enforcement.planning.matching import Names
+from sparksig.enforcement.planning.matching import Names, did_you_mean
 from sparksig.enforcement.policy import Policy
 from sparksig.errors import Code, Problem
 from sparksig.signature.casts import (
@@ -65,11 +66,36 @@ class NodeBuilder:
         policy: the options.
         problems: where faults are put.
         feeds: whether a model will take the values, in whose container they must fit; none holds vectors in columns.
+        warnings: where absent optional columns and members are put, unless they are problems.
     """
 
     policy: Policy
     problems: list[Problem]
     feeds: bool = True
+    warnings: list[Problem] = dataclasses.field(default_factory=list)
+
+    def report_absent(self, path: Path, name: str, extra: Sequence[str]) -> None:
+        """Report an optional column, or a member of a struct, that the table does not have.
+
+        Args:
+            path: where it is declared.
+            name: the name of the column or the member.
+            extra: the names that the table has there and the signature does not declare.
+        """
+        action = self.policy.on_absent_of(path.column, path.inner)
+        if action == "ignore":
+            return
+        code = Code.MISSING_FIELD if path.inner else Code.MISSING_COLUMN
+        omitted = not path.inner and self.policy.absent_optional == "omit"
+        effect = "the model does not receive it" if omitted else "the model receives nulls"
+        fact = f"optional, but {'the table has no such column' if not path.inner else 'the struct has no such field'}"
+        # Finding similar names compares all pairs: it is limited for tables that lack thousands of columns.
+        compared = (len(self.warnings) + len(self.problems)) * len(extra)
+        hint = did_you_mean(name, extra) if compared < _MAX_COMPARED else None
+        if action == "error":
+            self.problems.append(Problem(str(path), fact, code, hint or "on_absent='warn' accepts it"))
+        else:
+            self.warnings.append(Problem(str(path), f"{fact}: {effect}", code, hint))
 
     def column(self, spec: ColSpec | TensorSpec, fields: Sequence[Field], path: Path) -> Node | None:
         """The node of a declared column on the columns of the table that hold it; None if there was a fault."""
@@ -127,6 +153,7 @@ class NodeBuilder:
                     members.append(Member(prop.name, found, node))
             elif found.code is Code.MISSING_COLUMN and not prop.required and prop.name not in names:
                 members.append(Member(prop.name, None, AbsentNode(prop.dtype)))
+                self.report_absent(step, prop.name, [])  # any other field of the struct is a problem of its own
             else:
                 code = Code.MISSING_FIELD if found.code is Code.MISSING_COLUMN else found.code
                 fact = "required, but the struct has no such field" if code is Code.MISSING_FIELD else found.fact
@@ -245,6 +272,9 @@ class NodeBuilder:
     def _unsupported(self, path: Path, fact: str, hint: str = "convert the column before") -> None:
         self.problems.append(Problem(str(path), fact, Code.UNSUPPORTED_TYPE, hint))
 
+
+_MAX_COMPARED = 100_000
+"""How many pairs of names are compared to find the column that an absent one may have become."""
 
 _NO_LEVEL_HINT = "no level admits it: convert the column before"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sparksig.enforcement.nodes import AbsentNode, Path, words
 from sparksig.enforcement.planning.matching import Match, match_columns, unknown_paths
 from sparksig.enforcement.planning.nodes import NodeBuilder
@@ -44,12 +46,15 @@ def plan_table(observed: StructType, signature: ModelSignature | Schema, policy:
     unknown_paths(schema, policy)
     matches, extra, problems = match_columns(observed, schema, policy)
     builder = NodeBuilder(policy, problems)
-    steps = [step for match in matches if (step := _step(match, observed, builder)) is not None]
-    return Plan(tuple(steps), extra, tuple(problems), policy, observed, schema.has_input_names())
+    steps = [step for match in matches if (step := _step(match, observed, builder, extra)) is not None]
+    named = schema.has_input_names()
+    return Plan(tuple(steps), extra, tuple(problems), policy, observed, named, tuple(builder.warnings))
 
 
-def _step(match: Match, observed: StructType, builder: NodeBuilder) -> Step | None:
+def _step(match: Match, observed: StructType, builder: NodeBuilder, extra: Sequence[str]) -> Step | None:
     spec, positions = match.spec, match.positions
+    if not positions:
+        builder.report_absent(Path(match.name), match.name, extra)
     fields = [observed.fields[position] for position in positions]
     if fields:
         node = builder.column(spec, fields, Path(match.name))

@@ -3,7 +3,7 @@
 from sparksig.enforcement.values.casts import arrow_type, bits, cast_array
 from sparksig.enforcement.values.faults import Fault, Judged
 from sparksig.enforcement.values.feeds import Feed, FeedColumn
-from sparksig.enforcement.values.held import enforce_values, scored_values
+from sparksig.enforcement.values.held import enforce_values, enforced_values, scored_values
 from sparksig.enforcement.values.nodes import declared_arrow, enforce_arrow
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "declared_arrow",
     "enforce_arrow",
     "enforce_values",
+    "enforced_values",
     "scored_values",
 ]

@@ -60,7 +60,11 @@ def enforce_values(data: Any, schema: ModelSignature | Schema, policy: Policy | 
     """
     if type(data).__module__.startswith("pyspark.sql"):  # only where Spark is: nothing here needs it
         return import_module("sparksig.enforcement.frames").enforce(data, schema, policy, **options)
-    policy = resolve_policy(policy, options)
+    return enforced_values(data, schema, resolve_policy(policy, options), warns=True)
+
+
+def enforced_values(data: Any, schema: ModelSignature | Schema, policy: Policy, *, warns: bool = False) -> Any:
+    """What `enforce_values` returns; absent optional columns are reported only where `warns` is set."""
     if policy.keep:
         raise PolicyError("keep= hands columns through beside those of a frame; here comes what the model takes")
     inputs = schema.inputs if isinstance(schema, ModelSignature) else schema
@@ -71,6 +75,8 @@ def enforce_values(data: Any, schema: ModelSignature | Schema, policy: Policy | 
         return enforce_tensors(arrays, inputs, policy)
     held = Held.of(data, inputs, policy)
     plan = plan_table(held.table, inputs, policy).require_ok()
+    if warns:
+        plan.warn(stacklevel=4)
     if not policy.stable_dtypes:
         plan = replace(plan, steps=tuple(replace(step, node=_without_gaps(step.node)) for step in plan.steps))
     return held.restored(plan, held.judged(plan).require_clean())

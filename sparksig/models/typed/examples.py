@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from sparksig.enforcement.values import enforce_values
+from sparksig.enforcement.policy import Policy
+from sparksig.enforcement.values import enforced_values
 from sparksig.errors import Problem, SignatureError
 from sparksig.models.typed.tables import plain
 from sparksig.signature.dtypes import Kind
@@ -45,7 +46,7 @@ class _FromExample:
         return cls(schema, type(example), isinstance(example, list) and isinstance(example[0], dict))
 
     def read(self, data: Any) -> Any:
-        frame = enforce_values(self._with_gaps(data), self.schema, level="checked")
+        frame = enforced_values(self._with_gaps(data), self.schema, Policy(level="checked"))
         if issubclass(self.container, pd.DataFrame):
             return frame
         if issubclass(self.container, pd.Series):

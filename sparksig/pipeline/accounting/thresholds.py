@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from sparksig.errors import ConfigError, Problem
+from sparksig.errors import ConfigError, Problem, closest
 from sparksig.pipeline.config import JobConfig
 from sparksig.report.summary import Count
 from sparksig.signature.model_signature import ModelSignature
@@ -26,18 +25,26 @@ class Thresholds:
         columns: by column, what a violation in it does: `warn` sets its row apart and does not count, `error` ends the
             run.
         none_at_all: whether a single quarantined row is too much.
+        no_warnings: whether a single warning is too much.
     """
 
     max_bad_rows: int | None = None
     max_bad_ratio: float | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     none_at_all: bool = False
+    no_warnings: bool = False
 
     @classmethod
     def of(cls, config: JobConfig) -> Thresholds:
         """The thresholds of a configuration."""
         columns = config.column_actions
-        return cls(config.max_bad_rows, config.max_bad_ratio, columns, none_at_all=config.fail_on_quarantine)
+        return cls(
+            config.max_bad_rows,
+            config.max_bad_ratio,
+            columns,
+            none_at_all=config.fail_on_quarantine,
+            no_warnings=config.fail_on_warning,
+        )
 
     def require_columns_of(self, signature: ModelSignature) -> None:
         """Refuse actions for columns that a signature has not: they would never act.
@@ -48,8 +55,8 @@ class Thresholds:
         names = [str(name) for name in signature.inputs.input_names()] if signature.inputs is not None else []
         problems = []
         for name in sorted(self.columns.keys() - names):
-            near = get_close_matches(name, names, n=1)
-            hint = f"did you mean {near[0]}?" if near else None
+            near = closest(name, names)
+            hint = f"did you mean {near}?" if near else None
             problems.append(Problem("--column-action", f"the signature has no column {name}", hint=hint))
         if problems:
             raise ConfigError("the job cannot be run as configured", problems)
@@ -60,6 +67,7 @@ class Thresholds:
             "max_bad_rows": 0 if self.none_at_all else self.max_bad_rows,
             "max_bad_ratio": self.max_bad_ratio,
             "columns": dict(self.columns),
+            **({"fail_on_warning": True} if self.no_warnings else {}),
         }
 
     def passed(self, rows: int, bad: int, scored: int, violations: Iterable[Count]) -> Iterator[str]:
@@ -85,6 +93,15 @@ class Thresholds:
         for count in violations:
             if self.columns.get(self.column_of(count.path) or "") == "error":
                 yield f"{count.rows} rows have {count.code} at {count.path}, where none may be bad"
+
+    def forbidden(self, warnings: Iterable[str]) -> Iterator[str]:
+        """The warnings, where not one is tolerated, in words.
+
+        >>> list(Thresholds(no_warnings=True).forbidden(["age: optional, but the table has no such column"]))
+        ['a warning ends the run (--fail-on-warning): age: optional, but the table has no such column']
+        """
+        if self.no_warnings:
+            yield from (f"a warning ends the run (--fail-on-warning): {line}" for line in warnings)
 
     def column_of(self, path: str) -> str | None:
         """The column with an action that a path lies in.

@@ -11,7 +11,7 @@ from sparksig.errors import Problem
 ENVIRONMENT, OFF = "environment", "off"
 """What `lineage` says instead of a place: OpenLineage's own configuration does, or nothing is emitted."""
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?:[A-Za-z][A-Za-z0-9+.-]+:)*/")
 
 
 def is_url(place: str) -> bool:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields, replace
-from difflib import get_close_matches
 from functools import lru_cache
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from sparksig.errors import ConfigError, EnvironmentFault, Problem
+from sparksig.errors import ConfigError, EnvironmentFault, Problem, closest
 from sparksig.pipeline.config.declared import flag_of, setting_of
 from sparksig.pipeline.config.files import dotted, parsed
 from sparksig.pipeline.config.job import JobConfig
@@ -100,8 +99,8 @@ def _from_file(path: str, problems: list[Problem]) -> dict[str, Any]:
 
 
 def _meant(key: str, names: list[str]) -> str:
-    near = get_close_matches(key.replace("-", "_").lower(), names, n=1)
-    return f"did you mean {near[0]}?" if near else "`sparksig config-schema` prints the keys that there are"
+    near = closest(key, names)
+    return f"did you mean {near}?" if near else "`sparksig config-schema` prints the keys that there are"
 
 
 def _text(value: str | bool | int | float) -> str:

@@ -1,15 +1,20 @@
 """Files and folders: what a run reads, whether it could write, and the form of a path that Spark and Arrow take."""
 
-from sparksig.pipeline.io.files import parquet_table, read_examples
-from sparksig.pipeline.io.paths import file_system, has_file_system, literal_path, missing, spark_path
-from sparksig.pipeline.io.source import quoted, read_table
+from sparksig.pipeline.dataset import parquet_table, read_examples
+from sparksig.pipeline.io.reading import AS_WRITTEN, corrupt_column, quoted
+from sparksig.pipeline.io.source import open_source, read_table
 from sparksig.pipeline.io.texts import read_text, unwritable, write_text
+from sparksig.pipeline.paths import file_system, has_file_system, literal_path, missing, object_store, spark_path
 
 __all__ = [
+    "AS_WRITTEN",
+    "corrupt_column",
     "file_system",
     "has_file_system",
     "literal_path",
     "missing",
+    "object_store",
+    "open_source",
     "parquet_table",
     "quoted",
     "read_examples",

@@ -3,34 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
-import pyarrow as pa
-
-from sparksig.errors import ConfigError, Problem
+from sparksig.errors import ConfigError, Problem, SchemaError, closest
 from sparksig.pipeline.config import FILES, RUN_COLUMN, JobConfig
+from sparksig.pipeline.dataset import MARKS, Dataset, Report, group_by_header, open_dataset, table_error
 from sparksig.pipeline.faults import from_spark, spark_words
-from sparksig.pipeline.io.files import refusal
-from sparksig.pipeline.io.paths import file_system, has_file_system, is_file, literal_path
+from sparksig.pipeline.io.reading import corrupt_column, quoted, read_files
+from sparksig.pipeline.paths import is_file, literal_path
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.streaming.readwriter import DataStreamReader
 
 _FOREVER = "36500d"
+_FILES = tuple(name.lower() for name in FILES)
 
 
-def read_table(spark: SparkSession, config: JobConfig) -> DataFrame:
+def read_table(
+    spark: SparkSession, config: JobConfig, dataset: Dataset | None = None, report: Report | None = None
+) -> DataFrame:
     """The table that a configuration names: a path, a format with options alone, or a name of the catalog.
 
     Of a job with a trigger it is a stream. A stream of files has the schema that the files show when it starts.
 
+    Args:
+        spark: the session.
+        config: the job.
+        dataset: what `open_source` returned for the job, unless it is to be called here.
+        report: receives the number of footers read.
+
     Raises:
-        ConfigError: Spark cannot read it, or its condition or its columns are not of this table. What Spark says is not
-            told, but for the class and the condition of its error: its text may hold an option's value.
+        ConfigError: Spark cannot read it, or its condition or its columns are not of this table. Of Spark's error only
+            the class and the condition are shown: its text may hold an option's value.
+        SchemaError: files differ in the types of columns, or Spark rejects them because of a column.
     """
     flag = "--input" if config.input_table is None else "--input-table"
-    table = _tried(flag, f"Spark cannot read {_named(config)}", lambda: _read(spark, config), lambda: _reason(config))
+    if dataset is None:
+        dataset = open_source(config)
+    table = _tried(
+        flag,
+        f"Spark cannot read {_named(config)}",
+        lambda: _read(spark, config, dataset, report),
+        lambda: dataset.rejected() if dataset is not None else [],
+    )
     if config.where:
         condition = config.where
         table = _tried("--where", "Spark does not take the condition", lambda: table.where(condition))
@@ -44,11 +60,25 @@ def read_table(spark: SparkSession, config: JobConfig) -> DataFrame:
         if problems := list(_absent(config.columns, table.columns)):
             raise ConfigError("the table cannot be read", problems)
         chosen = [quoted(name) for name in config.columns]
+        corrupt = corrupt_column(spark, config.input_options)
+        if config.format.lower() == "json" and corrupt in table.columns and corrupt not in config.columns:
+            chosen.append(quoted(corrupt))  # else a record that Spark cannot parse is a row of nulls
         table = _tried("--column", "Spark cannot tell the columns apart", lambda: table.select(*chosen))
     return table
 
 
-def _read(spark: SparkSession, config: JobConfig) -> DataFrame:
+def open_source(config: JobConfig) -> Dataset | None:
+    """List the files that a job reads; None where the source is not a folder of files, or only Spark can list it.
+
+    Raises:
+        ConfigError: the path is the folder of a table, or Spark would read only some of its files.
+    """
+    if config.input_table is not None or not config.input or config.format.lower() not in _FILES:
+        return None
+    return open_dataset("--input", config.input, config.format.lower(), config.input_options)
+
+
+def _read(spark: SparkSession, config: JobConfig, dataset: Dataset | None, report: Report | None) -> DataFrame:
     stream = config.trigger is not None
     # Spark passes over files that are a week older than the newest it has seen, however late they came
     kept = {"maxFileAge": _FOREVER} if stream and (config.input_table or config.format in FILES) else {}
@@ -58,14 +88,72 @@ def _read(spark: SparkSession, config: JobConfig) -> DataFrame:
     reader = reader.format(config.format)
     if not config.input:
         return reader.load()
-    path = literal_path(config.input)
-    if stream and config.format in FILES:  # a stream of files wants to be told its schema
-        if is_file(config.input):
-            hint = "a stream reads the files of a folder"
-            raise ConfigError("the table cannot be read", [Problem("--input", f"{config.input} is a file", hint=hint)])
-        files = spark.read.format(config.format).options(**config.input_options).load(path)
-        reader = reader.schema(files.schema)
-    return reader.load(path)
+    path = literal_path(config.input, spark)
+    if dataset is None and config.format.lower() in _FILES:
+        require_no_table(spark, config.input)
+    if not stream:
+        return reader.load(path) if dataset is None else read_files(spark, dataset, config.input_options, report)
+    if config.format.lower() not in _FILES:
+        return reader.load(path)
+    if is_file(config.input):
+        hint = "a stream reads the files of a folder"
+        raise ConfigError("the table cannot be read", [Problem("--input", f"{config.input} is a file", hint=hint)])
+    if dataset is None:
+        table = spark.read.format(config.format).options(**config.input_options).load(path)
+    else:
+        _require_one_header(dataset, config)
+        table = read_files(spark, dataset, config.input_options, report)
+    return _stream(spark, config, cast("DataStreamReader", reader), table)
+
+
+def require_no_table(spark: SparkSession, path: str) -> None:
+    """Look for the folder of a table on a file system that only Spark knows; Spark Connect has no way to look.
+
+    Raises:
+        ConfigError: a path is the folder of a table, or is in one.
+    """
+    try:
+        jvm: Any = spark._jvm
+        folder = jvm.org.apache.hadoop.fs.Path(path)
+        files = folder.getFileSystem(spark._jsc.hadoopConfiguration())
+        root = str(folder)
+    except Exception:  # no JVM, or no such file system: reading fails with Spark's own error
+        return
+    while folder is not None:
+        for mark, kind in MARKS.items():
+            try:
+                found = files.globStatus(jvm.org.apache.hadoop.fs.Path(literal_path(str(folder)), mark))
+            except Exception:  # a folder that may not be listed
+                continue
+            if found:
+                raise table_error("--input", path, root, kind, str(folder))
+        folder = folder.getParent()
+
+
+def _require_one_header(dataset: Dataset, config: JobConfig) -> None:
+    """A stream reads CSV files by position, so their headers must agree."""
+    if dataset.format != "csv" or dataset.written is not None:
+        return
+    groups = group_by_header(dataset.listing.files, dataset.data, config.input_options)
+    if len(groups) > 1:
+        names = [group.files[0].name for group in groups]
+        fact = f"the headers of CSV files differ, and a stream reads them by position: {', '.join(names[:3])}"
+        hint = "without --trigger the files are read by name"
+        raise SchemaError("the files cannot be read as a stream", [Problem("--input", fact, hint=hint)])
+
+
+def _stream(spark: SparkSession, config: JobConfig, reader: DataStreamReader, table: DataFrame) -> DataFrame:
+    """A stream of files with the schema of those that are there when it starts."""
+    from pyspark.sql import types as T
+
+    schema, form = table.schema, config.format.lower()
+    if form == "json":  # without this column, a later record that Spark cannot parse is a row of nulls
+        name = corrupt_column(spark, config.input_options)
+        if name not in schema.names:
+            schema = T.StructType([*schema.fields, T.StructField(name, T.StringType())])
+    if form == "csv" and len({name.lower() for name in table.columns}) == len(table.columns):
+        reader = reader.option("enforceSchema", "false")  # a later file with another header fails the stream
+    return reader.schema(schema).load(literal_path(config.input, table.sparkSession)).select(*map(quoted, schema.names))
 
 
 def _named(config: JobConfig) -> str:
@@ -74,46 +162,23 @@ def _named(config: JobConfig) -> str:
     return f"{config.input} as {config.format}" if config.input else f"from {config.format}"
 
 
-def _reason(config: JobConfig) -> str | None:
-    """Why Spark cannot read a table, where its files say so."""
-    import pyarrow.dataset as ds
-
-    if config.format != "parquet" or not config.input or not has_file_system(config.input):
-        return None
-    files, inner = file_system(config.input)
-    try:
-        return refusal(ds.dataset(inner, filesystem=files, format="parquet"))
-    except (pa.ArrowException, OSError, StopIteration) as error:
-        return f"Arrow cannot either ({type(error).__name__}); --format says what it is, if it is no Parquet"
-
-
 def _tried(
-    flag: str, fact: str, make: Callable[[], DataFrame], reason: Callable[[], str | None] = lambda: None
+    flag: str, fact: str, make: Callable[[], DataFrame], rejected: Callable[[], list[Problem]] = list
 ) -> DataFrame:
     try:
-        made = make()
-        _ = made.schema  # Spark Connect looks at nothing before
+        table = make()
+        _ = table.schema  # Spark Connect looks at nothing before
     except Exception as error:
         if not from_spark(error):
             raise
-        problem = Problem(flag, f"{fact}: {spark_words(error)}", hint=reason())
-        raise ConfigError("the table cannot be read", [problem]) from None
-    return made
-
-
-def quoted(name: str) -> str:
-    """A column's name as Spark must be given it, whatever it holds.
-
-    >>> quoted("a.b"), quoted("`")
-    ('`a.b`', '````')
-    """
-    return f"`{name.replace('`', '``')}`"
+        if problems := rejected():
+            raise SchemaError(f"{fact}: {spark_words(error)}", problems) from None
+        raise ConfigError("the table cannot be read", [Problem(flag, f"{fact}: {spark_words(error)}")]) from None
+    return table
 
 
 def _absent(chosen: tuple[str, ...], columns: list[str]) -> Iterator[Problem]:
     for name in chosen:
         if name not in columns:
-            near = get_close_matches(name, columns, n=1)
-            yield Problem(
-                "--column", f"the table has no column {name}", hint=f"did you mean {near[0]}?" if near else None
-            )
+            near = closest(name, columns)
+            yield Problem("--column", f"the table has no column {name}", hint=f"did you mean {near}?" if near else None)

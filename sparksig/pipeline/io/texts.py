@@ -9,12 +9,16 @@ from pathlib import Path
 import pyarrow.fs as pafs
 
 from sparksig.errors import ConfigError, Problem, SinkError
-from sparksig.pipeline.io.paths import file_system, missing
+from sparksig.pipeline.paths import file_system, missing
+
+_FOLDERS = "a path on this machine, file:// or hdfs://"
+_FILES = "a path on this machine, file://, hdfs://, s3://, s3a:// or gs://"
+"""Where folders of rows can be written, and where single files can."""
 
 
 def unwritable(path: str, folder: bool = False) -> Iterator[Problem]:
     """Say so if a file or folder cannot come to lie at a path, as far as that can be told without writing."""
-    files, inner = file_system(path)
+    files, inner = file_system(path, hint=_FOLDERS if folder else _FILES)
     if not isinstance(files, pafs.LocalFileSystem):
         return
     place = Path(inner)

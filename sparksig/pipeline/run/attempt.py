@@ -19,8 +19,9 @@ from sparksig.enforcement.steps import Plan
 from sparksig.errors import Problem, SparksigError
 from sparksig.models.artifact import Packed
 from sparksig.pipeline.accounting import Thresholds
-from sparksig.pipeline.config import JobConfig
-from sparksig.pipeline.faults import RunError, Stopped, verdict_of
+from sparksig.pipeline.config import JobConfig, model_name
+from sparksig.pipeline.dataset import Dataset
+from sparksig.pipeline.faults import OverThreshold, RunError, Stopped, verdict_of
 from sparksig.pipeline.io import write_text
 from sparksig.pipeline.progress import timed, watched
 from sparksig.pipeline.run.lineage import Lineage
@@ -34,6 +35,17 @@ from sparksig.signature.model_signature import ModelSignature
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+
+RECOVERED = "an attempt at this run had been decided when it was killed; it was finished before this one began"
+"""The warning of a run that has finished an earlier attempt."""
+
+
+def date_warning(config: JobConfig) -> str:
+    """The warning of a run that is named after the current date; empty where it has another name."""
+    if config.assumed_date is None:
+        return ""
+    return f"no logical date was given: the run is for {config.assumed_date}, today in UTC (--logical-date names a day)"
 
 
 _READ = {"none": "twice", "disk": "pinned"}
@@ -71,6 +83,7 @@ class Attempt:
     summary: Summary
     lineage: Lineage
     batch: Batch | None = None
+    dataset: Dataset | None = None  # the files of the source, if it is files
     model: Any = None  # the path, or the files of a model that MLflow has
     commit: Commit | None = None  # once it is decided that the run holds
     kept: list[DataFrame] = field(default_factory=list)  # frames on the executors' disks while it lasts
@@ -85,9 +98,11 @@ class Attempt:
             "scored": ("--output-table", config.output_table),
         }
         kind_of = "parquet" if config.output_table else config.output_format
+        # a batch of a stream is identified by its checkpoint instead
+        source, model = ("", "") if stream else (config.source_name, model_name(config.model))
         form = (kind_of, config.output_options, config.partition_by)
         sinks = {
-            kind: Sink(folder, config.run_id, kind, name, *form, stream=stream)
+            kind: Sink(folder, config.run_id, kind, name, *form, stream=stream, source=source, model=model)
             for kind, folder in config.folders.items()
         }
         summary = Summary(
@@ -103,6 +118,19 @@ class Attempt:
             if table
         }
         return cls(config, config.policy, sinks, named, progress or Silent(), summary, Lineage(config, "score"), batch)
+
+    def warn(self, lines: Iterable[str], category: type[Warning] = UserWarning) -> None:
+        """Add warnings to the summary, and issue them; those of a stream's batch are issued by the stream."""
+        for line in lines:
+            self.summary = replace(self.summary, warnings=(*self.summary.warnings, line))
+            if self.batch is None:
+                warnings.warn(line, category, stacklevel=2)
+
+    @property
+    def failing_warnings(self) -> tuple[str, ...]:
+        """The warnings that end a run with `fail_on_warning`: those of its table, its model and its params."""
+        others = (RECOVERED, date_warning(self.config))
+        return tuple(line for line in self.summary.warnings if line not in others)
 
     def phase(self, name: str) -> AbstractContextManager[None]:
         """Time a phase and tell of it."""
@@ -138,6 +166,8 @@ def ended(work: Attempt, error: SparksigError) -> RunError:
             work.commit.take_back()
         except (OSError, SparksigError):
             problems.append(Problem(work.commit.place, "could not be taken back"))
+    if isinstance(error, OverThreshold):
+        problems += _keep_rejected(work)
     for sink in work.sinks.values():
         try:
             sink.undo()
@@ -160,6 +190,23 @@ def ended(work: Attempt, error: SparksigError) -> RunError:
     write_report(work)
     warn_of(untold)
     return RunError(type(error)(error.message, problems), verdict, work.summary)
+
+
+def _keep_rejected(work: Attempt) -> list[Problem]:
+    """Keep the quarantined rows of a run over a threshold where they can be inspected; what has failed there."""
+    sink, folder, rows = work.sinks["quarantine"], work.config.rejected, work.summary.rows_quarantined
+    if not sink.begun:  # a stream, whose batch has kept its own
+        return []
+    try:
+        if not rows:
+            sink.forget_rejected(folder)
+            return []
+        place = sink.reject(folder)
+    except (OSError, SparksigError) as failure:
+        fact = f"the quarantined rows could not be kept ({type(failure).__name__})"
+        return [Problem(sink.rejected(folder), fact, hint="name another folder with --keep-rejected")]
+    work.summary = replace(work.summary, rejected={"path": place, "format": sink.format, "rows": rows})
+    return []
 
 
 def tell_end(work: Attempt) -> None:

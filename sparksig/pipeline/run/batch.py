@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from sparksig.enforcement.frames import plan, split
+from sparksig.enforcement.frames import plan, split_by
 from sparksig.enforcement.steps import Plan
-from sparksig.errors import ConfigError, SinkError, SparksigError
+from sparksig.errors import AbsentColumnWarning, ConfigError, Problem, SinkError, SparksigError
 from sparksig.pipeline.accounting import Thresholds
-from sparksig.pipeline.config import JobConfig, typed_params
+from sparksig.pipeline.config import JobConfig, model_name, typed_params
+from sparksig.pipeline.dataset import MANY
 from sparksig.pipeline.faults import told
-from sparksig.pipeline.io import has_file_system, missing, parquet_table, quoted, read_table, unwritable
-from sparksig.pipeline.run.attempt import Attempt, Batch, ended, facts_of, tell_end, undisturbed, write_report
+from sparksig.pipeline.io import missing, open_source, quoted, read_table, unwritable
+from sparksig.pipeline.run.attempt import (
+    RECOVERED,
+    Attempt,
+    Batch,
+    date_warning,
+    ended,
+    facts_of,
+    tell_end,
+    undisturbed,
+    write_report,
+)
+from sparksig.pipeline.run.corrupt import split_corrupt, with_corrupt
 from sparksig.pipeline.run.outputs import commit, publish, reconcile, require_folders, require_tables
 from sparksig.pipeline.sinks import recover
 from sparksig.report.html import page_template
@@ -31,8 +43,6 @@ from sparksig.sources.registry import load_signature
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-_FINISHED = "an attempt at this run had been decided when it was killed; it was finished before this one began"
 
 
 def run(
@@ -70,6 +80,8 @@ def run(
         if work.commit is not None:
             with suppress(OSError, SparksigError):  # what is left behind is removed by the next one
                 work.commit.settle()
+        with suppress(OSError, SparksigError):
+            work.sinks["quarantine"].forget_rejected(config.rejected)
         tell_end(work)
         write_report(work)
     return work.summary
@@ -81,7 +93,7 @@ def check(work: Attempt) -> ModelCall:
     if config.report:
         page_template()  # raises where what makes the page is not installed
     work.lineage.open()
-    problems = [*(missing("--input", config.input) if config.input else ()), *missing("--model", config.model)]
+    problems = [*_no_source(config), *missing("--model", config.model)]
     if config.signature is not None:
         problems += missing("--signature", config.signature)
     if problems:
@@ -90,28 +102,57 @@ def check(work: Attempt) -> ModelCall:
         *unwritable(config.summary),
         *(unwritable(config.report) if config.report else ()),
         *(fault for sink in work.sinks.values() for fault in sink.faults()),
+        *work.sinks["quarantine"].rejected_faults(config.rejected),
     ]
     if faults:
         raise SinkError("the job must not or cannot write where it was told to", faults)
     if not work.tables and recover(config.output, config.run_id):
-        work.summary = replace(work.summary, warnings=(_FINISHED,))
+        work.summary = replace(work.summary, warnings=(RECOVERED,))
+    _require_same_job(work)
+    if text := date_warning(config):
+        work.warn([text])
     signature = _find_model(work)
     Thresholds.of(config).require_columns_of(signature)
     typed = typed_params(config.params, signature.params)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         resolve_params(signature.params, typed)
-    unknown = tuple(str(each.message) for each in caught)
-    for text in unknown:
-        warnings.warn(text, stacklevel=2)
+    work.warn(str(each.message) for each in caught)
     known = {spec.name for spec in signature.params or ()}
     params = {name: value for name, value in typed.items() if name in known}
-    work.summary = replace(work.summary, params=tuple(params), warnings=(*work.summary.warnings, *unknown))
+    work.summary = replace(work.summary, params=tuple(params))
     call = ModelCall.of(work.model, signature, params, config.trusted, config.param_from_env)
     plan(pa.schema([]), signature, work.policy)  # what is not built yet is refused by name, whatever the table is
-    if work.batch is None and config.input and config.format == "parquet" and has_file_system(config.input):
-        parquet_table("--input", config.input)
+    if work.batch is None and (dataset := open_source(config)) is not None:
+        work.dataset = dataset
+        if dataset.has_footers and len(dataset.data) < MANY:
+            dataset.inspect(work.progress.tasks)
     return call
+
+
+def _require_same_job(work: Attempt) -> None:
+    """Reject a run id under which another job has committed rows: they would be replaced silently."""
+    other_jobs = [other for sink in work.sinks.values() if (other := sink.other_job()) is not None]
+    if not other_jobs or work.tables:
+        return
+    config = work.config
+    names = (*other_jobs[0], config.source_name, model_name(config.model))
+    fact = "the committed run {} has the source {} and the model {}, this job has the source {} and the model {}"
+    hint = "name this run with --run-id, or remove the committed run if it is to be replaced"
+    problem = Problem("--run-id", fact.format(config.run_id, *names), hint=hint)
+    raise SinkError("the run would replace that of another job", [problem])
+
+
+def _no_source(config: JobConfig) -> Iterator[Problem]:
+    """What is wrong with the place of the source, as far as that is known without Spark."""
+    if not config.input:
+        return
+    absent = list(missing("--input", config.input, read_by_spark=True))
+    if absent and config.requeues is not None:
+        hint = "a run's name is in its summary, and in the name of its folder"
+        yield Problem("RUN_ID", f"there is no run {config.requeues} in {config.quarantine}", hint=hint)
+        return
+    yield from absent
 
 
 def _find_model(work: Attempt) -> ModelSignature:
@@ -146,10 +187,11 @@ def _staged(work: Attempt, call: ModelCall, spark: SparkSession) -> dict[str, Da
     """Both outputs, written beside their place and held against the source."""
     config, sinks = work.config, work.sinks
     with work.phase("plan"):
-        table = read_table(spark, config) if work.batch is None else work.batch.table
+        table = read_source(work, spark) if work.batch is None else work.batch.table
         made = plan(table, call.signature, work.policy)
         facts = facts_of(work, call, made, spark)
         work.lineage.found(made, facts, spark)
+        work.warn(made.warning_lines, AbsentColumnWarning)
         made.require_ok()
         if config.pin == "disk":
             table = _kept(work, table)
@@ -169,18 +211,31 @@ def _staged(work: Attempt, call: ModelCall, spark: SparkSession) -> dict[str, Da
     return rows
 
 
+def read_source(work: Attempt, spark: SparkSession) -> DataFrame:
+    """The table of the source; the summary gets what a reader should know about its files."""
+    table = read_table(spark, work.config, work.dataset, work.progress.tasks)
+    if work.dataset is not None:
+        work.dataset.warn()
+        source = {**work.summary.source, "files": len(work.dataset.data)}
+        warned = (*work.summary.warnings, *work.dataset.warnings)
+        work.summary = replace(work.summary, source=source, warnings=warned)
+    return table
+
+
 def _parts(work: Attempt, table: DataFrame, call: ModelCall, made: Plan) -> tuple[DataFrame, DataFrame]:
     """The rows to be scored with their predictions, and those that are set apart as they are with what is wrong."""
     call = call.shipped_by(table.sparkSession)
+    table, corrupt = split_corrupt(work.config, table)
     if work.config.on_model_error == "fail":
         scored = score_by(call, made, table, on_violation="drop")
-        return scored, split(table, call.signature, work.policy).quarantined
+        return scored, with_corrupt(work.config, split_by(made, table).quarantined, corrupt)
     tagged = score_by(call, made, table, on_model_error="quarantine")
     # kept: a row's part is what the model made of it, and a model need not make the same of it twice
     tagged = _kept(work, tagged)
     violations = quoted(work.policy.violations_column)
     clean = tagged.where(f"{violations} is null").drop(work.policy.violations_column)
-    return clean, tagged.where(f"{violations} is not null").select(*map(quoted, table.columns), violations)
+    dirty = tagged.where(f"{violations} is not null").select(*map(quoted, table.columns), violations)
+    return clean, with_corrupt(work.config, dirty, corrupt)
 
 
 def _kept(work: Attempt, frame: DataFrame) -> DataFrame:

@@ -15,6 +15,7 @@ import pyarrow.fs as pafs
 
 from sparksig.errors import AccountingError, Problem, SinkError
 from sparksig.pipeline.accounting import Digest, digest, together
+from sparksig.pipeline.config import joined
 from sparksig.pipeline.io import file_system, write_text
 from sparksig.pipeline.sinks import Sink
 
@@ -46,7 +47,7 @@ class Checkpoint:
     def name(self, run_id: str) -> None:
         """Say so."""
         if self._files() is not None:
-            write_text(f"{self.folder.rstrip('/')}/{NAME}", json.dumps({"run_id": run_id}))
+            write_text(joined(self.folder, NAME), json.dumps({"run_id": run_id}))
 
     def require_files(self, number: int) -> None:
         """Look for the files of a batch. It is called once Spark has listed them: what goes later fails the reading.

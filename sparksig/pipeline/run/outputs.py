@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sparksig.enforcement.counts import count_violations
-from sparksig.errors import AccountingError, ConfigError, Problem, SinkError, SparksigError
+from sparksig.errors import AccountingError, Code, ConfigError, Problem, SchemaError, SinkError, SparksigError
 from sparksig.pipeline.accounting import Thresholds, digest, together
-from sparksig.pipeline.config import JobConfig
+from sparksig.pipeline.config import RUN_COLUMN, JobConfig
 from sparksig.pipeline.faults import OverThreshold, from_spark, spark_words
 from sparksig.pipeline.run.attempt import Attempt, summary_json, undisturbed, write_summary
 from sparksig.pipeline.run.checkpoint import require_same_rows
@@ -27,6 +27,8 @@ def require_folders(work: Attempt, rows: Mapping[str, DataFrame]) -> None:
 
     No row is read for it: of none, Spark writes the same kind of file. Parquet holds everything that Spark has.
     """
+    if not work.tables:
+        require_no_run_column(name for frame in rows.values() for name in frame.columns)
     problems = []
     for name in work.config.partition_by:
         lacking = [kind for kind, frame in rows.items() if name.lower() not in map(str.lower, frame.columns)]
@@ -48,6 +50,19 @@ def require_folders(work: Attempt, rows: Mapping[str, DataFrame]) -> None:
             problems.append(Problem("--output-format", fact))
     if problems:
         raise ConfigError("the outputs cannot be written", problems)
+
+
+def require_no_run_column(columns: Iterable[str]) -> None:
+    """Reject a column that readers of an output folder would see replaced by the run's id.
+
+    Raises:
+        SchemaError: there is one.
+    """
+    if names := sorted({name for name in columns if name.lower() == RUN_COLUMN}):
+        fact = f"the output folders `{RUN_COLUMN}=<id>` would replace it for their readers"
+        hint = "leave it out: --column names the columns to take"
+        problems = [Problem(name, fact, Code.DUPLICATE_COLUMN, hint) for name in names]
+        raise SchemaError(f"the rows have a column {RUN_COLUMN} of their own", problems)
 
 
 def require_tables(work: Attempt, spark: SparkSession, rows: Mapping[str, DataFrame]) -> None:
@@ -91,7 +106,11 @@ def reconcile(work: Attempt, spark: SparkSession, table: DataFrame, written: tup
     limits = Thresholds.of(work.config)
     bad = limits.bad_rows(dirty, dirty.columns[-1], report.violations)
     bad = set_apart.rows if bad is None else bad
-    if passed := list(limits.passed(source.rows, bad, kept.rows, report.violations)):
+    passed = [
+        *limits.passed(source.rows, bad, kept.rows, report.violations),
+        *limits.forbidden(work.failing_warnings),
+    ]
+    if passed:
         raise OverThreshold(f"{passed[0]}; nothing was committed", [Problem("", fact) for fact in passed[1:]])
 
 

@@ -6,7 +6,6 @@ not there yet, because the process was killed in between, comes again with the s
 
 from __future__ import annotations
 
-import posixpath
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,10 +13,10 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from sparksig.enforcement.frames import plan
-from sparksig.errors import AccountingError, NotSupportedError, Problem, SparksigError
-from sparksig.pipeline.config import JobConfig
+from sparksig.errors import AbsentColumnWarning, AccountingError, NotSupportedError, Problem, SparksigError
+from sparksig.pipeline.config import JobConfig, marked
 from sparksig.pipeline.faults import RunError, Stopped, told
-from sparksig.pipeline.io import read_table, spark_path
+from sparksig.pipeline.io import spark_path
 from sparksig.pipeline.run.attempt import (
     Attempt,
     Batch,
@@ -27,7 +26,7 @@ from sparksig.pipeline.run.attempt import (
     write_report,
     write_summary,
 )
-from sparksig.pipeline.run.batch import check, run
+from sparksig.pipeline.run.batch import check, read_source, run
 from sparksig.pipeline.run.checkpoint import Checkpoint
 from sparksig.report.live import Progress
 from sparksig.report.summary import Count, Summary, sorted_counts
@@ -65,10 +64,11 @@ def run_stream(config: JobConfig, session: Callable[[], SparkSession], progress:
             spark = session()
             _require_classic(spark)
         with work.phase("plan"):
-            table = read_table(spark, config)
+            table = read_source(work, spark)
             made = plan(table, call.signature, work.policy)
             facts = facts_of(work, call, made, spark)
             work.lineage.found(made, facts, spark)
+            work.warn(made.warning_lines, AbsentColumnWarning)
             made.require_ok()
             work.summary = replace(work.summary, facts=facts)
         with work.phase("batches"):
@@ -127,7 +127,9 @@ class _Stream:
             Exception: what ended it before.
         """
         writer = table.writeStream.foreachBatch(self._run_batch).trigger(availableNow=True)
-        query = writer.option("checkpointLocation", spark_path(self.work.config.checkpoint or "")).start()
+        query = writer.option(
+            "checkpointLocation", spark_path(self.work.config.checkpoint or "", table.sparkSession)
+        ).start()
         try:
             self.identity = str(query.id)
             self.checkpoint.name(self.name)  # before the first batch: it keeps its name wherever it is moved to
@@ -175,6 +177,7 @@ class _Stream:
         listed = [_line(number, summary) for number, summary in self.batches.items()]
         if self.failed is not None and (found := self.failed[1].summary) is not None:
             listed.append(_line(self.failed[0], found))
+            self.work.summary = replace(self.work.summary, rejected=found.rejected)
         counts: Counter[tuple[str, str, str, str]] = Counter()
         for count in (count for summary in done for count in summary.violations):
             counts[(count.path, count.code, count.expected, count.observed)] += count.rows
@@ -233,11 +236,10 @@ class _Numbered:
 
 def _of_batch(config: JobConfig, name: str, number: int) -> JobConfig:
     """The run that a batch is."""
-    stem, suffix = posixpath.splitext(config.summary)
     return replace(
         config,
         run_id=f"{name}.batch-{number}",
-        summary=f"{stem}.batch-{number}{suffix}",
+        summary=marked(config.summary, f".batch-{number}"),
         report=None,
         trigger=None,
         checkpoint=None,

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sparksig._version import __version__
 from sparksig.enforcement.counts import count_violations
-from sparksig.enforcement.frames import plan, tag
+from sparksig.enforcement.frames import plan, tag_by
 from sparksig.enforcement.steps import Plan
-from sparksig.errors import ConfigError, Problem, SinkError, SparksigError
+from sparksig.errors import AbsentColumnWarning, ConfigError, Problem, SinkError, SparksigError
 from sparksig.pipeline.accounting import Thresholds
 from sparksig.pipeline.config import JobConfig
 from sparksig.pipeline.config.job import no_source
+from sparksig.pipeline.dataset import LISTING_OPTIONS
 from sparksig.pipeline.faults import OverThreshold, RunError, Stopped, told, verdict_of
-from sparksig.pipeline.io import has_file_system, missing, parquet_table, read_table, unwritable, write_text
+from sparksig.pipeline.io import missing, open_source, read_table, unwritable, write_text
 from sparksig.pipeline.progress import timed, watched
 from sparksig.pipeline.run.attempt import signature_digest, warn_of
+from sparksig.pipeline.run.corrupt import split_corrupt, with_corrupt
 from sparksig.pipeline.run.lineage import Lineage
+from sparksig.pipeline.run.outputs import require_no_run_column
 from sparksig.report.live import Progress, Silent
 from sparksig.report.summary import Report, Summary
 from sparksig.signature.model_signature import ModelSignature
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CheckConfig(JobConfig):
     """What a validation is asked to do: a job's configuration, of which it needs a table and a signature, no outputs.
 
@@ -116,28 +120,45 @@ def validate_job(
             signature = _check(config, summary)
         with timed("plan", found.seconds, listener):
             at_rest = replace(config, trigger=None, checkpoint=None)  # of a stream: all that has come by now
-            table = None if plan_only and _is_plain(config) else read_table(session(), at_rest)
-            observed = parquet_table("--input", config.input) if table is None else table
+            dataset = open_source(at_rest)
+            if dataset is not None and dataset.has_footers:
+                dataset.inspect(listener.tasks)
+            plain = plan_only and dataset is not None and _is_plain(config)
+            table = None if plain else read_table(session(), at_rest, dataset, listener.tasks)
+            observed = dataset.table if dataset is not None and table is None else table
+            if dataset is not None:
+                dataset.warn()
+                found.warnings = tuple(dataset.warnings)
+            rejected = dataset.rejected() if dataset is not None and table is None else []
             found.plan = plan(observed, signature, config.policy)
+            found.plan = replace(found.plan, problems=(*found.plan.problems, *rejected))
             lineage.found(found.plan, _facts(found, signature, table), None if table is None else table.sparkSession)
+            found.warnings = (*found.warnings, *found.plan.warning_lines)
+            for line in found.plan.warning_lines:
+                warnings.warn(line, AbsentColumnWarning, stacklevel=2)
             found.plan.require_ok()
+            if config.output:
+                require_no_run_column(found.plan.columns)
             lineage.start()
-        if table is not None and not plan_only:
+        if table is None or plan_only:
+            _require_few(Thresholds.of(config).forbidden(found.warnings))
+        else:
             with (
                 timed("validate", found.seconds, listener),
                 watched(table.sparkSession, "sparksig: validate", listener),
             ):
-                _validate(found, table, signature)
+                _validate(found, table)
     except (Exception, KeyboardInterrupt) as error:
         found.error = told(error)
         found.verdict = verdict_of(found.error, reading="validate" in found.seconds)
         if found.verdict == "usage":
             warn_of(lineage.end(found.summary))
             raise RunError(found.error, "usage") from found.error
-    found.warnings = lineage.end(found.summary, isinstance(found.error, Stopped))
+    untold = lineage.end(found.summary, isinstance(found.error, Stopped))
+    found.warnings = (*found.warnings, *untold)
     if summary is not None:
         write_text(summary, json.dumps(found.summary.to_dict(), indent=2, allow_nan=False) + "\n")
-    warn_of(found.warnings)
+    warn_of(untold)
     if found.error is not None:
         raise RunError(found.error, found.verdict, found.summary) from found.error
     return found
@@ -147,7 +168,12 @@ def _check(config: JobConfig, summary: str | None) -> ModelSignature:
     """Everything that can be wrong without a Spark session."""
     declared = ("--signature", config.signature) if config.signature else ("--model", config.model)
     places = dict([("--input", config.input), declared])
-    if problems := [each for flag, place in places.items() if place for each in missing(flag, place)]:
+    if problems := [
+        each
+        for flag, place in places.items()
+        if place
+        for each in missing(flag, place, read_by_spark=flag == "--input")
+    ]:
         raise ConfigError("the job cannot be run as configured", problems)
     if summary is not None and (faults := list(unwritable(summary))):
         raise SinkError("the summary cannot be written", faults)
@@ -164,16 +190,24 @@ def _facts(found: Validation, signature: ModelSignature, table: DataFrame | None
 
 def _is_plain(config: JobConfig) -> bool:
     """Whether the schema that Spark would show can be read from a Parquet footer."""
-    changed = config.where or config.columns is not None or config.input_options
-    return bool(config.input) and config.format == "parquet" and not changed and has_file_system(config.input)
+    chosen = {name.lower() for name in config.input_options} <= set(LISTING_OPTIONS)
+    return config.format == "parquet" and not config.where and config.columns is None and chosen
 
 
-def _validate(found: Validation, table: DataFrame, signature: ModelSignature) -> None:
+def _validate(found: Validation, table: DataFrame) -> None:
     policy, limits = found.config.policy, Thresholds.of(found.config)
-    tagged = tag(table, signature, policy)
+    assert found.plan is not None
+    table, corrupt = split_corrupt(found.config, table)
+    tagged = with_corrupt(found.config, tag_by(found.plan, table), corrupt)
     report = found.report = count_violations(tagged, policy.violations_column)
     found.verdict = "clean" if report.ok else "quarantined"
     bad = limits.bad_rows(tagged, policy.violations_column, report.violations)
     bad = report.rows_violating if bad is None else bad
-    if passed := list(limits.passed(report.rows_in, bad, report.rows_clean, report.violations)):
-        raise OverThreshold(passed[0], [Problem("", fact) for fact in passed[1:]])
+    passed = limits.passed(report.rows_in, bad, report.rows_clean, report.violations)
+    _require_few([*passed, *limits.forbidden(found.warnings)])
+
+
+def _require_few(passed: Iterable[str]) -> None:
+    """Raise if a threshold is passed."""
+    if facts := list(passed):
+        raise OverThreshold(facts[0], [Problem("", fact) for fact in facts[1:]])

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, Self, TypeAlias, TypeVar
 
-from sparksig.errors import SignatureError
+from sparksig.errors import SignatureError, closest
 from sparksig.signature.types.documents import Findings, json_kind, read_whole
 from sparksig.signature.types.scalars import DataType
 from sparksig.tables import printable
@@ -268,9 +267,9 @@ def as_type(given: object, where: str) -> ColumnType:
 
 
 def _suggest(given: object) -> str:
-    near = get_close_matches(given.lower(), DataType.__members__, n=1, cutoff=0.5) if isinstance(given, str) else []
+    near = closest(given, DataType.__members__, cutoff=0.5) if isinstance(given, str) else None
     known = f"a scalar is one of {', '.join(DataType.__members__)}"
-    return f"did you mean {near[0]!r}? {known}" if near else known
+    return f"did you mean {near!r}? {known}" if near else known
 
 
 def read_type(

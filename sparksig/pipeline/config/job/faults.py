@@ -11,13 +11,16 @@ from sparksig.errors import Problem
 from sparksig.pipeline.config.declared import flag_of, setting_of, unlisted
 from sparksig.pipeline.config.job.keys import JobKeys
 from sparksig.pipeline.config.lineage import lineage_file, unusable
-from sparksig.pipeline.config.paths import is_inside
+from sparksig.pipeline.config.paths import is_inside, joined
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """What a run may be called."""
 
 FILES = ("parquet", "orc", "json", "csv", "text", "xml", "avro", "binaryFile")
 """Formats that read the files at a path."""
+
+_SQL_OPTIONS = ("replacewhere",)
+"""Options of readers and writers that Spark parses as SQL, in lower case."""
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -69,6 +72,10 @@ def unfit(keys: JobKeys) -> Iterator[Problem]:
         if "${" in (getattr(keys, name) or ""):
             hint = "nothing is put in its place here; in a text write concat('$', '{')" if name == "where" else None
             yield Problem(f"--{name.replace('_', '-')}", "holds '${'", hint=hint)
+    for flag, options in (("--input-option", keys.input_options), ("--output-option", keys.output_options)):
+        for name, value in options.items():
+            if name.lower() in _SQL_OPTIONS and "${" in value:
+                yield Problem(flag, f"{name} holds '${{'", hint="in a text write concat('$', '{')")
 
 
 def _half_tables(keys: JobKeys) -> Iterator[Problem]:
@@ -92,6 +99,7 @@ def overlaps(keys: JobKeys) -> Iterator[Problem]:
     """Places that are one another or lie in one another: one would be read, or replaced, as part of the other."""
     sinks = {"--output": keys.output, "--quarantine": keys.quarantine, "--staging": keys.staging or ""}
     files = {"--summary": keys.summary, "--report": keys.report or "", "--checkpoint": keys.checkpoint or ""}
+    files["--keep-rejected"] = keys.keep_rejected or ""
     files["--lineage"] = lineage_file(keys.lineage) or ""
     others = {"--input": keys.input, "--model": keys.model, "--signature": keys.signature or ""}
     if keys.output and keys.quarantine:
@@ -109,7 +117,7 @@ def overlaps(keys: JobKeys) -> Iterator[Problem]:
     for flag, place in others.items():
         for other, folder in sinks.items():
             if place and folder and not is_inside(folder, place):
-                run = f"{folder.rstrip('/')}/run_id={keys.run_id}"
+                run = joined(folder, f"run_id={keys.run_id}")
                 if is_inside(place, run):
                     yield Problem(flag, f"lies where {other} would be written: {run}", hint="take another run id")
 

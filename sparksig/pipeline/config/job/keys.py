@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 from sparksig.pipeline.config.declared import declare
+from sparksig.redaction import masked_repr
 from sparksig.signature.casts import Level
 
 _source = partial(declare, "Source")
@@ -20,10 +21,11 @@ _lineage = partial(declare, "Lineage")
 
 _Scalar = str | bool | int | float
 _LEVELS = tuple(level.value for level in Level)
+_OnAbsent = Literal["warn", "error", "ignore"]
 _Level = Literal["strict", "safe", "checked", "parse"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class JobKeys:
     """What a YAML file, flags and the environment can say; `docs/config.md` is made of it."""
 
@@ -65,6 +67,14 @@ class JobKeys:
     allow_nulls: bool | tuple[str, ...] = _rows(
         "Let required columns hold nulls; in a file also a list of columns or paths.", False
     )
+    on_absent: str | Mapping[str, str] = _rows(
+        "How an optional column that the table does not have is reported: `warn`, `error` (end 3, no row is read) or"
+        " `ignore`. In a file also a map of these by column or path, `*` for all others.",
+        "warn",
+        metavar="HOW",
+        choices=("warn", "error", "ignore"),
+        form=_OnAbsent | dict[str, _OnAbsent],
+    )
     trust: str | None = _model(
         "Vouch for a model that runs code when loaded (a pickle): the digest that the refusal names, or `true`.",
         None,
@@ -74,12 +84,18 @@ class JobKeys:
     )
     run_id: str = _run(
         "The run's name; the same name replaces its own output only. Unless given it is made of the logical date and"
-        " the digest of the configuration.",
+        " the outputs, so that a day that is run again replaces that day. A committed run of another source or model is"
+        " never replaced (2).",
         metavar="ID",
         env="SPARKSIG_RUN_ID",
     )
     fail_on_quarantine: bool = _bad(
         "One dirty row is too many, also one of a `warn` column: end 4 and commit nothing.", False
+    )
+    fail_on_warning: bool = _bad(
+        "End 4 and commit nothing if there is a warning about the table, the model or its params, such as an optional"
+        " column that the table does not have.",
+        False,
     )
     input_table: str | None = _source("A table by its name in the catalog, instead of a path.", None, metavar="NAME")
     input_options: Mapping[str, str] = _source(
@@ -117,6 +133,13 @@ class JobKeys:
         None,
         metavar="DIR",
     )
+    keep_rejected: str | None = _sinks(
+        "Where the quarantined rows of a run that ends 4 are kept, in `DIR/run_id=<id>/`; unless given in `_rejected/`"
+        " of the quarantine (with tables, of `staging`), which no reader of the quarantine sees. The next attempt at"
+        " the run replaces them, and its commit removes them.",
+        None,
+        metavar="DIR",
+    )
     partition_by: tuple[str, ...] = _sinks("Columns by which both outputs are partitioned.", (), metavar="NAME")
     max_bad_rows: int | None = _bad("So many bad rows are not too many.", None, metavar="N", least=0)
     max_bad_ratio: float | None = _bad(
@@ -149,7 +172,10 @@ class JobKeys:
     )
     report: str | None = _sinks("The report, as one HTML page.", None, metavar="FILE")
     logical_date: str | None = _run(
-        "The day that the run is for; today in UTC unless given.", None, metavar="DATE", env="SPARKSIG_LOGICAL_DATE"
+        "The day that the run is for; unless given today in UTC, with a warning if the run is named after it.",
+        None,
+        metavar="DATE",
+        env="SPARKSIG_LOGICAL_DATE",
     )
     trigger: str | None = _run(
         "Read the source as a stream: `available-now` takes what has come since the last time, in one or more batches,"
@@ -183,3 +209,6 @@ class JobKeys:
         None,
         metavar="NAME",
     )
+
+    def __repr__(self) -> str:
+        return masked_repr(self)

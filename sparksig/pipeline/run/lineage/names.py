@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from sparksig.pipeline.config import JobConfig
+from sparksig.redaction import masked, without_credentials
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -33,14 +34,12 @@ def of_path(path: str) -> Name:
     """
     if not _SCHEME.match(path):
         return "file", os.path.abspath(path)
-    url = urlsplit(path)
+    url = urlsplit(masked(without_credentials(path)))
     scheme, inner = url.scheme.lower(), url.path.rstrip("/")
     if scheme == "file":
         return "file", unquote(inner) or "/"
-    user, _, host = url.netloc.rpartition("@")
-    container = f"{user}@" if user and ":" not in user else ""  # a user with a password is nobody's to know
     store = _STORES.get(scheme)
-    return f"{store or scheme}://{container}{host}", (inner.lstrip("/") if store else inner) or "/"
+    return f"{store or scheme}://{url.netloc}", (inner.lstrip("/") if store else inner) or "/"
 
 
 def of_table(spark: SparkSession, name: str) -> Name:
@@ -82,7 +81,7 @@ def of_job(config: JobConfig, action: str) -> str:
     'sparksig.score.data_scored'
     """
     if config.lineage_job:
-        return config.lineage_job
+        return masked(config.lineage_job)
     if action == "score":
         where, path = config.output_table, config.output
     else:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from sparksig.redaction import masked
+
 
 @dataclass(frozen=True, slots=True)
 class Ancestor:
@@ -75,4 +77,4 @@ def _of_conf(conf: Callable[[str], str | None], prefix: str) -> Ancestor | None:
 def _checked(namespace: str, job: str, run: str) -> Ancestor:
     if not namespace or not job:
         raise ValueError("a name is empty")
-    return Ancestor(namespace, job, str(UUID(run)))
+    return Ancestor(masked(namespace), masked(job), str(UUID(run)))

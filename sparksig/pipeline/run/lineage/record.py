@@ -15,6 +15,7 @@ from sparksig.pipeline.config import JobConfig
 from sparksig.pipeline.run.lineage.names import Name, of_job, of_sinks, of_source
 from sparksig.pipeline.run.lineage.parents import Parent, parent_run
 from sparksig.pipeline.run.lineage.sending import Emit, emitter, send
+from sparksig.redaction import masked
 from sparksig.report.summary import Summary
 from sparksig.sources.observed import StructType, table_from_spark
 
@@ -62,7 +63,7 @@ class Lineage:
     def job(self) -> Name:
         """The job's namespace and name."""
         namespace = self.config.lineage_namespace or (self.parent.run.namespace if self.parent else "default")
-        return namespace, of_job(self.config, self.action)
+        return masked(namespace), of_job(self.config, self.action)
 
     @property
     def uuid(self) -> str:
