@@ -62,6 +62,24 @@ def tensors(spark: SparkSession, folder: Path, rows: int, count: int) -> dict[st
     return {"tensor_vs_scan": (seconds, ratios(seconds, "enforce", "scan"))}
 
 
+def strings(spark: SparkSession, folder: Path, rows: int, count: int) -> dict[str, Result]:
+    """20 string columns with their null and UTF-8 checks against the scan."""
+    path = str(folder / "strings")
+    spark.range(rows).selectExpr(*[f"concat('city ', hash(id, {i})) as c{i}" for i in range(20)]).write.parquet(path)
+    table = spark.read.parquet(path)
+    schema = Schema([ColSpec("string", name) for name in table.columns])
+    sides: dict[str, Callable[[], object]] = {
+        "scan": lambda: sink(table),
+        "enforce": lambda: sink(enforce(table, schema)),
+        "tag": lambda: sink(tag(table, schema)),
+    }
+    seconds = rounds(sides, count)
+    return {
+        "strings_vs_scan": (seconds, ratios(seconds, "enforce", "scan")),
+        "tag_strings_vs_scan": (seconds, ratios(seconds, "tag", "scan")),
+    }
+
+
 def planning(spark: SparkSession, folder: Path, count: int) -> dict[str, Result]:
     """Analysis of 1,000 columns against Spark's own for bare casts: what a user waits for before any job."""
     table = longs(spark, folder, 1000, 10)
@@ -93,6 +111,7 @@ def main() -> None:
         for width in (20, 60, 110):
             results |= columns(spark, folder, width, rows, options.rounds)
         results |= tensors(spark, folder, rows // 2, options.rounds)
+        results |= strings(spark, folder, rows // 2, options.rounds)
         results |= planning(spark, folder, options.rounds)
     report(results, ["sparksig", "pyspark", "pyarrow"], options.json)
 

@@ -11,6 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from sparksig.signature.casts import Cast, Guard, carrier
+from sparksig.signature.paths import ELEMENT, VALUE
 from sparksig.signature.schema import ColSpec, TensorSpec
 from sparksig.signature.types import ColumnType
 from sparksig.sources.observed import ObservedType
@@ -48,15 +49,32 @@ class ScalarNode:
 
 @dataclass(frozen=True, slots=True)
 class AnyNode:
-    """A value of any type, handed on as it is."""
+    """A value of any type, which reaches the model as it is.
+
+    Attributes:
+        observed: the table's type.
+        nulls: whether a null is admitted.
+        inside: what must hold of the value so that Python can hold it; None where it always does.
+    """
 
     observed: ObservedType
     nulls: bool
+    inside: Node | None = None
 
     @property
     def types(self) -> Types:
         """What was declared and what the table has, in words."""
         return Types("Any", str(self.observed))
+
+
+@dataclass(frozen=True, slots=True)
+class VariantNode:
+    """A variant in a value of Any: its dates and timestamps must be those that Python can hold."""
+
+    @property
+    def types(self) -> Types:
+        """What was declared and what the table has, in words."""
+        return Types("Any", "variant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +95,21 @@ class ArrayNode:
 
 @dataclass(frozen=True, slots=True)
 class MapNode:
-    """A map with string keys whose values are all treated alike."""
+    """A map whose values are all treated alike.
+
+    Attributes:
+        value: what happens to each value.
+        nulls: whether a null is admitted.
+        types: what was declared and what the table has.
+        key: what must hold of each key; None where nothing is checked.
+        unique: whether a key that appears twice is a violation, as where a dict is made of the map.
+    """
 
     value: Node
     nulls: bool
     types: Types
+    key: Node | None = None
+    unique: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +187,16 @@ class ColumnsNode:
 
 
 Node: TypeAlias = (
-    ScalarNode | AnyNode | AbsentNode | ArrayNode | MapNode | StructNode | VectorNode | TensorNode | ColumnsNode
+    ScalarNode
+    | AnyNode
+    | VariantNode
+    | AbsentNode
+    | ArrayNode
+    | MapNode
+    | StructNode
+    | VectorNode
+    | TensorNode
+    | ColumnsNode
 )
 
 
@@ -168,17 +205,13 @@ class Path:
     """Where a value is: a column, and the way inside it. `items` and `[].price` read `items[].price`."""
 
     column: str
-    inner: str = ""
+    steps: tuple[str, ...] = ()
 
     def __truediv__(self, step: str) -> Path:
-        return Path(self.column, self.inner + step)
+        return Path(self.column, (*self.steps, step))
 
     def __str__(self) -> str:
-        return self.column + self.inner
-
-
-ELEMENT, VALUE = "[]", "{}"
-"""The steps into an array's elements and a map's values; a map's keys are data and never told."""
+        return self.column + "".join(self.steps)
 
 
 def words(declared: ColSpec | TensorSpec | ColumnType) -> str:

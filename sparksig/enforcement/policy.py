@@ -41,8 +41,8 @@ class Policy:
             problem of the schema, `"ignore"` not at all; or a dict of these by path (`"*"` names the rest, which is
             `"warn"` unless given). What the model receives in its place is decided by `absent_optional`.
         stable_dtypes: whether a column that may hold nulls reaches the model in one dtype whatever a batch holds:
-            integers as float64, booleans as objects. False, as MLflow has it, keeps integers, among which
-            `enforce_values` then admits no null.
+            integers as float64, booleans as objects. False, as MLflow has it, keeps integers, of which every value is
+            allowed; `enforce_values` then allows no null among them.
         tensor_level: the level for the entries of tensors, where it is not `level`; MLflow casts none.
 
     Raises:
@@ -106,35 +106,35 @@ class Policy:
             tensor_level=Level.STRICT,
         )
 
-    def level_of(self, column: str, inner: str = "") -> Level:
-        """The cast level of a column, or of a path inside it such as `[].price`; the column's holds for all inside."""
+    def level_of(self, column: str, steps: Sequence[str] = ()) -> Level:
+        """The cast level of a column, or inside it after steps such as `[]`; a column's level holds inside it."""
         if not isinstance(self.level, Mapping):
             return Level(self.level)
-        for path in _ancestors(column, inner):
+        for path in _ancestors(column, steps):
             if path in self.level:
                 return Level(self.level[path])
         return Level(self.level.get("*", Level.SAFE))
 
-    def on_absent_of(self, column: str, inner: str = "") -> OnAbsent:
-        """How an absent optional column, or a member at a path inside it, is reported.
+    def on_absent_of(self, column: str, steps: Sequence[str] = ()) -> OnAbsent:
+        """How an absent optional column, or a member inside one, is reported.
 
-        >>> Policy(on_absent={"item": "error"}).on_absent_of("item", ".price")
+        >>> Policy(on_absent={"item": "error"}).on_absent_of("item", [".price"])
         'error'
         """
         if not isinstance(self.on_absent, Mapping):
             return self.on_absent
-        for path in _ancestors(column, inner):
+        for path in _ancestors(column, steps):
             if path in self.on_absent:
                 return self.on_absent[path]
         return self.on_absent.get("*", "warn")
 
-    def rounds(self, column: str, inner: str = "") -> bool:
+    def rounds(self, column: str, steps: Sequence[str] = ()) -> bool:
         """Whether numbers may be rounded in a column, or at a path inside it."""
-        return _listed(self.allow_rounding, column, inner)
+        return _listed(self.allow_rounding, column, steps)
 
-    def admits_nulls(self, column: str, inner: str = "") -> bool:
+    def admits_nulls(self, column: str, steps: Sequence[str] = ()) -> bool:
         """Whether a null in a required column, or at a required path inside it, is no violation."""
-        return _listed(self.allow_nulls, column, inner)
+        return _listed(self.allow_nulls, column, steps)
 
     def admits_null_scalars(self, declared: ColumnType) -> bool:
         """Whether a null is no violation because it is a scalar's, wherever it stands but in an object or a map."""
@@ -231,18 +231,16 @@ def _frozen_levels(level: Level | str | Mapping[str, Level | str]) -> Level | Fr
     return Level(level)
 
 
-def _ancestors(column: str, inner: str) -> Iterator[str]:
-    """The path itself, then what contains it: `items[].price`, `items[]`, `items`; a dot in a column is no path."""
-    yield column + inner
-    for end in range(len(inner) - 1, -1, -1):
-        if inner[end] in ".[{":
-            yield column + inner[:end]
+def _ancestors(column: str, steps: Sequence[str]) -> Iterator[str]:
+    """The path itself, then what contains it: `items[].price`, `items[]`, `items`. A dot in a name is not a step."""
+    for depth in range(len(steps), -1, -1):
+        yield column + "".join(steps[:depth])
 
 
-def _listed(option: Nulls, column: str, inner: str) -> bool:
+def _listed(option: Nulls, column: str, steps: Sequence[str]) -> bool:
     if option == "scalars":
         return False
-    return option if isinstance(option, bool) else any(path in option for path in _ancestors(column, inner))
+    return option if isinstance(option, bool) else any(path in option for path in _ancestors(column, steps))
 
 
 def _plain(value: Any) -> Any:

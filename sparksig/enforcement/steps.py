@@ -14,9 +14,8 @@ from typing import Any
 
 from sparksig import tables
 from sparksig.enforcement.nodes import (
-    ELEMENT,
-    VALUE,
     AbsentNode,
+    AnyNode,
     ArrayNode,
     ColumnsNode,
     Layout,
@@ -25,14 +24,16 @@ from sparksig.enforcement.nodes import (
     ScalarNode,
     StructNode,
     TensorNode,
+    VariantNode,
     VectorNode,
     entry_path,
     leaves,
 )
 from sparksig.enforcement.policy import Policy
 from sparksig.errors import AbsentColumnWarning, Problem, SchemaError
-from sparksig.signature.casts import Level
+from sparksig.signature.casts import InYears, Level, ValidUtf8
 from sparksig.signature.dtypes import Kind
+from sparksig.signature.paths import ELEMENT, VALUE
 from sparksig.sources.observed import StructType
 
 
@@ -225,11 +226,18 @@ def _checks(node: Node, where: str) -> Iterator[str]:
         yield f"{where} not null".strip()
     match node:
         case ScalarNode(cast=cast, nan=nan, after=after):
-            asked = [*([] if nan else ["not NaN"]), *cast.guards, *(f"{guard} {_CONTAINER}" for guard in after)]
+            held = [f"{guard}" if isinstance(guard, ValidUtf8) else f"{guard} {_CONTAINER}" for guard in after]
+            asked = [*([] if nan else ["not NaN"]), *cast.guards, *held]
             yield from (f"{where} {check}".strip() for check in asked)
         case ArrayNode(element):
             yield from _checks(element, where + ELEMENT)
-        case MapNode(value):
+        case VariantNode():
+            yield f"{where} dates {InYears()}".strip()
+        case AnyNode(inside=inside) if inside is not None:
+            yield from _checks(inside, where)
+        case MapNode(value, key=key, unique=unique):
+            yield from (f"{where} keys {check}".strip() for check in (() if key is None else _checks(key, "")))
+            yield from ([f"{where} keys different".strip()] if unique else [])
             yield from _checks(value, where + VALUE)
         case StructNode(members):
             for member in members:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sparksig.enforcement.planning import match_columns, plan_table, unknown_paths
 from sparksig.enforcement.policy import Policy, resolve_policy
 from sparksig.enforcement.steps import Plan
 from sparksig.enforcement.values import Fault, declared_arrow
+from sparksig.enforcement.values.casts import invalid_utf8
 from sparksig.enforcement.values.held import Held
 from sparksig.errors import Code, NotSupportedError, Problem, SchemaError, ViolationError
 from sparksig.models.payloads import FORMS, read_json, undeclared
@@ -20,6 +22,7 @@ from sparksig.models.texts import Reading, decode
 from sparksig.signature.casts import Level
 from sparksig.signature.dtypes import ELEMENTS
 from sparksig.signature.model_signature import ModelSignature
+from sparksig.signature.paths import paths_in
 from sparksig.signature.schema import ColSpec, Schema
 from sparksig.signature.types import AnyType, Array, ColumnType, Map, Object, SparkMLVector
 from sparksig.sources.observed import StructType
@@ -115,7 +118,9 @@ class RecordReader:
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Read each batch; row order and row count stay."""
         for batch in batches:
-            columns, violations = self.read(batch.columns[-1].to_pylist())
+            texts = batch.columns[-1]
+            # an empty string is not a payload either, and Python can hold it
+            columns, violations = self.read(pc.if_else(pa.array(invalid_utf8(texts)), "", texts).to_pylist())
             arrays = [*batch.columns[: self.kept], *columns, violations]
             yield pa.RecordBatch.from_arrays(arrays, [f"c{i}" for i in range(len(arrays))])
 
@@ -184,7 +189,7 @@ class RecordReader:
 
     def _judged(self, spec: ColSpec, cells: Sequence[object], found: Sequence[Violations]) -> pa.Array:
         name, kind = str(spec.name), declared_arrow(spec.type)
-        schema, policy = Schema([spec]), _policy_of(self.policy, name)
+        schema, policy = Schema([spec]), _policy_of(self.policy, spec)
         held = Held.of([{name: cell} for cell in cells], schema, policy)
         plan: Plan = plan_table(held.table, schema, policy)
         if not plan.ok:
@@ -200,17 +205,15 @@ class RecordReader:
         return judged.columns[0].cast(kind) if judged.columns else pa.nulls(len(cells), kind)
 
 
-def _policy_of(policy: Policy, name: str) -> Policy:
+def _policy_of(policy: Policy, spec: ColSpec) -> Policy:
     """The policy for one column of records that have the declared names, and instants for a zone's wall clocks."""
-
-    def own(path: str) -> bool:
-        return path in ("*", name) or path.startswith((f"{name}.", f"{name}[", f"{name}{{"))
+    known = {"*", *paths_in(spec, str(spec.name))}
 
     def listed(option: Any) -> Any:
-        return option if isinstance(option, bool | str) else [path for path in option if own(path)]
+        return option if isinstance(option, bool | str) else [path for path in option if path in known]
 
     level = policy.level
-    level = {path: found for path, found in level.items() if own(path)} if isinstance(level, Mapping) else level
+    level = {path: found for path, found in level.items() if path in known} if isinstance(level, Mapping) else level
     nulls, rounding = listed(policy.allow_nulls), listed(policy.allow_rounding)
     policy = replace(policy, level=level, allow_nulls=nulls, allow_rounding=rounding)
     return replace(policy, columns=None, time_zone=None, extra="ignore")

@@ -116,6 +116,8 @@ def predict_udf(
 
 def _of_texts(work: StructScorer) -> Callable[[pd.Series[Any], pd.Series[Any]], pd.Series[Any]]:
     def predict(given: pd.Series, kinds: pd.Series) -> pd.Series:
+        if work.null:  # the text of a struct with a string that is not valid UTF-8
+            given = given.mask(given == "", '{"c": null}')
         return written(work([read(given, kinds)], {})) if len(given) else given
 
     return predict

@@ -10,6 +10,7 @@ from typing import Any
 from sparksig.errors import Problem, SignatureError
 from sparksig.signature.model_signature import ModelSignature, schema_of
 from sparksig.signature.params import ParamSchema
+from sparksig.signature.paths import column_of
 from sparksig.signature.schema import Schema
 from sparksig.signature.types import AnyType
 from sparksig.tables import printable
@@ -111,8 +112,9 @@ def _unsaid(schema: Schema, data: Any, known: list[str]) -> list[Problem]:
         return []
     silent = [x for x in schema.columns if isinstance(x.type, AnyType)]
     names = ["" if x.name is None else str(x.name) for x in silent]
-    told = [name for name in names if any(path == name or path.startswith((f"{name}.", f"{name}[")) for path in known)]
-    return [Problem(name, "no value says what it is") for name in names if name not in told]
+    columns = list(map(str, schema.input_names()))
+    reported = {column_of(path, columns) for path in known}
+    return [Problem(name, "no value says what it is") for name in names if name not in reported]
 
 
 def _warn(part: str, problems: list[Problem]) -> None:

@@ -238,6 +238,7 @@ def judge(value: Any, kind: Any, declared: dict[str, Any], path: str, nulls: boo
         (value, set of (path, code)).
     """
     if value is None:
+        nulls = nulls or (declared["type"] == "any" and not options.get("column"))
         return None, set() if nulls else {(path, "NULL")}
     inner = {**options, "column": False}
     match declared["type"]:

@@ -85,7 +85,9 @@ COMPILED = 8000
 """Bytecodes of a method above which HotSpot leaves it to the interpreter (its `HugeMethodLimit`)."""
 
 
-@pytest.mark.parametrize(("source", "target"), [("bigint", "integer"), ("double", "double"), ("bigint", "double")])
+@pytest.mark.parametrize(
+    ("source", "target"), [("bigint", "integer"), ("double", "double"), ("bigint", "double"), ("string", "string")]
+)
 def test_enforce_and_tag_generate_methods_short_enough_to_compile(
     spark: SparkSession, source: str, target: str
 ) -> None:

@@ -371,9 +371,9 @@ def test_plan_checks_the_option_on_absent() -> None:
 
 def test_plan_null_and_nan_checks_follow_the_policy() -> None:
     observed = table(a="long", b="double", c="string")
-    assert [s.checks[:1] for s in plan(observed, AB).steps] == [("not null",), ("not null",), ()]
+    assert [s.checks[:1] for s in plan(observed, AB).steps] == [("not null",), ("not null",), ("valid UTF-8",)]
     relaxed = plan(observed, AB, allow_nulls=["b"]).steps
-    assert [s.checks for s in relaxed] == [("not null",), (), ()]
+    assert [s.checks for s in relaxed] == [("not null",), (), ("valid UTF-8",)]
     assert plan(observed, AB, allow_nan=False).steps[1].checks == ("not null", "not NaN")
 
 
@@ -441,9 +441,16 @@ def test_plan_options_by_path_apply_inside_columns_and_reject_typos() -> None:
     bounds = "between -2147483648 and 2147483647"
     made = plan(observed, schema, level={"o[].x": "checked", "m{}": "checked"}, allow_nulls=["o[].x", "m{}", "a.b"])
     assert [step.checks for step in made.steps] == [
-        ("not null", "[] not null", f"[].x {bounds}"), ("not null", f"{{}} {bounds}"),
+        ("not null", "[] not null", f"[].x {bounds}"),
+        ("not null", "keys valid UTF-8", "keys different", f"{{}} {bounds}"),
         (f"between -{2**53} and {2**53} (for the model)",),
     ]  # fmt: skip
+    dotted = Schema([ColSpec(Object([Property("b", "long"), Property("b.c", "long"), Property("b[]", "long")]), "a")])
+    one = from_spark({"type": "struct", "fields": [
+        {"name": name, "type": "long", "nullable": True, "metadata": {}} for name in ("b", "b.c", "b[]")
+    ]})  # fmt: skip
+    made = plan(StructType((Field("a", one),)), dotted, allow_nulls=["a.b"])
+    assert made.steps[0].checks == ("not null", ".b.c not null", ".b[] not null")  # members of their own
     elements = plan(observed, schema, level="checked", allow_nulls=["o[]"])
     assert elements.steps[0].checks == ("not null", f"[].x {bounds}")  # a member follows what it is in
     for typo in ("o[].y", "o.x", "m[]", "o[", "a.b.c", "m{}.x"):

@@ -115,6 +115,7 @@ def test_verbs_accept_hostile_column_names(spark: SparkSession, columns: list[st
     assert [list(row) for row in enforce(df.limit(1), signature, level="checked").collect()] == [list(reversed(good))]
 
 
+@pytest.mark.filterwarnings("ignore::sparksig.errors.AbsentColumnWarning")
 def test_sql_statement_returns_the_rows_of_enforce(spark: SparkSession) -> None:
     from pyspark.sql.types import StructType as SparkStruct
 

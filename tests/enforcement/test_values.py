@@ -157,6 +157,35 @@ def test_enforce_values_gives_optional_integers_and_booleans_one_dtype() -> None
     assert enforce_values({"n": [1], "b": [True]}, schema, policy=Policy.mlflow()).dtypes.tolist() == [np.int64, bool]
 
 
+def test_enforce_values_takes_every_long_where_dtypes_may_differ_by_batch() -> None:
+    schema = Schema([ColSpec("long", "n"), ColSpec("long", "o", required=False)])
+    found = enforce_values({"n": [BIG], "o": [-BIG]}, schema, policy=Policy.mlflow())
+    assert found.dtypes.tolist() == [np.int64, np.int64] and found.iloc[0].tolist() == [BIG, -BIG]
+    enforce_values(found, schema, policy=Policy.mlflow())
+
+
+def test_enforce_values_reports_a_cell_at_its_own_column_where_names_begin_alike() -> None:
+    strings = Schema([ColSpec("string", "a", required=False), ColSpec("string", "z", required=False)])
+    for columns in (["x", "x.b"], ["x.b", "x"]):
+        data = pd.DataFrame({"x": ["fine", "fine"], "x.b": ["fine", "\ud800"]}, columns=columns)
+        with pytest.raises(ViolationError) as raised:
+            enforce_values(data, strings, columns={"a": "x", "z": "x.b"})
+        assert told(raised) == {("z", "UNPARSABLE")}
+
+
+def test_enforce_values_admits_nulls_inside_any() -> None:
+    members = Object([Property("x", AnyType())])
+    schema = Schema([ColSpec(Array(AnyType()), "e"), ColSpec(Map(AnyType()), "v"), ColSpec(members, "o")])
+    row = {"e": [None, 1], "v": {"k": None}, "o": {"x": None}}
+    assert enforce_values([row], schema).to_dict("records") == [row]
+    with pytest.raises(ViolationError) as raised:
+        enforce_values([{**row, "o": {}}], schema)
+    assert told(raised) == {("o.x", "MISSING_FIELD")}
+    with pytest.raises(ViolationError) as raised:
+        enforce_values({"x": [None, 1]}, Schema([ColSpec(AnyType(), "x")]))
+    assert told(raised) == {("x", "NULL")}
+
+
 def test_enforce_values_keeps_nested_cells_and_leaves_the_input_unchanged() -> None:
     item = Object([Property("price", "double"), Property("more", AnyType(), required=False)])
     schema = Schema([ColSpec(Array(item), "items"), ColSpec(Map(Array("long")), "m"), ColSpec(SparkMLVector(), "v")])
@@ -345,13 +374,70 @@ def test_enforce_values_accepts_columns_in_every_sequence_and_array() -> None:
 
 
 def test_enforce_values_rejects_arrow_values_out_of_pandas_range() -> None:
-    far, day = pa.array([2**60], pa.timestamp("s")), pa.array([2**31 - 1], pa.int32()).view(pa.date32())
-    broken = pa.array([b"\xff"]).view(pa.string())
-    for column, kind in [(far, "datetime"), (day, "datetime"), (broken, "string")]:
-        with pytest.raises(SchemaError, match="UNSUPPORTED_TYPE"):
-            enforce_values(pa.table({"x": column}), Schema([ColSpec(kind, "x")]))
+    with pytest.raises(SchemaError, match="UNSUPPORTED_TYPE"):
+        enforce_values(pa.table({"x": pa.array([2**60], pa.timestamp("s"))}), Schema([ColSpec("datetime", "x")]))
     small = pa.table({"x": pa.array([7], pa.decimal32(5, 0))})
     assert enforce_values(small, Schema([ColSpec("long", "x")]))["x"].tolist() == [7]
+
+
+DAYS = pa.array([0, 2**31 - 1, -(2**31), None], pa.int32()).view(pa.date32())
+BROKEN = pa.array([b"a", b"\xff", b"\xed\xa0\x80", None]).view(pa.string())
+TICKS = pa.array([0, 2**63 - 1, -62_135_596_800_000_001, None])
+NESTED = pa.array([0, 1, 2, 3, 4], pa.int32())
+UNHELD = [
+    (DAYS, "datetime", "x", "OUT_OF_RANGE"),
+    (DAYS, AnyType(), "x", "OUT_OF_RANGE"),
+    (TICKS.cast(pa.timestamp("us")), AnyType(), "x", "OUT_OF_RANGE"),
+    (TICKS.cast(pa.timestamp("us", "America/New_York")), AnyType(), "x", "OUT_OF_RANGE"),
+    (BROKEN, "string", "x", "UNPARSABLE"),
+    (pa.array([b"1", b"\xff", b"a", None]).view(pa.string()), "long", "x", "UNPARSABLE"),
+    (pa.array([b"2020-01-01", b"2020-01-01\xff", b"", None]).view(pa.string()), "datetime", "x", "UNPARSABLE"),
+    (BROKEN, AnyType(), "x", "UNPARSABLE"),
+    (BROKEN.cast(pa.large_string()), "string", "x", "UNPARSABLE"),
+    (BROKEN.dictionary_encode(), AnyType(), "x", "UNPARSABLE"),
+    (pa.ListArray.from_arrays(NESTED, BROKEN), Array("string"), "x[]", "UNPARSABLE"),
+    (pa.ListArray.from_arrays(NESTED, DAYS), AnyType(), "x[]", "OUT_OF_RANGE"),
+    (pa.StructArray.from_arrays([BROKEN], ["a"]), Object([Property("a", "string")]), "x.a", "UNPARSABLE"),
+    (pa.StructArray.from_arrays([BROKEN], ["a"]), AnyType(), "x.a", "UNPARSABLE"),
+    (pa.MapArray.from_arrays(NESTED[:4], BROKEN[:3], DAYS[:3]), Map("datetime"), "x", "UNPARSABLE"),
+    (pa.MapArray.from_arrays(NESTED[:4], BROKEN[:3], DAYS[:3]), AnyType(), "x{}", "OUT_OF_RANGE"),
+    (pa.MapArray.from_arrays(NESTED[:4], DAYS[:3], BROKEN[:3]), AnyType(), "x", "OUT_OF_RANGE"),
+]
+
+
+@pytest.mark.parametrize("column, kind, path, code", UNHELD)
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_enforce_values_rejects_what_python_cannot_hold_row_by_row(
+    column: Any, kind: Any, path: str, code: str, zone: str | None
+) -> None:
+    schema = Schema([ColSpec(kind, "x", False)])
+    with pytest.raises(ViolationError) as raised:
+        enforce_values(pa.table({"x": column}), schema, level="parse", time_zone=zone)
+    said = {(p.path, str(p.code)): p.fact for p in raised.value.problems}
+    assert said[path, code] == "2 row(s)"
+
+
+def test_enforce_values_passes_what_python_holds_at_the_ends_of_its_years() -> None:
+    first, last = dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31, 23, 59, 59, 999999)
+    table = pa.table(
+        {
+            "t": pa.array([first, last], pa.timestamp("us", "Pacific/Kiritimati")),
+            "d": pa.array([first.date(), last.date()]),
+        }
+    )
+    found = enforce_values(table, Schema([ColSpec(AnyType(), "t"), ColSpec(AnyType(), "d")]))
+    assert [t.replace(tzinfo=None) for t in found["t"]] == [first, last] and found["d"].tolist() == [
+        first.date(),
+        last.date(),
+    ]
+
+
+def test_enforce_values_rejects_a_map_with_a_key_twice() -> None:
+    keys = pa.array(["a", "b", "a", "a", "c", "c"])
+    maps = pa.MapArray.from_arrays(pa.array([0, 2, 4, 6], pa.int32()), keys, pa.array(range(6)))
+    with pytest.raises(ViolationError) as raised:
+        enforce_values(pa.table({"m": maps}), Schema([ColSpec(Map("long"), "m")]))
+    assert {(p.path, str(p.code), p.fact) for p in raised.value.problems} == {("m", "NOT_EXACT", "2 row(s)")}
 
 
 def test_enforce_values_result_shares_no_data_with_the_input() -> None:

@@ -125,6 +125,7 @@ def test_enforce_arrow_matches_the_oracle_for_nested_types(columns: list[Any]) -
                 assert alike(got[row], want), (kind, asked, rows[row], got[row], want)
 
 
+@pytest.mark.filterwarnings("ignore::sparksig.errors.AbsentColumnWarning")
 @pytest.mark.slow
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tables())

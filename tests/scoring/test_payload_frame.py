@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
 import pytest
 
 from sparksig import (
@@ -176,3 +177,18 @@ def test_payload_frame_verdict_does_not_depend_on_the_batch(spark: SparkSession)
         assert [v.asDict() for v in row["_violations"] or []] == (alone or []), payload
         assert row.n == columns[0][0].as_py() and row.l == columns[2][0].as_py()
     assert "Anna" not in str([row["_violations"] for row in together])
+
+
+def test_payload_frame_takes_options_for_a_column_whose_name_begins_like_another() -> None:
+    schema = Schema([ColSpec("long", "price"), ColSpec("long", "price.raw"), ColSpec("long", "price[]")])
+    reader = RecordReader(schema, Policy(level={"price.raw": "parse"}, allow_nulls=["price[]"]), 0)
+    columns, violations = reader.read(['{"price": 1, "price.raw": 2, "price[]": null}'])
+    assert [column.to_pylist() for column in columns] == [[1], [2], [None]] and violations.null_count == 1
+
+
+def test_payload_frame_reports_a_payload_that_is_not_valid_utf8() -> None:
+    texts = pa.array([b'{"n": 1}', b'{"n": "\xff"}', b"\xed\xa0\x80"]).view(pa.string())
+    reader = RecordReader(Schema([ColSpec("long", "n")]), Policy(), 0)
+    [batch] = reader([pa.RecordBatch.from_arrays([texts], ["c0"])])
+    assert batch.column(0).to_pylist() == [1, None, None]
+    assert [v and [each["code"] for each in v] for v in batch.column(1).to_pylist()] == [None, *[["BAD_PAYLOAD"]] * 2]

@@ -237,6 +237,12 @@ def nested_columns() -> Iterator[Column]:
     absent = objects({"n": of("long"), "gone": {"type": "array", "items": of("string")}}, ["gone"])
     yield judged("absent member", struct(n="long"), absent, [{"n": 1}, {"n": None}])
     yield judged("any", struct(x="string", y=mapping("long")), "any", [{"x": None, "y": {"k": None}}])
+    anything = objects(
+        {"e": {"type": "array", "items": of("any")}, "v": {"type": "map", "values": of("any")}, "x": of("any")}
+    )
+    loose: list[Any] = [{"e": [None, 1], "v": {"k": None}, "x": None}, {"e": [], "v": {}, "x": "s"}]
+    loose += [{"e": None, "v": {"k": 0.5}, "x": None}, {"e": [2], "v": None, "x": "t"}]
+    yield judged("nulls in any", struct(e=array("long"), v=mapping("double"), x="string"), anything, loose)
     yield judged("interval", "interval day to second", "any", [dt.timedelta(days=1)])
 
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.verdict import cases, crossing, places
+from tests.verdict import cases, crossing, places, unrepresentable
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PREDICTED = Path(__file__).parent / "predicted.json"
@@ -72,4 +72,6 @@ def wrong(found: dict[str, Any]) -> list[str]:
     lost = [f"{found['lost bits']} rows of other numbers"] if found["lost bits"] else []
     crossed = cases.differences(found["predicted"], json.loads(PREDICTED.read_text()))
     crossed += cases.differences(found["used"], crossing.USED)
-    return cases.differences(found["answers"], wanted) + ends + crossed + lost
+    python = cases.differences(found["python"], unrepresentable.expected_answers())
+    python += cases.differences(found["python scored"], unrepresentable.expected_predicted())
+    return cases.differences(found["answers"], wanted) + ends + crossed + lost + python

@@ -39,7 +39,7 @@ def main() -> None:
     given = parser.parse_args()
     os.environ["PYSPARK_PYTHON"] = sys.executable  # a worker would run the `python3` of PATH
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    from tests.verdict import cases, crossing, places
+    from tests.verdict import cases, crossing, places, unrepresentable
 
     spark = session(given.remote)
     if not given.remote:
@@ -48,6 +48,7 @@ def main() -> None:
     kind = type(spark).__module__
     told = {"version": spark.version, "kind": kind, "answers": found, "ends": places.placed(spark)}
     udf = {"predicted": crossing.predicted(spark), "lost bits": crossing.lost_bits(spark), "used": crossing.used(spark)}
+    told |= {"python": unrepresentable.answers(spark), "python scored": unrepresentable.predicted(spark)}
     print(json.dumps({**told, **udf, "registered": crossing.registered(spark)}))
     spark.stop()
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sparksig.enforcement.nodes import ELEMENT, VALUE
 from sparksig.enforcement.policy import Policy
 from sparksig.errors import Code, PolicyError, Problem, closest
+from sparksig.signature.paths import paths_in
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
-from sparksig.signature.types import Array, ColumnType, Map, Object
 from sparksig.sources.observed import DecimalType, ScalarType, StructType
 
 
@@ -63,7 +62,7 @@ def unknown_paths(schema: Schema, policy: Policy) -> None:
     if not named:
         return
     columns = dict(zip(map(str, schema.input_names()), schema, strict=True))
-    known = {path for name, spec in columns.items() for path in _paths_in(spec, name)}
+    known = {path for name, spec in columns.items() for path in paths_in(spec, name)}
     problems = [
         Problem(
             path, f"named by {option}=, but the signature has no such column", hint=did_you_mean(path, sorted(known))
@@ -73,21 +72,6 @@ def unknown_paths(schema: Schema, policy: Policy) -> None:
     ]
     if problems:
         raise PolicyError("the policy names columns that the signature has not", problems)
-
-
-def _paths_in(declared: ColSpec | TensorSpec | ColumnType, path: str) -> Iterator[str]:
-    """The paths of a column and of all that is declared inside it: `items`, `items[]`, `items[].price`."""
-    yield path
-    match declared:
-        case ColSpec(type=kind):
-            yield from _paths_in(kind, path)
-        case Array(dtype):
-            yield from _paths_in(dtype, path + ELEMENT)
-        case Map(value_type):
-            yield from _paths_in(value_type, path + VALUE)
-        case Object(properties):
-            for prop in properties:
-                yield from _paths_in(prop.dtype, f"{path}.{prop.name}")
 
 
 def _by_name(table: StructType, schema: Schema, policy: Policy) -> tuple[list[Match], list[Problem]]:

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sparksig.enforcement.nodes import (
-    ELEMENT,
-    VALUE,
     AbsentNode,
     AnyNode,
     ArrayNode,
@@ -22,6 +20,7 @@ from sparksig.enforcement.nodes import (
     StructNode,
     TensorNode,
     Types,
+    VariantNode,
     VectorNode,
     words,
 )
@@ -31,18 +30,22 @@ from sparksig.enforcement.policy import Policy
 from sparksig.errors import Code, Problem
 from sparksig.signature.casts import (
     Between,
+    Cast,
     Fixed,
     Guard,
     InNanoseconds,
+    InYears,
     Level,
     NoNulAtEnd,
     Source,
+    ValidUtf8,
     WallClockInNanoseconds,
     find_cast,
     find_rounding,
     in_zone,
 )
-from sparksig.signature.dtypes import ELEMENTS, Element, Kind
+from sparksig.signature.dtypes import ELEMENTS, SPARK, Element, Kind
+from sparksig.signature.paths import ELEMENT, VALUE
 from sparksig.signature.schema import ColSpec, TensorSpec
 from sparksig.signature.types import AnyType, Array, ColumnType, DataType, Map, Object, SparkMLVector
 from sparksig.sources.observed import (
@@ -82,13 +85,13 @@ class NodeBuilder:
             name: the name of the column or the member.
             extra: the names that the table has there and the signature does not declare.
         """
-        action = self.policy.on_absent_of(path.column, path.inner)
+        action = self.policy.on_absent_of(path.column, path.steps)
         if action == "ignore":
             return
-        code = Code.MISSING_FIELD if path.inner else Code.MISSING_COLUMN
-        omitted = not path.inner and self.policy.absent_optional == "omit"
+        code = Code.MISSING_FIELD if path.steps else Code.MISSING_COLUMN
+        omitted = not path.steps and self.policy.absent_optional == "omit"
         effect = "the model does not receive it" if omitted else "the model receives nulls"
-        fact = f"optional, but {'the table has no such column' if not path.inner else 'the struct has no such field'}"
+        fact = f"optional, but {'the table has no such column' if not path.steps else 'the struct has no such field'}"
         # Finding similar names compares all pairs: it is limited for tables that lack thousands of columns.
         compared = (len(self.warnings) + len(self.problems)) * len(extra)
         hint = did_you_mean(name, extra) if compared < _MAX_COMPARED else None
@@ -111,19 +114,21 @@ class NodeBuilder:
         types = Types(words(declared), str(kind))
         match declared, kind:
             case DataType(), _:
-                return self.scalar(declared.element, kind, path, nulls, container=not path.inner)
+                return self.scalar(declared.element, kind, path, nulls, container=not path.steps)
             case AnyType(), _:
-                return AnyNode(kind, nulls)
+                # only a whole column can be required not to be null
+                return AnyNode(kind, nulls or bool(path.steps), _python_values(kind) if self.feeds else None)
             case Array(dtype), ArrayType(element):
                 admits = self._admits(path / ELEMENT, nulls) or self.policy.admits_null_scalars(dtype)
                 inner = self._node(dtype, element, path / ELEMENT, admits)
                 return None if inner is None else ArrayNode(inner, nulls, types)
             case Map(value_type), MapType(ScalarType(Element(numpy="str")), value):
                 inner = self._node(value_type, value, path / VALUE, self._admits(path / VALUE, nulls))
-                return None if inner is None else MapNode(inner, nulls, types)
+                key, unique = (_KEY, True) if self.feeds else (None, False)
+                return None if inner is None else MapNode(inner, nulls, types, key, unique)
             case Object(), StructType():
                 return self._struct(declared, kind, path, nulls)
-            case SparkMLVector(), _ if path.inner and self.feeds:
+            case SparkMLVector(), _ if path.steps and self.feeds:
                 self._unsupported(path, "vectors inside other columns are not enforced")
                 return None
             case SparkMLVector(), VectorType() | ArrayType(ScalarType(Element(numpy="float64"))):
@@ -133,7 +138,7 @@ class NodeBuilder:
 
     def _admits(self, path: Path, nulls: bool) -> bool:
         """Whether a null is admitted at a path, `nulls` saying whether it is around it."""
-        return nulls or self.policy.admits_nulls(path.column, path.inner)
+        return nulls or self.policy.admits_nulls(path.column, path.steps)
 
     def _struct(self, declared: Object, kind: StructType, path: Path, nulls: bool) -> StructNode | None:
         names = Names([field.name for field in kind.fields], self.policy.case_sensitive)
@@ -246,9 +251,9 @@ class NodeBuilder:
         given = self.policy.tensor_level if tensor else None
         option, level = "tensor_level", Level(given) if given is not None else None
         if level is None:
-            option, level = "level", self.policy.level_of(asked.column, asked.inner)
+            option, level = "level", self.policy.level_of(asked.column, asked.steps)
         rounding = find_rounding(source, target)
-        if self.policy.rounds(asked.column, asked.inner) and rounding is not None and rounding.level <= level:
+        if self.policy.rounds(asked.column, asked.steps) and rounding is not None and rounding.level <= level:
             exact = rounding
         if exact.level > level:
             how = "value by value" if exact.level > "safe" else "without loss"
@@ -258,7 +263,9 @@ class NodeBuilder:
                 hint += f"; {beside}allow_rounding=True rounds each value to the nearest"
             self._refuse(path, declared, kind, hint)
             return None
-        after = tuple(_container(source, target, nulls, container, tensor, self.policy.zone)) if self.feeds else ()
+        # without stable dtypes a model gets integers as integers, whatever is null beside them
+        gaps = nulls and container and self.policy.stable_dtypes
+        after = tuple(_container(source, target, gaps, tensor, self.policy.zone)) if self.feeds else ()
         exact = in_zone(exact, self.policy.zone)
         return ScalarNode(exact, nulls, self.policy.allow_nan or target.kind is not Kind.FLOAT, after)
 
@@ -279,10 +286,10 @@ _MAX_COMPARED = 100_000
 _NO_LEVEL_HINT = "no level admits it: convert the column before"
 
 
-def _container(
-    source: Source, target: Element, nulls: bool, column: bool, tensor: bool, zone: str | None
-) -> Iterator[Guard]:
+def _container(source: Source, target: Element, gaps: bool, tensor: bool, zone: str | None) -> Iterator[Guard]:
     """What the array that the model receives can hold: integers beside nulls are float64, moments are nanoseconds."""
+    if target.kind is Kind.STRING:
+        yield ValidUtf8()
     if tensor and target.kind in (Kind.STRING, Kind.BINARY):
         yield NoNulAtEnd()
     if target.numpy == "datetime64[ns]":
@@ -290,8 +297,45 @@ def _container(
     double = ELEMENTS["float64"]
     whole = isinstance(source, Fixed) or source.kind is Kind.INTEGER
     beyond = target.digits > double.digits and not (whole and source.high <= double.high)
-    if column and nulls and target.kind is Kind.INTEGER and beyond:
+    if gaps and target.kind is Kind.INTEGER and beyond:
         yield Between(double.low, double.high, Code.NOT_EXACT)
+
+
+def _same(element: Element, guard: Guard) -> ScalarNode:
+    """A value that stays as it is, null or not, if a guard holds."""
+    return ScalarNode(Cast(element, element, Level.STRICT), nulls=True, after=(guard,))
+
+
+_KEY = _same(SPARK["string"], ValidUtf8())
+
+
+def _python_values(kind: ObservedType, opens: bool | None = None) -> Node | None:
+    """What must hold of a value of Any so that Python can hold it; None where it always does.
+
+    The structs of a column that Spark SQL cannot open are not looked into.
+    """
+    opens = _closed(kind) is None if opens is None else opens
+    match kind:
+        case ScalarType(element) if element.kind is Kind.STRING:
+            return _same(element, ValidUtf8())
+        case ScalarType(element) if element.kind is Kind.DATETIME:
+            return _same(element, InYears())
+        case OtherType("variant"):
+            return VariantNode()
+        case ArrayType(element):
+            inner = _python_values(element, opens)
+            return None if inner is None else ArrayNode(inner, True, Types("Any", str(kind)))
+        case MapType(key, value):
+            keys, inner = _python_values(key, opens), _python_values(value, opens)
+            if keys is None and inner is None:
+                return None
+            return MapNode(inner or AnyNode(value, nulls=True), True, Types("Any", str(kind)), keys)
+        case StructType(fields) if opens:
+            nodes = [_python_values(field.type, opens) for field in fields]
+            pairs = zip(fields, nodes, strict=True)
+            members = [Member(f.name, i, node) for i, (f, node) in enumerate(pairs) if node is not None]
+            return StructNode(tuple(members), True, False, Types("Any", str(kind))) if members else None
+    return None
 
 
 def _source(kind: ObservedType) -> Source | None:

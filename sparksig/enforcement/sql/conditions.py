@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sparksig.enforcement.nodes import (
-    ELEMENT,
-    VALUE,
     AbsentNode,
     AnyNode,
     ArrayNode,
@@ -21,13 +19,15 @@ from sparksig.enforcement.nodes import (
     StructNode,
     TensorNode,
     Types,
+    VariantNode,
     VectorNode,
     entry_path,
 )
-from sparksig.enforcement.sql.guards import between, cast_value, judgements, number, text
+from sparksig.enforcement.sql.guards import between, cast_value, judgements, number, text, valid_utf8
 from sparksig.errors import Code
-from sparksig.signature.casts import Between, NotNan, carrier
+from sparksig.signature.casts import Between, NotNan, ValidUtf8, carrier
 from sparksig.signature.dtypes import SPARK, Element, Kind
+from sparksig.signature.paths import ELEMENT, VALUE
 
 
 def clean(node: Node, x: str, depth: int) -> str | None:
@@ -38,12 +38,18 @@ def clean(node: Node, x: str, depth: int) -> str | None:
             return None
         case ScalarNode(nulls=nulls):
             return _nullable([condition for _, condition in judgements(node, x)], x, nulls, _is_total(node))
-        case AnyNode(nulls=nulls):
-            return _nullable([], x, nulls)
+        case VariantNode():
+            return _nullable([_variant_dates(x)], x, nulls=True)
+        case AnyNode(_, nulls, inside):
+            condition = None if inside is None else clean(inside, x, depth)
+            return condition if nulls else _nullable([condition] if condition else [], x, nulls, total=True)
         case ArrayNode(element, nulls):
             return _nullable(_forall(x, e, clean(element, e, depth + 1)), x, nulls)
         case MapNode(inside, nulls):
-            return _nullable(_forall(f"map_values({x})", e, clean(inside, e, depth + 1)), x, nulls)
+            keys = [] if node.key is None else _forall(f"map_keys({x})", e, clean(node.key, e, depth + 1))
+            unique = [_unique_keys(x)] if node.unique else []
+            entries = _forall(f"map_values({x})", e, clean(inside, e, depth + 1))
+            return _nullable([*keys, *unique, *entries], x, nulls)
         case StructNode(members, nulls):
             inner = [clean(m.node, f"{x}._{m.position}", depth) for m in members]
             return _nullable([condition for condition in inner if condition is not None], x, nulls)
@@ -62,11 +68,16 @@ def clean(node: Node, x: str, depth: int) -> str | None:
             return _nullable([*(condition for _, condition in _run(node, x)), *entries_clean], x, nulls)
 
 
-def all_between(node: ScalarNode, names: Sequence[str]) -> str | None:
-    """The condition on columns that must all lie between the same bounds, never null; None where more is asked of them.
+def all_clean(node: ScalarNode, names: Sequence[str]) -> str | None:
+    """The condition on columns that must all lie between the same bounds or be valid UTF-8, never null; else None.
 
     It is spelled without a branch for each column: a clean row runs through all of it.
     """
+    if not node.cast.guards and node.after == (ValidUtf8(),):
+        # strings with blanks between them are valid UTF-8 where each of them is; nulls are skipped
+        return " and ".join(
+            [*([] if node.nulls else _present(names)), valid_utf8(f"concat_ws(' ', {', '.join(names)})")]
+        )
     match [*node.cast.guards, *node.after]:
         case [Between(low, high)] if node.nan:
             source = node.cast.source
@@ -81,7 +92,11 @@ def all_between(node: ScalarNode, names: Sequence[str]) -> str | None:
     bounds = " and ".join([*least, *greatest])
     if node.nulls:
         return f"coalesce({bounds}, true)"  # both skip nulls, and are null where every column is
-    return f"({' and '.join(f'{x} is not null' for x in names)} and {bounds})"
+    return f"({' and '.join(_present(names))} and {bounds})"
+
+
+def _present(names: Sequence[str]) -> list[str]:
+    return [f"{x} is not null" for x in names]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +146,8 @@ def _narrows(node: ScalarNode) -> bool:
 
 def _is_total(node: ScalarNode) -> bool:
     """Whether the conditions on a value that is not null are never null."""
-    return not node.after and all(isinstance(guard, Between | NotNan) for guard in node.cast.guards)
+    total = all(isinstance(guard, Between | NotNan) for guard in node.cast.guards)
+    return total and all(isinstance(guard, ValidUtf8) for guard in node.after)
 
 
 def _sure(condition: str) -> str:
@@ -146,6 +162,8 @@ def codes(node: Node, x: str, path: str, depth: int) -> Iterator[Found]:
         case ScalarNode(nulls=nulls):
             if not nulls or judgements(node, x):
                 yield Found(path, node.types, *_case(x, nulls, judgements(node, x)))
+        case VariantNode():
+            yield Found(path, node.types, *_case(x, True, [(Code.OUT_OF_RANGE, _variant_dates(x))]))
         case ColumnsNode(entries):
             for (name, entry), c in zip(entries, x.split(","), strict=True):
                 yield from codes(entry, c, name, depth)
@@ -164,7 +182,11 @@ def _inner_codes(
     match node:
         case ArrayNode(element):
             yield from _within(x, e, codes(element, e, path + ELEMENT, depth + 1))
+        case AnyNode(inside=inside):
+            for found in () if inside is None else codes(inside, x, path, depth):
+                yield replace(found, types=Types("Any", found.types.observed))
         case MapNode(inside):
+            yield from _key_codes(node, x, path, depth)
             yield from _within(f"map_values({x})", e, codes(inside, e, path + VALUE, depth + 1))
         case StructNode(members):
             for m in members:
@@ -173,6 +195,28 @@ def _inner_codes(
         case VectorNode(nan=nan):
             judged = _case(e, False, [] if nan else [(Code.NAN, f"not isnan({e})")])
             yield from _within(x, e, iter([Found(path + ELEMENT, Types("double", "double"), *judged)]))
+
+
+def _key_codes(node: MapNode, x: str, path: str, depth: int) -> Iterator[Found]:
+    """What may be wrong with a map's keys. They are data: the path is the map's own."""
+    e = f"e{depth}"
+    keys = () if node.key is None else codes(node.key, e, path, depth + 1)
+    for found in _within(f"map_keys({x})", e, iter(keys)):
+        yield replace(found, path=path, types=node.types)
+    if node.unique:
+        yield Found(path, node.types, *_case(x, True, [(Code.NOT_EXACT, _unique_keys(x))]))
+
+
+def _variant_dates(x: str) -> str:
+    """That a variant has no date outside the years 1 to 9999, which its text has with a sign or with the year 0000."""
+    return f"not (schema_of_variant({x}) rlike 'DATE|TIMESTAMP' and to_json({x}) rlike {text(_ODD_YEAR)})"
+
+
+_ODD_YEAR = r'"([+-][0-9]+|0000)-[0-9]{2}-[0-9]{2}'
+
+
+def _unique_keys(x: str) -> str:
+    return f"size(array_distinct(map_keys({x}))) = size(map_keys({x}))"
 
 
 def _tensor_codes(node: TensorNode, x: str, path: str, depth: int) -> Iterator[Found]:

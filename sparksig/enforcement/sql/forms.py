@@ -16,6 +16,7 @@ from sparksig.enforcement.nodes import (
     ScalarNode,
     StructNode,
     TensorNode,
+    VariantNode,
     VectorNode,
 )
 from sparksig.enforcement.sql.binary import entry_of_bytes
@@ -54,7 +55,7 @@ def value(node: Node, x: str, depth: int, flat: bool = False) -> str:
                 for m in members
             ]
             return f"case when {x} is not null then named_struct({', '.join(fields)}) end"
-        case VectorNode():
+        case VectorNode() | VariantNode():
             return x
         case ColumnsNode(entries):
             cells = [scalar(entry.cast, c) for (_, entry), c in zip(entries, x.split(","), strict=True)]
@@ -156,8 +157,12 @@ def opens_struct(node: Node) -> bool:
     match node:
         case StructNode():
             return True
+        case MapNode(inner, key=key) if key is not None:
+            return opens_struct(inner) or opens_struct(key)
         case ArrayNode(inner) | MapNode(inner):
             return opens_struct(inner)
+        case AnyNode(inside=inside) if inside is not None:
+            return opens_struct(inside)
     return False
 
 

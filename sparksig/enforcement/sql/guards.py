@@ -13,6 +13,7 @@ from sparksig.signature.casts import (
     HasWallClock,
     InNanoseconds,
     Integral,
+    InYears,
     Matches,
     Micros,
     NoNulAtEnd,
@@ -21,6 +22,7 @@ from sparksig.signature.casts import (
     Source,
     StaysFinite,
     Survives,
+    ValidUtf8,
     WallClockInNanoseconds,
     carrier,
 )
@@ -89,12 +91,31 @@ def _guard(guard: Guard, cast: Cast, x: str) -> str:
             return f"{x} between {_FIRST} and {_LAST}"
         case NoNulAtEnd():
             return f"not endswith({x}, cast(X'00' as {cast.target.spark}))"
+        case ValidUtf8():
+            return valid_utf8(x)
+        case InYears():
+            return _in_years(cast, x)
         case HasWallClock(zone):
             same = f"{_shown(y, zone)} = {_moment(cast, x)}"
             is_text = isinstance(cast.source, Element) and cast.source.kind is Kind.STRING
             return f"({x} rlike {text(_ZONED)} or {same})" if is_text else same
         case WallClockInNanoseconds(zone):
             return f"{_shown(x, zone)} between {_FIRST} and {_LAST}"
+
+
+def valid_utf8(x: str) -> str:
+    """That a string is valid UTF-8: `encode` writes U+FFFD for bytes that are not. Spark 3.5 has no `is_valid_utf8`."""
+    return f"encode({x}, 'UTF-8') = cast({x} as binary)"
+
+
+def _in_years(cast: Cast, x: str) -> str:
+    match carrier(cast.source):
+        case "date":
+            return f"{x} between date'0001-01-01' and date'9999-12-31'"
+        case "timestamp_ntz":
+            return f"{x} between timestamp_ntz'0001-01-01 00:00:00' and timestamp_ntz'9999-12-31 23:59:59.999999'"
+        case _:
+            return f"{x} between timestamp'0001-01-01 00:00:00Z' and timestamp'9999-12-31 23:59:59.999999Z'"
 
 
 def between(x: str, source: Source, low: int | None, high: int | None) -> str:

@@ -15,6 +15,7 @@ from itertools import groupby
 
 from sparksig.enforcement.nodes import (
     AbsentNode,
+    AnyNode,
     ArrayNode,
     Layout,
     MapNode,
@@ -100,11 +101,11 @@ def accepted(plan: Plan) -> str | None:
     asked = []
     for group in _groups(plan, 2):
         node, names = group[0].node, [_x(step) for step in group]
-        between = conditions.all_between(node, names) if len(names) > 1 and isinstance(node, ScalarNode) else None
+        together = conditions.all_clean(node, names) if len(names) > 1 and isinstance(node, ScalarNode) else None
         if len(names) >= _MANY_CONDITIONS:
             asked.append(f"forall(array({', '.join(names)}), x -> {conditions.clean(node, 'x', 0)})")
-        elif between is not None:
-            asked.append(between)
+        elif together is not None:
+            asked.append(together)
         else:
             asked += [str(conditions.clean(node, x, 0)) for x in names]
     return " and ".join(asked) if asked else None
@@ -282,7 +283,7 @@ def _x(step: Step) -> str:
 
 
 def _step_value(step: Step, flat: bool) -> str:
-    if isinstance(step.node, StructNode | ArrayNode | MapNode) and forms.unchanged(step.node, flat):
+    if isinstance(step.node, StructNode | ArrayNode | MapNode | AnyNode) and forms.unchanged(step.node, flat):
         return column(step.positions[0])  # the column itself, under the names of its own fields
     if isinstance(step.node, VectorNode) and step.node.from_vector and not flat:
         return column(step.positions[0])

@@ -25,6 +25,7 @@ from sparksig.signature.casts import (
     NotNan,
     StaysFinite,
     Survives,
+    ValidUtf8,
 )
 from sparksig.signature.dtypes import ELEMENTS, Element, Kind
 
@@ -77,10 +78,18 @@ def cast_array(cast: Cast, x: pa.Array, after: tuple[Guard, ...] = ()) -> tuple[
         whole, finer = _in_unit(cast.target, x, step)
         y, wrong = cast_array(cast, whole, after)
         return y, [*wrong, *([Wrong(Code.NOT_EXACT, finer)] if finer.any() else [])]
+    if isinstance(cast.source, Element) and cast.source.kind is Kind.STRING and (cast.guards or ValidUtf8() in after):
+        bad = invalid_utf8(x)
+        if bad.any():
+            y, wrong = cast_array(cast, pc.if_else(pa.array(bad), pa.scalar(None, x.type), x), after)
+            masks = [bad, *(w.mask for w in wrong if w.code is Code.UNPARSABLE)]
+            others = [w for w in wrong if w.code is not Code.UNPARSABLE]
+            return y, [Wrong(Code.UNPARSABLE, np.logical_or.reduce(masks)), *others]
     if cast.zone is not None:
         return _in_zone(cast, x, cast.zone, bool(after))
     read_singly = isinstance(cast.source, Fixed) or (cast.source.kind is Kind.STRING and bool(cast.guards))
     y, wrong = _read(cast, x) if read_singly else _cast(cast, x)
+    after = tuple(guard for guard in after if not isinstance(guard, ValidUtf8))
     if not after:
         return y, wrong
     judged, late = _cast(Cast(_carrier(cast.target), cast.target, cast.level, after), y)
@@ -105,6 +114,52 @@ def _in_unit(target: Element, x: pa.Array, step: int) -> tuple[pa.Array, Mask]:
     finer = bits(x.is_valid()) & (ticks.fill_null(0).to_numpy() % step != 0)
     kept = pc.if_else(pa.array(finer), None, ticks)
     return kept.cast(x.type).cast(pa.timestamp(pa.type_for_alias(target.arrow).unit, tz=x.type.tz)), finer
+
+
+def invalid_utf8(x: pa.Array) -> Mask:
+    """Which strings are not valid UTF-8.
+
+    >>> invalid_utf8(pa.array([b"a", bytes([255]), None]).view(pa.string())).tolist()
+    [False, True, False]
+    """
+    if not (pa.types.is_string(x.type) or pa.types.is_large_string(x.type)):
+        return np.zeros(len(x), bool)
+    raw = x.cast(pa.binary() if pa.types.is_string(x.type) else pa.large_binary())
+    try:
+        raw.cast(x.type)  # which validates
+    except pa.ArrowInvalid:
+        return np.fromiter((value is not None and not _is_utf8(value) for value in raw.to_pylist()), bool, len(x))
+    return np.zeros(len(x), bool)
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def outside_years(x: pa.Array) -> Mask:
+    """Which dates and timestamps lie outside the years 1 to 9999.
+
+    >>> outside_years(pa.array([0, 2_932_897, None], pa.int32()).cast(pa.date32())).tolist()
+    [False, True, False]
+    """
+    if pa.types.is_date32(x.type):
+        ticks, day = x.cast(pa.int32()), 1
+    elif pa.types.is_date64(x.type):
+        ticks, day = x.cast(pa.int64()), 86_400_000
+    elif pa.types.is_timestamp(x.type):
+        ticks, day = x.cast(pa.int64()), 86_400 * 10**9 // _TICKS[x.type.unit]
+    else:
+        return np.zeros(len(x), bool)
+    found = ticks.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    low, high = (min(max(bound * day, -(2**63)), 2**63 - 1) for bound in _YEARS)
+    return np.asarray((found < low) | (found >= high)) if high < 2**63 - 1 else np.zeros(len(x), bool)
+
+
+_YEARS = (-719_162, 2_932_897)  # the first days of the years 1 and 10000, in days since 1970
 
 
 def bits(mask: pa.Array | pa.ChunkedArray) -> Mask:
@@ -281,7 +336,7 @@ def _convert(x: pa.Array, target: pa.DataType) -> pa.Array:
         return x
     if pa.types.is_timestamp(target):
         if not pa.types.is_timestamp(x.type):
-            x = x.cast(pa.timestamp("us"))  # a date is a wall clock; it is read in UTC
+            x = _midnights(x)
         finest = "ns" if x.type.unit == "ns" else "us"  # a worker's batches have no nanoseconds, pandas has
         return x.cast(pa.timestamp(finest, tz=x.type.tz)).cast(pa.timestamp(finest, tz="UTC"))
     if pa.types.is_decimal(target):
@@ -289,6 +344,16 @@ def _convert(x: pa.Array, target: pa.DataType) -> pa.Array:
     if x.type == pa.float16() and pa.types.is_floating(target):
         return pa.array(_numbers(x).astype(target.to_pandas_dtype()), mask=~bits(x.is_valid()))
     return x.cast(target, safe=False)
+
+
+def _midnights(days: pa.Array) -> pa.Array:
+    """Dates as timestamps without a zone; a date that microseconds do not hold is the last one that they do."""
+    count = days.cast(pa.date32()).cast(pa.int32()).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    micros = np.clip(count, -_FAR_DAYS, _FAR_DAYS) * 86_400_000_000
+    return pa.array(micros, mask=~bits(days.is_valid())).cast(pa.timestamp("us"))
+
+
+_FAR_DAYS = 100_000_000
 
 
 def _moments(micros: pa.Array) -> pa.Array:

@@ -25,6 +25,7 @@ from sparksig.enforcement.nodes import (
     ScalarNode,
     StructNode,
     TensorNode,
+    VariantNode,
     VectorNode,
 )
 from sparksig.enforcement.steps import Plan
@@ -139,7 +140,10 @@ def _scalars(element: Element, array: pa.Array, nulls: bool, stable: bool) -> An
         return _wall_clocks(array).to_numpy(zero_copy_only=False)
     gaps = nulls if stable else bool(array.null_count)
     if element.kind is Kind.INTEGER and gaps:
-        return array.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        try:
+            return array.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        except pa.ArrowInvalid:  # beyond 2^53; a plan with stable dtypes has no such value
+            return _held(array.to_pylist())
     if element.kind is Kind.BOOLEAN and gaps:
         return array.to_numpy(zero_copy_only=False).astype(object)
     return array.to_numpy(zero_copy_only=False)
@@ -247,9 +251,10 @@ def objects(node: Node, array: pa.Array, anything: Sequence[object] | None, list
             return _plain(cast.target, array)
         case AbsentNode():
             return [None] * len(array)
-        case AnyNode():
-            found = array.to_pylist()
-            return found if anything is None else [None if at is None else copied(anything[at]) for at in found]
+        case AnyNode() | VariantNode():
+            if anything is None:
+                return any_values(array)
+            return [None if at is None else copied(anything[at]) for at in array.to_pylist()]
         case ArrayNode(element):
             return _cells(element, array, anything, lists)
         case VectorNode():
@@ -261,6 +266,28 @@ def objects(node: Node, array: pa.Array, anything: Sequence[object] | None, list
             return _dicts(node, array, anything, lists)
         case TensorNode() | ColumnsNode():
             raise AssertionError("a tensor is a column of its own")
+
+
+def any_values(array: pa.Array) -> list[object]:
+    """The values of Any as Python objects; instants in UTC, because a date may not exist in the session's zone."""
+    kind = _in_utc(array.type)
+    return list((array if kind == array.type else array.cast(kind)).to_pylist())
+
+
+def _in_utc(kind: pa.DataType) -> pa.DataType:
+    """The type with every instant in UTC."""
+    t = pa.types
+    if t.is_timestamp(kind):
+        return kind if kind.tz is None else pa.timestamp(kind.unit, tz="UTC")
+    if t.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_in_utc(kind.value_type)))
+    if t.is_map(kind):
+        return pa.map_(
+            kind.key_field.with_type(_in_utc(kind.key_type)), kind.item_field.with_type(_in_utc(kind.item_type))
+        )
+    if t.is_struct(kind):
+        return pa.struct([field.with_type(_in_utc(field.type)) for field in kind])
+    return kind
 
 
 def _plain(element: Element, array: pa.Array) -> Sequence[object]:

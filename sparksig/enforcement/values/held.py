@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
@@ -15,7 +15,7 @@ from sparksig.enforcement.nodes import AnyNode, ArrayNode, MapNode, Node, Scalar
 from sparksig.enforcement.planning import match_columns, plan_table
 from sparksig.enforcement.policy import Policy, resolve_policy
 from sparksig.enforcement.steps import Plan
-from sparksig.enforcement.values.faults import Judged, together
+from sparksig.enforcement.values.faults import Fault, Judged, together
 from sparksig.enforcement.values.feeds import Feed
 from sparksig.enforcement.values.nodes import enforce_arrow
 from sparksig.enforcement.values.reading import Reading, columns_of, objects_in, read_column, tensors_of
@@ -113,7 +113,7 @@ def _without_gaps(node: Node) -> Node:
     """The node without nulls among integers, in a column or an array: numpy's integers have none."""
     match node:
         case ScalarNode(cast) if cast.target.kind is Kind.INTEGER:
-            return replace(node, nulls=False, after=())
+            return replace(node, nulls=False)
         case ArrayNode(element):
             return replace(node, element=_without_gaps(element))
         case MapNode(value) if not isinstance(value, ScalarNode):
@@ -132,7 +132,8 @@ class Held:
         table: the columns' names and types.
         arrays: the columns.
         rows: how many rows.
-        reading: faults of cells, and the values of which nothing is declared.
+        reading: the values of which nothing is declared.
+        faults: by position of a column, the faults of its cells.
         labels: the columns' labels as the data has them.
         index: the DataFrame's index; None where there was none.
         given: the cells of columns that hold Python objects, and pandas' own columns, by position.
@@ -143,6 +144,7 @@ class Held:
     arrays: tuple[pa.Array, ...]
     rows: int
     reading: Reading
+    faults: Mapping[int, Sequence[Fault]]
     labels: tuple[Any, ...]
     index: Any
     given: Mapping[int, Any]
@@ -163,27 +165,32 @@ class Held:
         if schema.is_tensor_spec() and not schema.has_input_names():
             declared = dict.fromkeys(range(len(labels)), next(iter(schema)))
         reading, arrays, fields, given, listed = Reading(), [], [], {}, set()
+        faults: dict[int, Sequence[Fault]] = {}
         for at, (label, column) in enumerate(columns):
             cells = objects_in(column)
             if cells is not None or isinstance(column, pd.Series):
                 given[at] = column if cells is None else cells
-            before = len(reading.anything)
+            before, faults_before = len(reading.anything), len(reading.faults)
             array, kind = read_column(column, declared.get(at), reading, str(label))
+            faults[at] = reading.faults[faults_before:]
             if len(reading.anything) > before:
                 listed.add(at)
             arrays.append(array)
             fields.append(Field(str(label), kind))
         rows = len(arrays[0]) if arrays else 0
-        return cls(
-            StructType(tuple(fields)), tuple(arrays), rows, reading, tuple(labels), index, given, frozenset(listed)
-        )
+        table = StructType(tuple(fields))
+        return cls(table, tuple(arrays), rows, reading, faults, tuple(labels), index, given, frozenset(listed))
 
     def judged(self, plan: Plan) -> Judged:
         """The columns after enforcement; where a cell could not be opened, that is its one fault."""
         judged = enforce_arrow(plan, self.arrays, self.rows)
-        names = {self.table.fields[at].name: step.name for step in plan.steps for at in step.positions}
-        paths = [_declared_path(fault.path, names) for fault in self.reading.faults]
-        opening = [replace(f, path=p) for f, p in zip(self.reading.faults, paths, strict=True) if p is not None]
+        names = {at: step.name for step in plan.steps for at in step.positions}
+        opening = [
+            replace(fault, path=names[at] + fault.path.removeprefix(self.table.fields[at].name))
+            for at, faults in self.faults.items()
+            for fault in faults
+            if at in names
+        ]
         return Judged(judged.columns, together(opening, judged.faults))
 
     def restored(self, plan: Plan, judged: Judged) -> Any:
@@ -216,14 +223,6 @@ class Held:
         if self.index is not None:
             result.index = self.index.copy()
         return result
-
-
-def _declared_path(path: str, names: Mapping[str, str]) -> str | None:
-    """A path in the data by the name that its column was declared with; None where it was not declared."""
-    for name, declared in names.items():
-        if path == name or path.startswith((f"{name}.", f"{name}[", f"{name}{{")):
-            return declared + path[len(name) :]
-    return None
 
 
 def _may_lack(node: Node) -> bool:

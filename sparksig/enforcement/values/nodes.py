@@ -7,7 +7,7 @@ elements to the rows that hold them on the way up.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -16,8 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sparksig.enforcement.nodes import (
-    ELEMENT,
-    VALUE,
     AbsentNode,
     AnyNode,
     ArrayNode,
@@ -28,15 +26,18 @@ from sparksig.enforcement.nodes import (
     ScalarNode,
     StructNode,
     TensorNode,
+    Types,
+    VariantNode,
     VectorNode,
     entry_path,
 )
 from sparksig.enforcement.steps import Plan, Step
-from sparksig.enforcement.values.casts import Mask, arrow_type, bits, cast_array
-from sparksig.enforcement.values.faults import Fault, Judged
+from sparksig.enforcement.values.casts import Mask, arrow_type, bits, cast_array, invalid_utf8, outside_years
+from sparksig.enforcement.values.faults import Fault, Judged, faults_of
 from sparksig.errors import Code
-from sparksig.signature.casts import Cast, Level, NotNan
+from sparksig.signature.casts import Cast, InYears, Level, NotNan, ValidUtf8
 from sparksig.signature.dtypes import ELEMENTS, Kind
+from sparksig.signature.paths import ELEMENT, VALUE
 from sparksig.signature.types import AnyType, Array, ColumnType, DataType, Map, Object, SparkMLVector
 
 
@@ -112,8 +113,11 @@ def apply(node: Node, x: pa.Array, path: str) -> Found:
             return _scalar(node, x, path)
         case AbsentNode(declared):
             return pa.nulls(len(x), declared_arrow(declared)), []
-        case AnyNode():
-            return x, _missing(node, x, path)
+        case AnyNode(_, _, inside):
+            faults = [] if inside is None else unheld(inside, x, path)
+            return x, [*_missing(node, x, path), *(replace(f, types=Types("Any", f.types.observed)) for f in faults)]
+        case VariantNode():  # Arrow has no variants: Spark checks them before they become values of Python
+            return x, []
         case ArrayNode(element):
             return _elements(node, x, path, element)
         case MapNode(value):
@@ -190,7 +194,54 @@ def _map(node: MapNode, x: pa.Array, path: str, value: Node) -> Found:
     keys = x.keys.slice(start, stop - start)
     starts = pa.array(offsets - start, pa.int32(), mask=np.append(missing, False)) if missing.any() else run.offsets()
     made = pa.MapArray.from_arrays(starts, keys.cast(pa.string()), inner)
-    return made, [*_missing(node, x, path), *run.lift(hidden)]
+    return made, [*_missing(node, x, path), *_keys(node, x, path), *run.lift(hidden)]
+
+
+def _keys(node: MapNode, x: pa.Array, path: str) -> list[Fault]:
+    """What is wrong with a map's keys. They are data: the path is the map's own."""
+    run = _entries(x, x.keys)
+    faults = [] if node.key is None else run.lift(unheld(node.key, run.elements, path))
+    found = [replace(fault, path=path, types=node.types) for fault in faults]
+    if node.unique and len(run.elements):
+        codes = run.elements.cast(pa.binary()).dictionary_encode().indices.to_numpy(zero_copy_only=False)
+        order = np.lexsort((codes, run.owner))
+        same = (np.diff(codes[order]) == 0) & (np.diff(run.owner[order]) == 0)
+        mask = np.zeros(len(x), bool)
+        mask[run.owner[order[1:][same]]] = True
+        found += faults_of(path, Code.NOT_EXACT, mask, node.types)
+    return found
+
+
+def _entries(x: pa.Array, values: pa.Array) -> _Run:
+    """The keys or the items of an array of maps, without those that a null map hides."""
+    offsets, missing = np.asarray(x.offsets), bits(x.is_null())
+    lengths = np.diff(offsets).astype(np.int64)
+    part = values.slice(int(offsets[0]), int(offsets[-1] - offsets[0]))
+    if (missing & (lengths > 0)).any():
+        part = part.filter(pa.array(np.repeat(~missing, lengths)))
+    return _Run(part, np.where(missing, 0, lengths), missing)
+
+
+def unheld(node: Node, x: pa.Array, path: str) -> list[Fault]:
+    """Values that Python cannot hold, of those that stay as they are: faults, as masks over `x`."""
+    match node:
+        case ScalarNode(after=after):
+            masks = [(guard, _BROKEN[type(guard)](x)) for guard in after]
+            return [fault for guard, mask in masks for fault in faults_of(path, guard.code, mask, node.types)]
+        case ArrayNode(element):
+            run = _Run.of(x)
+            return run.lift(unheld(element, run.elements, path + ELEMENT))
+        case MapNode(value):
+            run = _entries(x, x.items)
+            return [*_keys(node, x, path), *run.lift(unheld(value, run.elements, path + VALUE))]
+        case StructNode(members):
+            parts = x.flatten()  # a null struct's fields are null as well
+            return [f for m in members for f in unheld(m.node, parts[m.position or 0], f"{path}.{m.name}")]
+    return []
+
+
+_BROKEN: dict[type, Callable[[pa.Array], Mask]] = {ValidUtf8: invalid_utf8, InYears: outside_years}
+"""What finds the values that break a guard on what stays as it is."""
 
 
 def _struct(node: StructNode, x: pa.Array, path: str) -> Found:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from sparksig.enforcement.nodes import ELEMENT, Path, Types, words
+from sparksig.enforcement.nodes import Path, Types, words
 from sparksig.enforcement.planning import NodeBuilder, match_columns, unknown_paths
 from sparksig.enforcement.policy import Policy
 from sparksig.enforcement.values.casts import Mask, bits, cast_array
@@ -19,6 +19,7 @@ from sparksig.enforcement.values.reading import Reading, from_numpy, is_sparse, 
 from sparksig.errors import Code, Problem, SchemaError
 from sparksig.signature.casts import Level, NotNan
 from sparksig.signature.members import copied
+from sparksig.signature.paths import ELEMENT
 from sparksig.signature.schema import Schema, TensorSpec
 from sparksig.sources.observed import Field, ObservedType, OtherType, StructType
 

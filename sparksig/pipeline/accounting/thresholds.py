@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from sparksig.errors import ConfigError, Problem, closest
 from sparksig.pipeline.config import JobConfig
 from sparksig.report.summary import Count
 from sparksig.signature.model_signature import ModelSignature
+from sparksig.signature.paths import columns_by_path
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -26,6 +28,7 @@ class Thresholds:
             run.
         none_at_all: whether a single quarantined row is too much.
         no_warnings: whether a single warning is too much.
+        by_path: by path, the signature's columns that have it.
     """
 
     max_bad_rows: int | None = None
@@ -33,17 +36,19 @@ class Thresholds:
     columns: Mapping[str, str] = field(default_factory=dict)
     none_at_all: bool = False
     no_warnings: bool = False
+    by_path: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, config: JobConfig) -> Thresholds:
-        """The thresholds of a configuration."""
-        columns = config.column_actions
+    def of(cls, config: JobConfig, signature: ModelSignature | None = None) -> Thresholds:
+        """The thresholds of a configuration; the signature says which column a violation's path lies in."""
+        inputs = None if signature is None else signature.inputs
         return cls(
             config.max_bad_rows,
             config.max_bad_ratio,
-            columns,
+            config.column_actions,
             none_at_all=config.fail_on_quarantine,
             no_warnings=config.fail_on_warning,
+            by_path={} if inputs is None else columns_by_path(inputs),
         )
 
     def require_columns_of(self, signature: ModelSignature) -> None:
@@ -88,10 +93,11 @@ class Thresholds:
             yield f"{rows - scored} of {rows} rows are dirty"
         if self.max_bad_rows is not None and bad > self.max_bad_rows:
             yield f"{bad} of {rows} rows are bad, more than {self.max_bad_rows}"
-        if self.max_bad_ratio is not None and bad > self.max_bad_ratio * rows:
+        # of the text: the double 0.29 times 100 is less than 29
+        if self.max_bad_ratio is not None and bad > Fraction(str(self.max_bad_ratio)) * rows:
             yield f"{bad} of {rows} rows are bad, more than a ratio of {self.max_bad_ratio}"
         for count in violations:
-            if self.columns.get(self.column_of(count.path) or "") == "error":
+            if self.action_at(count.path) == "error":
                 yield f"{count.rows} rows have {count.code} at {count.path}, where none may be bad"
 
     def forbidden(self, warnings: Iterable[str]) -> Iterator[str]:
@@ -106,13 +112,23 @@ class Thresholds:
     def column_of(self, path: str) -> str | None:
         """The column with an action that a path lies in.
 
-        >>> Thresholds(columns={"a": "warn", "a.b": "error"}).column_of("a.b[]")
-        'a.b'
+        A path that two columns have (`price.raw`, a column and a member of `price`) lies in both: an `error` for either
+        column holds, a `warn` only if both columns have it.
+
+        >>> inside = {"a": ("a",), "a[]": ("a",), "a.b": ("a.b",)}
+        >>> limits = Thresholds(columns={"a": "warn"}, by_path=inside)
+        >>> limits.column_of("a[]"), limits.column_of("a.b")
+        ('a', None)
         """
-        found = [
-            name for name in self.columns if path == name or path.startswith((f"{name}.", f"{name}[", f"{name}{{"))
-        ]
-        return max(found, key=len, default=None)
+        columns = self.by_path.get(path, (path,))
+        if errors := [name for name in columns if self.columns.get(name) == "error"]:
+            return errors[0]
+        return columns[0] if all(name in self.columns for name in columns) else None
+
+    def action_at(self, path: str) -> str | None:
+        """What a violation at a path does: `warn`, `error` or, where nothing is said of its column, None."""
+        column = self.column_of(path)
+        return None if column is None else self.columns[column]
 
     def bad_rows(self, dirty: DataFrame, column: str, violations: Iterable[Count]) -> int | None:
         """How many rows count as bad; None where all of them do and none need be counted again.
@@ -124,7 +140,7 @@ class Thresholds:
         """
         from pyspark.sql import functions as F
 
-        let_pass = {c.path for c in violations if self.columns.get(self.column_of(c.path) or "") == "warn"}
+        let_pass = {c.path for c in violations if self.action_at(c.path) == "warn"}
         if not let_pass:
             return None
         paths = sorted(let_pass)

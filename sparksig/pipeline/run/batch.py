@@ -207,7 +207,7 @@ def _staged(work: Attempt, call: ModelCall, spark: SparkSession) -> dict[str, Da
     with work.spark_phase("quarantine", spark):
         sinks["quarantine"].write(dirty)
     with work.spark_phase("reconcile", spark):
-        reconcile(work, spark, table, (scored, dirty))
+        reconcile(work, spark, table, (scored, dirty), call.signature)
     return rows
 
 

@@ -17,6 +17,7 @@ from sparksig.pipeline.run.attempt import Attempt, summary_json, undisturbed, wr
 from sparksig.pipeline.run.checkpoint import require_same_rows
 from sparksig.pipeline.sinks import Commit
 from sparksig.pipeline.tables import same_table
+from sparksig.signature.model_signature import ModelSignature
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -76,7 +77,13 @@ def require_tables(work: Attempt, spark: SparkSession, rows: Mapping[str, DataFr
         work.sinks[kind].format = sink.staged_as(spark)
 
 
-def reconcile(work: Attempt, spark: SparkSession, table: DataFrame, written: tuple[DataFrame, DataFrame]) -> None:
+def reconcile(
+    work: Attempt,
+    spark: SparkSession,
+    table: DataFrame,
+    written: tuple[DataFrame, DataFrame],
+    signature: ModelSignature,
+) -> None:
     """Count what was written, and hold it against the source: its rows, and what they hold."""
     scored, dirty = (sink.read_back(spark, rows) for sink, rows in zip(work.sinks.values(), written, strict=True))
     fields = table.schema.fields
@@ -103,7 +110,7 @@ def reconcile(work: Attempt, spark: SparkSession, table: DataFrame, written: tup
     if work.batch is not None:
         rows = dict(zip(work.sinks, written, strict=True))
         require_same_rows(spark, work.sinks, rows, source, len(fields))
-    limits = Thresholds.of(work.config)
+    limits = Thresholds.of(work.config, signature)
     bad = limits.bad_rows(dirty, dirty.columns[-1], report.violations)
     bad = set_apart.rows if bad is None else bad
     passed = [

@@ -147,7 +147,7 @@ def validate_job(
                 timed("validate", found.seconds, listener),
                 watched(table.sparkSession, "sparksig: validate", listener),
             ):
-                _validate(found, table)
+                _validate(found, table, signature)
     except (Exception, KeyboardInterrupt) as error:
         found.error = told(error)
         found.verdict = verdict_of(found.error, reading="validate" in found.seconds)
@@ -194,8 +194,8 @@ def _is_plain(config: JobConfig) -> bool:
     return config.format == "parquet" and not config.where and config.columns is None and chosen
 
 
-def _validate(found: Validation, table: DataFrame) -> None:
-    policy, limits = found.config.policy, Thresholds.of(found.config)
+def _validate(found: Validation, table: DataFrame, signature: ModelSignature) -> None:
+    policy, limits = found.config.policy, Thresholds.of(found.config, signature)
     assert found.plan is not None
     table, corrupt = split_corrupt(found.config, table)
     tagged = with_corrupt(found.config, tag_by(found.plan, table), corrupt)

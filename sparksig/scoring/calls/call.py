@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from sparksig.enforcement.nodes import AnyNode
 from sparksig.enforcement.values import Feed
+from sparksig.enforcement.values.feeds import any_values
 from sparksig.errors import Code, ModelError, OutputError, ParamError, Problem, SignatureError
 from sparksig.models.artifact import Artifact, Packed
 from sparksig.models.flavors import graph_signature
@@ -179,8 +180,8 @@ class ModelCall:
             OutputError: the output is not as declared.
         """
         assert self.feed is not None
-        batch = self.feed.model_input(*_told(self.feed, arrays))
         try:
+            batch = self.feed.model_input(*_told(self.feed, arrays))
             prediction = model.predict(batch, deepcopy(dict(self.params)))  # a model may change a list of them
         except (Exception, SystemExit) as error:
             # its class only, and outside the handler: a chained exception prints what it says
@@ -205,7 +206,7 @@ def _told(feed: Feed, arrays: Sequence[pa.Array]) -> tuple[Sequence[pa.Array], l
     found = list(arrays)
     for i, column in enumerate(feed.columns):
         if isinstance(column.node, AnyNode):
-            cells = arrays[i].to_pylist()
+            cells: list[Any] = any_values(arrays[i])
             if variants[i]:
                 cells = [None if c is None else VariantVal(c["value"], c["metadata"]).toPython() for c in cells]
             at = np.arange(len(values), len(values) + len(cells))

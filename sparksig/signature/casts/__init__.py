@@ -15,6 +15,7 @@ from sparksig.signature.casts.guards import (
     HasWallClock,
     InNanoseconds,
     Integral,
+    InYears,
     Matches,
     Micros,
     NoNulAtEnd,
@@ -22,6 +23,7 @@ from sparksig.signature.casts.guards import (
     NoUnderflow,
     StaysFinite,
     Survives,
+    ValidUtf8,
     WallClockInNanoseconds,
 )
 from sparksig.signature.casts.levels import Level
@@ -39,6 +41,7 @@ __all__ = [
     "Guard",
     "HasWallClock",
     "InNanoseconds",
+    "InYears",
     "Integral",
     "Level",
     "Matches",
@@ -49,6 +52,7 @@ __all__ = [
     "Source",
     "StaysFinite",
     "Survives",
+    "ValidUtf8",
     "WallClockInNanoseconds",
     "carrier",
     "find_cast",

@@ -114,6 +114,22 @@ class NoNulAtEnd(_Worded):
 
 
 @dataclass(frozen=True, slots=True)
+class ValidUtf8(_Worded):
+    """The string x is valid UTF-8. Spark and Parquet hold any bytes as a string; Python does not."""
+
+    code: Code = Code.UNPARSABLE
+    words: ClassVar[str] = "valid UTF-8"
+
+
+@dataclass(frozen=True, slots=True)
+class InYears(_Worded):
+    """The date or timestamp x lies in the years 1 to 9999, which are those of Python's dates."""
+
+    code: Code = Code.OUT_OF_RANGE
+    words: ClassVar[str] = "in the years 1 to 9999"
+
+
+@dataclass(frozen=True, slots=True)
 class HasWallClock:
     """The zone has the wall clock x: its clocks were not put forward over it. A text with an offset is an instant."""
 
@@ -147,6 +163,8 @@ Guard: TypeAlias = (
     | Micros
     | InNanoseconds
     | NoNulAtEnd
+    | ValidUtf8
+    | InYears
     | HasWallClock
     | WallClockInNanoseconds
 )

@@ -15,11 +15,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from sparksig.enforcement.nodes import ELEMENT, VALUE, Types
+from sparksig.enforcement.nodes import Types
 from sparksig.enforcement.values.faults import Fault, faults_of, lost
 from sparksig.enforcement.values.reading.scalars import Scalars, encodes, is_missing
 from sparksig.errors import Code
 from sparksig.signature.dtypes import ELEMENTS, SPARK, Element
+from sparksig.signature.paths import ELEMENT, VALUE
 from sparksig.signature.types import AnyType, Array, ColumnType, DataType, Map, Object, SparkMLVector
 from sparksig.sources.observed import ArrayType, MapType, ObservedType, OtherType, ScalarType, StructType
 from sparksig.sources.observed import Field as ObservedField

@@ -44,8 +44,10 @@ def read_column(
             (pa.nulls(len(cells)), OtherType("objects")) if spec is None else _read_cells(cells, spec, reading, label)
         )
     if isinstance(spec, ColSpec) and isinstance(spec.type, AnyType):
-        values = column.to_pylist() if isinstance(column, pa.Array | pa.ChunkedArray) else list(column)
-        return reading.column(values, spec.type, label)
+        if isinstance(column, pa.Array | pa.ChunkedArray):
+            array = _plain(column)
+            return array, from_arrow(array.type)
+        return reading.column(list(column), spec.type, label)
     if isinstance(column, np.ndarray):
         return from_numpy(column)
     if isinstance(column, pa.Array | pa.ChunkedArray):
@@ -85,24 +87,27 @@ def _holding(element: Any) -> DataType:
 
 
 def _arrow(column: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, ObservedType]:
+    array = _plain(column)
+    plain = array.type
+    try:
+        if pa.types.is_timestamp(plain):
+            array.cast(pa.timestamp("us"), safe=False) if _is_fine(plain) else array.cast(pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        return pa.nulls(len(array)), OtherType("datetimes that microseconds do not hold")
+    if not pa.types.is_nested(plain) and (row := ELEMENTS.get(_numpy_name(plain))) is not None:
+        return array, ScalarType(row)
+    return array, from_arrow(plain)
+
+
+def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """The values as one array, without encodings and views."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if pa.types.is_run_end_encoded(array.type):
         array = pc.run_end_decode(array)
     plain = _without_views(array.type)
-    try:
-        array = array if plain == array.type else array.cast(plain)
-        if pa.types.is_string(plain):
-            array.cast(pa.binary()).cast(plain)  # which looks whether it is UTF-8
-        elif pa.types.is_temporal(plain) and (pa.types.is_timestamp(plain) or pa.types.is_date(plain)):
-            array.cast(pa.timestamp("us"), safe=False) if _is_fine(plain) else array.cast(pa.timestamp("us"))
-    except pa.ArrowInvalid:
-        held = "texts that are no UTF-8" if pa.types.is_string(plain) else "datetimes that microseconds do not hold"
-        return pa.nulls(len(array)), OtherType(held)
-    if not pa.types.is_nested(plain) and (row := ELEMENTS.get(_numpy_name(plain))) is not None:
-        return array, ScalarType(row)
-    return array, from_arrow(plain)
+    return array if plain == array.type else array.cast(plain)
 
 
 def _numpy_name(kind: pa.DataType) -> str:

@@ -11,9 +11,9 @@ from sparksig.enforcement.nodes import ScalarNode
 from sparksig.enforcement.sql.conditions import codes
 from sparksig.enforcement.steps import Plan, Step
 from sparksig.errors import Code
-from sparksig.pipeline.accounting import Thresholds
 from sparksig.pipeline.config import JobConfig
 from sparksig.report.summary import Summary
+from sparksig.signature.paths import column_of
 
 _OF_SCHEMA = (Code.MISSING_COLUMN, Code.INCOMPATIBLE_TYPE)
 """What is asserted of every declared column before a row is read."""
@@ -41,14 +41,14 @@ def metrics_facet(plan: Plan, summary: Summary, producer: str) -> measured.DataQ
 def _of_columns(plan: Plan) -> Iterator[asserted.Assertion]:
     """The schema: what holds of a column that can be enforced, and every fault."""
     faults = {(problem.path, problem.code) for problem in plan.problems if problem.code}
-    named = Thresholds(columns=dict.fromkeys((*plan.columns, *(step.name for step in plan.steps)), "warn"))
+    names = {*plan.columns, *(step.name for step in plan.steps)}
     for step in plan.steps:
         for code in _OF_SCHEMA:
             if (step.name, code) not in faults:
                 yield _assertion(code, True, _column(plan, step), step.name, "error", step.declared, step.observed)
     for problem in plan.problems:
         if problem.code:
-            column = named.column_of(problem.path) or problem.path or None
+            column = column_of(problem.path, names) or problem.path or None
             yield _assertion(problem.code, False, column, problem.path or "table", "error")
 
 
