@@ -72,11 +72,13 @@ def test_recover_finishes_a_commit_in_the_present_form(tmp_path: Path) -> None:
         ({"a": ["b", "c"]}, {"a": ["c"]}, ["a > b: lost"], []),
     ],
 )
-def test_compare_separates_breaks_from_gains(golden: Any, present: Any, breaks: list[str], gains: list[str]) -> None:
+def test_golden_compare_separates_breaks_from_gains(
+    golden: Any, present: Any, breaks: list[str], gains: list[str]
+) -> None:
     assert compare(golden, present) == Differences(breaks, gains)
 
 
-def test_shape_has_the_json_type_of_every_path() -> None:
+def test_golden_shape_has_the_json_type_of_every_path() -> None:
     found = shape({"a": [{"b": 1}, {"b": None, "c": 0.5}], "d": {}}, {"a": [], "d": {"e": True}})
     assert found == {
         "$": "object",
@@ -89,7 +91,7 @@ def test_shape_has_the_json_type_of_every_path() -> None:
     }
 
 
-def test_message_names_the_writer_for_a_gain_and_a_break_for_a_loss() -> None:
+def test_golden_message_names_the_writer_for_a_gain_and_a_break_for_a_loss() -> None:
     gain, loss = Differences(gains=["b: new"]).message("names"), Differences(breaks=["a: lost"]).message("names")
     assert "python -m tests.golden" in gain and "b: new" in gain and "BREAK" not in gain
     assert "BREAK of a stable format" in loss and "a: lost" in loss and "python -m tests.golden" not in loss

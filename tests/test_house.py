@@ -47,11 +47,11 @@ def contracts() -> dict[str, dict[str, object]]:
     return {contract["id"]: contract for contract in pyproject["tool"]["importlinter"]["contracts"]}
 
 
-def test_every_starred_module_that_exists_is_in_the_contract() -> None:
+def test_import_contract_lists_every_spark_free_module() -> None:
     assert contracts()["starred"]["source_modules"] == [f"sparksig.{name}" for name in STARRED if exists(name)]
 
 
-def test_the_doors_are_independent_of_each_other() -> None:
+def test_cli_and_airflow_do_not_import_each_other() -> None:
     layers = contracts()["rooms"]["layers"]
     assert isinstance(layers, list)
     assert layers[0] == "(cli) | (airflow)"  # `|` reads: neither imports the other
@@ -79,7 +79,7 @@ def test_top_level_names_are_lazy_and_listed() -> None:
         _ = sparksig.no_such_name
 
 
-def test_the_version_has_one_source() -> None:
+def test_version_has_one_source() -> None:
     import sparksig
     from sparksig._version import __version__
 
@@ -106,7 +106,7 @@ FOREIGN = re.compile(
 )
 
 
-def test_no_committed_file_speaks_of_one_machine() -> None:
+def test_committed_files_name_no_path_or_host_of_one_machine() -> None:
     found = []
     for path in committed():
         try:
@@ -117,7 +117,7 @@ def test_no_committed_file_speaks_of_one_machine() -> None:
     assert found == []
 
 
-def test_the_pins_are_pins_and_nothing_else() -> None:
+def test_constraints_contain_only_pins() -> None:
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
     assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", line)] == []
     assert len(lines) > 20

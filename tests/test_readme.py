@@ -35,6 +35,10 @@ def test_readme_starts_with_about_ten_lines_of_python() -> None:
     assert 8 <= len([line for line in block("python").splitlines() if line]) <= 10
 
 
+def test_readme_dag_has_ten_lines() -> None:
+    assert len([line for line in block("python", -1).splitlines() if line.strip()]) == 10
+
+
 def test_readme_python_prints_the_output_below_it(spark: SparkSession, capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(block("python"), "README.md", "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out.split() == block("text").split()

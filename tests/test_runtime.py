@@ -114,6 +114,7 @@ def test_session_without_java_names_what_to_install(monkeypatch: pytest.MonkeyPa
     assert f"{EnvironmentFault.__name__}: Spark needs Java" in done.stderr
 
 
+@pytest.mark.spark
 def test_java_of_the_local_extra_takes_sparks_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert runtime.java_home() is None  # there is one here, and it is left alone
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "none"))

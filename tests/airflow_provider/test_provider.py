@@ -23,10 +23,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     return made
 
 
-def test_readme_dag_has_ten_lines() -> None:
-    assert len([line for line in DAG.splitlines() if line.strip()]) == 10
-
-
 @pytest.mark.spark
 def test_airflow_runs_the_dag_of_the_readme(home: Home) -> None:
     scene = Scene.made(home.root / "scene")

@@ -13,7 +13,7 @@ import pytest
 
 from sparksig import load_model, load_signature
 from sparksig.models.artifact import Artifact
-from tests.flights import CANCELLED, ROWS, FlightsRun
+from tests.flights import CANCELLED, ROWS, FlightsRun, call
 
 pytestmark = pytest.mark.filterwarnings("default")  # MLflow's own deprecations
 KINDS = ("scored", "quarantine")
@@ -80,3 +80,18 @@ def test_demo_job_accounts_for_every_flight(flights: FlightsRun) -> None:
     prediction = scored["prediction"].combine_chunks()
     probability, late = (np.asarray(prediction.field(name)) for name in ("probability", "late"))
     assert ((probability > 0.4) == late).all()  # the param that was overridden
+
+
+@pytest.mark.cluster
+def test_demo_job_run_again_replaces_the_first_run(flights: FlightsRun) -> None:
+    first = (flights.folder / "summary.json").stat().st_mtime_ns
+    done = call(flights.root, "make", "-o", ".venv/.demo-stamp", "demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "run demo: quarantined" in done.stdout + done.stderr
+    summary: dict[str, Any] = json.loads((flights.folder / "summary.json").read_text())
+    assert (flights.folder / "summary.json").stat().st_mtime_ns > first
+    counts = [summary["rows_in"], summary["rows_scored"], summary["rows_quarantined"]]
+    assert counts == [ROWS, ROWS - CANCELLED, CANCELLED]
+    for kind, rows in zip(KINDS, (ROWS - CANCELLED, CANCELLED), strict=True):
+        assert [path.name for path in (flights.folder / kind).iterdir()] == ["run_id=demo"]
+        assert ds.dataset(flights.folder / kind / "run_id=demo", format="parquet").count_rows() == rows

@@ -91,7 +91,7 @@ CASES: list[tuple[str, str, dict[str, str]]] = [
 @pytest.mark.cluster
 @pytest.mark.spark
 @pytest.mark.parametrize(("harm", "ends", "conf"), CASES, ids=[case[0] for case in CASES])
-def test_a_run_is_complete_and_exact_or_not_committed(
+def test_job_on_a_cluster_is_complete_and_exact_or_not_committed(
     cluster: str, tmp_path: Path, harm: str, ends: str, conf: dict[str, str]
 ) -> None:
     job = prepared(tmp_path, harm)
@@ -110,7 +110,7 @@ def test_a_run_is_complete_and_exact_or_not_committed(
 
 @pytest.mark.cluster
 @pytest.mark.spark
-def test_a_packed_environment_is_all_that_executors_need(cluster: str, tmp_path: Path) -> None:
+def test_job_on_a_cluster_needs_only_a_packed_environment_on_executors(cluster: str, tmp_path: Path) -> None:
     job = prepared(tmp_path, "none")
     archives = {"spark.archives": f"{environment_packed(tmp_path)}#environment"}
     pythons = {"PYSPARK_PYTHON": "./environment/bin/python", "PYSPARK_DRIVER_PYTHON": sys.executable}
@@ -159,7 +159,7 @@ main(sys.argv[1:])
 
 @pytest.mark.cluster
 @pytest.mark.spark
-def test_the_whole_job_killed_before_each_step_of_its_commit_leaves_the_old_run_or_the_new(tmp_path: Path) -> None:
+def test_job_killed_before_each_step_of_its_commit_leaves_the_old_or_the_new_run(tmp_path: Path) -> None:
     job = Job(tmp_path).table(TABLE, TABLE).model()
     run = [sys.executable, "-c", DEADLY]
     whole = subprocess.run([*run, "0", *job.argv("--param", "factor=1")], cwd=ROOT, capture_output=True, check=False)

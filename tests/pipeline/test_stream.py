@@ -33,8 +33,6 @@ from tests.pipeline.jobs import SIGNATURE, Job
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = pytest.mark.spark
-
 
 def rows(first: int, *values: float | None) -> pa.Table:
     return pa.table({"id": range(first, first + len(values)), "x": pa.array(values, pa.float64())})
@@ -64,7 +62,7 @@ def batches(job: Job) -> list[tuple[int, str, int]]:
     return [(one["batch"], one["verdict"], one["rows_in"]) for one in job.summary()["batches"]]
 
 
-def test_each_batch_is_a_run_of_its_own_and_nothing_is_taken_twice(job: Job, spark: SparkSession) -> None:
+def test_stream_commits_each_batch_as_one_run_and_reads_no_row_twice(job: Job, spark: SparkSession) -> None:
     asked = config(job)
     summary = run_stream(asked, lambda: spark)
     assert asked.run_id == config(job, logical_date="2026-01-31").run_id  # the same every night
@@ -90,7 +88,7 @@ def test_each_batch_is_a_run_of_its_own_and_nothing_is_taken_twice(job: Job, spa
     assert (found(job, "scored"), found(job, "quarantine")) == ([0, 2, 3, 4], [1])
 
 
-def test_rows_at_which_the_model_raises_are_set_apart_in_each_batch(tmp_path: Path, spark: SparkSession) -> None:
+def test_stream_quarantines_rows_at_which_the_model_raises_in_each_batch(tmp_path: Path, spark: SparkSession) -> None:
     job = Job(tmp_path).table(rows(0, 1.0, -1.0), rows(2, -2.0, None, 3.0)).model(Touchy())
     summary = run_stream(config(job, on_model_error="quarantine"), lambda: spark)
     assert [summary.rows_in, summary.rows_scored, summary.rows_quarantined] == [5, 2, 3]
@@ -98,9 +96,7 @@ def test_rows_at_which_the_model_raises_are_set_apart_in_each_batch(tmp_path: Pa
     assert (found(job, "scored"), found(job, "quarantine")) == ([0, 4], [1, 2, 3])
 
 
-def test_a_batch_that_spark_does_not_know_as_done_comes_again_and_replaces_itself(
-    job: Job, spark: SparkSession
-) -> None:
+def test_stream_replaces_a_batch_that_spark_repeats(job: Job, spark: SparkSession) -> None:
     asked = config(job)
     run_stream(asked, lambda: spark)
     before = {kind: found(job, kind) for kind in ("scored", "quarantine")}
@@ -110,7 +106,7 @@ def test_a_batch_that_spark_does_not_know_as_done_comes_again_and_replaces_itsel
     assert {kind: found(job, kind) for kind in before} == before
 
 
-def test_a_batch_over_threshold_ends_the_stream_and_comes_again(job: Job, spark: SparkSession) -> None:
+def test_stream_ends_at_a_batch_over_threshold_and_repeats_it(job: Job, spark: SparkSession) -> None:
     shutil.rmtree(job.root / "source")
     job.table(rows(0, 1.0), rows(1, 2.0))
     run_stream(config(job), lambda: spark)
@@ -143,7 +139,7 @@ def test_job_warns_of_an_absent_optional_column_of_a_stream(job: Job, spark: Spa
     assert json.loads((job.root / "summary.batch-0.json").read_text())["warnings"] == [line]
 
 
-def test_a_new_checkpoint_does_not_replace_what_another_has_written(job: Job, spark: SparkSession) -> None:
+def test_stream_rejects_a_new_checkpoint_for_outputs_of_another(job: Job, spark: SparkSession) -> None:
     run_stream(config(job), lambda: spark)
     shutil.rmtree(job.root / "state")
     with pytest.raises(RunError, match="is of a stream with another checkpoint") as caught:
@@ -158,7 +154,7 @@ def forgets(job: Job, number: int) -> None:
         (job.root / "state" / "commits" / name).unlink(missing_ok=True)
 
 
-def test_a_batch_whose_files_are_gone_is_no_empty_batch(job: Job, spark: SparkSession) -> None:
+def test_stream_fails_at_a_batch_whose_files_were_deleted(job: Job, spark: SparkSession) -> None:
     shutil.rmtree(job.root / "source")
     job.table(rows(0, 1.0))
     run_stream(config(job), lambda: spark)
@@ -187,9 +183,7 @@ def missing(job: Job, name: str) -> Iterator[None]:
     (job.root / "away").rename(file)
 
 
-def test_spark_names_the_files_of_each_batch_also_where_it_has_put_its_log_together(
-    job: Job, spark: SparkSession
-) -> None:
+def test_stream_reads_the_files_of_each_batch_from_sparks_compacted_log(job: Job, spark: SparkSession) -> None:
     for number in range(10, 21):
         comes(job, f"more-{number}", rows(number, 1.0))
     run_stream(config(job), lambda: spark)
@@ -200,14 +194,14 @@ def test_spark_names_the_files_of_each_batch_also_where_it_has_put_its_log_toget
     assert sorted(named) == sorted(path.name for path in (job.root / "source").glob("*.parquet"))
 
 
-def test_a_file_that_comes_late_is_taken_however_old_it_is(job: Job, spark: SparkSession) -> None:
+def test_stream_reads_a_late_file_of_any_age(job: Job, spark: SparkSession) -> None:
     run_stream(config(job), lambda: spark)
     comes(job, "late", rows(4, 4.0))
     os.utime(job.root / "source" / "late.parquet", (1.7e9, 1.7e9))
     assert run_stream(config(job), lambda: spark).rows_in == 1
 
 
-def test_a_checkpoint_that_was_put_back_replaces_no_batch_by_other_rows(job: Job, spark: SparkSession) -> None:
+def test_stream_with_a_restored_checkpoint_never_replaces_a_batch_by_other_rows(job: Job, spark: SparkSession) -> None:
     shutil.rmtree(job.root / "source")
     job.table(rows(0, 1.0))
     run_stream(config(job), lambda: spark)
@@ -227,7 +221,7 @@ def test_a_checkpoint_that_was_put_back_replaces_no_batch_by_other_rows(job: Job
         assert found(job, "scored") == [0, 1, 2]
 
 
-def test_a_checkpoint_that_is_moved_keeps_the_names_of_its_batches(job: Job, spark: SparkSession) -> None:
+def test_stream_with_a_moved_checkpoint_keeps_its_run_ids(job: Job, spark: SparkSession) -> None:
     first = run_stream(config(job), lambda: spark)
     forgets(job, 1)
     (job.root / "state").rename(job.root / "moved")
@@ -237,13 +231,13 @@ def test_a_checkpoint_that_is_moved_keeps_the_names_of_its_batches(job: Job, spa
     assert (found(job, "scored"), found(job, "quarantine")) == ([0, 2, 3], [1])
 
 
-def test_a_stream_reads_a_folder(job: Job, spark: SparkSession) -> None:
+def test_stream_rejects_an_input_that_is_a_file(job: Job, spark: SparkSession) -> None:
     with pytest.raises(RunError, match=r"part-0.parquet is a file") as caught:
         run_stream(config(job, input=job.path("source/part-0.parquet")), lambda: spark)
     assert caught.value.code == 2
 
 
-def test_what_a_batch_has_set_apart_is_scored_again(job: Job, spark: SparkSession) -> None:
+def test_job_requeues_the_quarantined_rows_of_a_stream_batch(job: Job, spark: SparkSession) -> None:
     asked = config(job, allow_nulls=True)
     run_stream(config(job), lambda: spark)
     [dirty] = [one["run_id"] for one in job.summary()["batches"] if one["rows_quarantined"]]
@@ -252,7 +246,7 @@ def test_what_a_batch_has_set_apart_is_scored_again(job: Job, spark: SparkSessio
     assert asked.requeued(dirty, own="mended").run_id == "mended"
 
 
-def test_a_table_that_cannot_fit_ends_the_stream_before_its_first_batch(job: Job, spark: SparkSession) -> None:
+def test_stream_rejects_an_incompatible_table_before_its_first_batch(job: Job, spark: SparkSession) -> None:
     shutil.rmtree(job.root / "source")
     job.table(pa.table({"id": [1], "y": [1.0]}))
     with pytest.raises(RunError) as caught:
@@ -261,7 +255,7 @@ def test_a_table_that_cannot_fit_ends_the_stream_before_its_first_batch(job: Job
     assert not (job.root / "state").exists()
 
 
-def test_a_condition_columns_and_a_pin_hold_for_a_stream(job: Job, spark: SparkSession) -> None:
+def test_stream_applies_condition_columns_and_pin(job: Job, spark: SparkSession) -> None:
     comes(job, "wide", rows(4, 4.0, None, 5.0).append_column("z", pa.array([1, 2, 3])))
     asked = config(job, where="id > 3", columns=("x", "id"), pin="disk", input_options={})
     pinned = spark.sparkContext._jsc.getPersistentRDDs
@@ -347,12 +341,14 @@ def test_stream_stopped_by_a_signal_keeps_its_committed_batches(job: Job, spark:
         ({"trigger": "continuous"}, "--trigger: no such choice"),
     ],
 )
-def test_a_stream_is_named_by_its_checkpoint(job: Job, changed: dict[str, Any], words: str) -> None:
+def test_job_config_rejects_stream_options_that_contradict_each_other(
+    job: Job, changed: dict[str, Any], words: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
         config(job, **changed)
     assert words in str(caught.value)
 
 
-def test_a_checkpoint_lies_in_no_output(job: Job) -> None:
+def test_job_config_rejects_a_checkpoint_inside_an_output(job: Job) -> None:
     with pytest.raises(ConfigError, match="--checkpoint: lies inside --output"):
         config(job, checkpoint=job.path("scored/state"))
