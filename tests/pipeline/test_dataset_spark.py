@@ -95,7 +95,10 @@ def test_infer_reads_partition_values_as_spark_does(
 
         own = read_examples("DATA", str(folder)).column("k").to_pylist()
         own = [value.replace(tzinfo=None) if hasattr(value, "tzinfo") else value for value in own]
-        assert sorted(map(str, own)) == sorted(str(row.k) for row in spark.read.parquet(str(folder)).collect())
+        table = spark.read.parquet(str(folder))
+        if dict(table.dtypes)["k"] == "timestamp":  # as a local time of the session's zone
+            table = table.selectExpr("cast(k as string) as k")
+        assert sorted(map(str, own)) == sorted(str(row.k) for row in table.collect())
         declared = str(tmp_path / f"{number}.json")
         assert ends(["infer", str(folder), "-o", declared]) == 0
         assert ends(["plan", declared, str(folder)]) == 0, capsys.readouterr()
@@ -120,7 +123,8 @@ def test_job_reads_partition_columns_that_are_in_the_files_too(spark: SparkSessi
 LAYOUTS = {
     "plain": ["a", "b"],
     "hidden": ["a", ".b", "_c", "_SUCCESS", "d._COPYING_", "_k=1", "_e/f", ".g/h"],
-    "partitions": ["k=1/a", "k=1/_b", "k=2/c/d", "_k=3/e", ".k=4/f"],
+    "partitions": ["k=1/a", "k=1/_b", "k=2/c/d", ".k=4/f"],
+    "partitions of two names": ["k=1/a", "_k=3/e"],
     "underscore": ["_k=1/a", "_k=2/b"],
     "deep": ["a/k=1/b", "a/k=2/c"],
     "subfolders": ["a", "late/b"],
@@ -141,7 +145,13 @@ def test_list_has_the_files_that_spark_reads(spark: SparkSession, tmp_path: Path
         try:
             dataset = open_dataset("--input", str(folder), "parquet")
         except ConfigError:
-            assert layout in ("subfolders", "only subfolders", "next to partitions", "uneven")
+            assert layout in (
+                "subfolders",
+                "only subfolders",
+                "next to partitions",
+                "uneven",
+                "partitions of two names",
+            )
             continue
         assert dataset is not None
         found = spark.read.parquet(str(folder)).select(F.input_file_name()).distinct().collect()
@@ -205,8 +215,8 @@ def test_every_command_rejects_the_folder_of_a_table(
 
 
 def test_job_rejects_the_folder_of_a_table_where_only_spark_can_list(spark: SparkSession, tmp_path: Path) -> None:
-    for mark in ("_delta_log/0.json", ".hoodie/x", "metadata/v1.metadata.json"):
-        table = tmp_path / mark.partition("/")[0] / "t"
+    for number, mark in enumerate(("_delta_log/0.json", ".hoodie/x", "metadata/v1.metadata.json")):
+        table = tmp_path / str(number) / "t"
         (table / mark).parent.mkdir(parents=True)
         (table / mark).touch()
         for place in (table, table / "k=1", table / "k=1" / "f"):
@@ -228,8 +238,10 @@ def test_job_reads_columns_that_only_some_files_have(spark: SparkSession, tmp_pa
     job = Job(tmp_path).model(signature=signature)
     write(tmp_path / "source" / "k=1" / "1.parquet", x=[1.0], s=[{"a": 1}])
     write(tmp_path / "source" / "k=2" / "2.parquet", bonus=[5.0], X=[2.0], s=[{"b": "y"}], v=pa.nulls(1))
-    with pytest.warns(UserWarning, match="column bonus is missing in 1 of 2 files"):
-        summary = run(job.config(), lambda: spark)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the other columns
+        with pytest.warns(UserWarning, match="column bonus is missing in 1 of 2 files"):
+            summary = run(job.config(), lambda: spark)
     assert any("bonus is missing in 1 of 2 files (k=1/1.parquet)" in text for text in summary.warnings)
     assert json.loads((tmp_path / "summary.json").read_text())["warnings"] == list(summary.warnings)
     assert [row["bonus"] for row in sorted(job.rows("scored"), key=lambda row: row["x"])] == [None, 5.0]

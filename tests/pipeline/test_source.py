@@ -132,4 +132,4 @@ def test_source_hint_for_non_parquet_names_the_format_option(spark: SparkSession
     with pytest.raises(ConfigError) as caught:
         read_table(spark, CheckConfig(str(tmp_path / "t"), signature="s"))
     (problem,) = caught.value.problems
-    assert "--format says what it is" in str(problem.hint) and "secret" not in str(caught.value)
+    assert "--format names the format if it is not Parquet" in str(problem.hint) and "secret" not in str(caught.value)

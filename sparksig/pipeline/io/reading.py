@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from sparksig.errors import Problem, SchemaError
+from sparksig.pipeline.config import joined
 from sparksig.pipeline.dataset import LISTING_OPTIONS, MANY, Dataset, Group, Report, group_by_header
 from sparksig.pipeline.dataset.footers import Footer, Schemas, collect, read_footer, read_footers
 from sparksig.pipeline.faults import from_spark
@@ -57,7 +58,7 @@ def read_files(
     """
     from pyspark.sql import types as T
 
-    path = literal_path(dataset.listing.path)
+    path = literal_path(dataset.listing.path, spark)
     reader = spark.read.format(dataset.format).options(**options)
     if dataset.written is not None:
         schema = T.StructType.fromJson(dataset.written.schema)
@@ -70,7 +71,7 @@ def read_files(
             return reader.load(path)
         dataset.require_accepted()  # given a schema, Spark looks at a file only when it reads it
         schema = _schema_of_all(spark, dataset, options)
-        return reader.schema(schema).load(path).select(*map(quoted, schema.names))
+        return _typed(spark, dataset, schema, options)
     if dataset.format == "csv":
         groups = group_by_header(dataset.listing.files, dataset.data, options)
         if len(groups) > 1:
@@ -133,17 +134,53 @@ def _schema_of_all(spark: SparkSession, dataset: Dataset, options: Mapping[str, 
     assert dataset.schemas is not None
     with suppress(ValueError):
         return T.StructType.fromJson(to_spark(dataset.table))
-    paths = {file.name: _spark_path(dataset, file.name) for file in dataset.data}
+    paths = {file.name: _spark_path(spark, dataset, file.name) for file in dataset.data}
     examples = [paths[names[0]] for names in dataset.schemas.files.values()]
     plain = {name: value for name, value in options.items() if name.lower() not in LISTING_OPTIONS}
     reader = spark.read.format(dataset.format).options(**plain).option("mergeSchema", "true")
     return _with_partitions(reader.load(examples).schema, dataset.partitions)
 
 
-def _spark_path(dataset: Dataset, name: str) -> str:
+def _typed(spark: SparkSession, dataset: Dataset, schema: StructType, options: Mapping[str, str]) -> DataFrame:
+    """Read files that differ with one schema.
+
+    A column without a value in a file has no type there, and Spark fails if it is given another file's type for it.
+    Such files are read without the column.
+    """
+    from pyspark.sql import functions as F
+    from pyspark.sql import types as T
+
+    assert dataset.schemas is not None
+    typed = {each.name.lower() for each in schema.fields if not isinstance(each.dataType, T.NullType)}
+    groups: dict[frozenset[str], list[str]] = {}
+    for footer, names in dataset.schemas.files.items():
+        untyped = frozenset(each.name.lower() for each in footer.arrow if pa.types.is_null(each.type))
+        groups.setdefault(untyped & typed, []).extend(names)
+    if set(groups) == {frozenset()}:
+        path = literal_path(dataset.listing.path, spark)
+        reader = spark.read.format(dataset.format).options(**options)
+        return reader.schema(schema).load(path).select(*map(quoted, schema.names))
+    listing = {"basePath": literal_path(dataset.listing.path, spark)} if dataset.partitions else {}
+    plain = {name: value for name, value in options.items() if name.lower() not in LISTING_OPTIONS} | listing
+    frames = []
+    for untyped, names in groups.items():
+        known = T.StructType([each for each in schema.fields if each.name.lower() not in untyped])
+        reader = spark.read.format(dataset.format).options(**plain).schema(known)
+        rows = reader.load([_spark_path(spark, dataset, name) for name in names])
+        columns = [
+            F.lit(None).cast(each.dataType).alias(each.name)
+            if each.name.lower() in untyped
+            else F.col(quoted(each.name))
+            for each in schema.fields
+        ]
+        frames.append(rows.select(*columns))
+    return reduce(lambda one, other: one.unionByName(other), frames)
+
+
+def _spark_path(spark: SparkSession, dataset: Dataset, name: str) -> str:
     """The path of one file, as Spark must be given it."""
     path = dataset.listing.path
-    return literal_path(path if dataset.listing.is_file else f"{path.rstrip('/')}/{name}")
+    return literal_path(path if dataset.listing.is_file else joined(path, name), spark)
 
 
 def _with_partitions(schema: StructType, partitions: Sequence[Field]) -> StructType:
@@ -170,12 +207,12 @@ def _union(spark: SparkSession, dataset: Dataset, groups: Sequence[Group], optio
     if both := sorted(each.name for each in dataset.partitions if each.name.lower() in names):
         problems = [Problem(name, "is a partition column and in the headers, which differ") for name in both]
         raise SchemaError("the CSV files cannot be read by name", problems)
-    listing = {"basePath": literal_path(dataset.listing.path)} if dataset.partitions else {}
+    listing = {"basePath": literal_path(dataset.listing.path, spark)} if dataset.partitions else {}
     plain = {name: value for name, value in options.items() if name.lower() not in LISTING_OPTIONS} | listing
 
     def read(group: Group, schema: StructType | None) -> DataFrame:
         reader = spark.read.format("csv").options(**plain)
-        paths = [_spark_path(dataset, file.name) for file in group.files]
+        paths = [_spark_path(spark, dataset, file.name) for file in group.files]
         return (reader if schema is None else reader.schema(schema)).load(paths)
 
     schemas = [_with_partitions(read(group, None).schema, dataset.partitions) for group in groups]

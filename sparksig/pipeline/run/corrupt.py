@@ -32,6 +32,11 @@ def split_corrupt(config: JobConfig, table: DataFrame) -> tuple[DataFrame, DataF
     if dict(table.dtypes).get(name) != "string":
         return table, None
     text = F.col(quoted(name))
+    if others := [column for column in table.columns if column != name]:
+        # Spark rejects a query that reads no other column than this one, which counting would be. Nothing of the other
+        # column is used: a substring of length 0.
+        nothing = F.coalesce(F.substring(F.col(quoted(others[0])).cast("string"), 1, 0), F.lit(""))
+        text = F.concat(text, nothing)
     return table.where(text.isNull()), table.where(text.isNotNull())
 
 
