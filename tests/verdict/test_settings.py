@@ -43,6 +43,8 @@ DEAR = ("split", "validate", "enforce")
 `tag` is asked of all signatures in every row, `score` of one of the two that can be scored.
 """
 
+pytestmark = pytest.mark.filterwarnings("ignore::sparksig.errors.AbsentColumnWarning")
+
 
 def test_settings_rows_cover_every_pair_of_settings() -> None:
     assert set.union(*map(pairs_of, ROWS)) == every_pair(SETTINGS)

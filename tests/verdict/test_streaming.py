@@ -15,7 +15,7 @@ from tests.verdict import cases
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sparksig.errors.AbsentColumnWarning")]
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ def test_plan_quarantines_the_rows_that_python_cannot_hold(spark: SparkSession, 
 
 
 def arrow_verdicts(df: DataFrame) -> dict[str, str]:
-    table = df.toArrow()
+    # toArrow() casts to the schema of the frame, which fails where a null struct has a field that is never null
+    table = pa.Table.from_batches(df._collect_as_arrow())
     plan = plan_table(table_from_arrow(table.schema), SCHEMA, Policy(**OPTIONS)).require_ok()
     faults = enforce_arrow(plan, [column.combine_chunks() for column in table.columns], len(table)).faults
     rows = enumerate(table[KEY].to_pylist())
