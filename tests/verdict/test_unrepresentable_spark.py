@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -38,7 +38,8 @@ def test_plan_quarantines_the_rows_that_python_cannot_hold(spark: SparkSession, 
 
 def arrow_verdicts(df: DataFrame) -> dict[str, str]:
     # toArrow() casts to the schema of the frame, which fails where a null struct has a field that is never null
-    table = pa.Table.from_batches(df._collect_as_arrow())
+    collect: Any = df._collect_as_arrow
+    table = pa.Table.from_batches(collect())
     plan = plan_table(table_from_arrow(table.schema), SCHEMA, Policy(**OPTIONS)).require_ok()
     faults = enforce_arrow(plan, [column.combine_chunks() for column in table.columns], len(table)).faults
     rows = enumerate(table[KEY].to_pylist())
