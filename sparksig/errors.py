@@ -67,13 +67,13 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault: where, which code, the fact and what would mend it. Credentials in its texts are masked.
+    """One fault: where, which code, the fact and what would fix it. Credentials in its texts are masked.
 
     Attributes:
         path: where, such as `price`, `inputs.tags[]` or `--param`; empty for the whole.
         fact: what is so, without a value of a row or of a given param.
         code: which kind of fault; None where there is no code for it.
-        hint: what would mend it; None where nobody knows.
+        hint: what would fix it; None where nothing is known.
 
     >>> print(Problem("age", "required, but the table has no such column", Code.MISSING_COLUMN, "add it"))
     age: required, but the table has no such column [MISSING_COLUMN]

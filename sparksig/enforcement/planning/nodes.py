@@ -263,7 +263,7 @@ class NodeBuilder:
                 hint += f"; {beside}allow_rounding=True rounds each value to the nearest"
             self._refuse(path, declared, kind, hint)
             return None
-        # without stable dtypes a model gets integers as integers, whatever is null beside them
+        # Without stable dtypes a model gets integers as integers, even if other rows are null.
         gaps = nulls and container and self.policy.stable_dtypes
         after = tuple(_container(source, target, gaps, tensor, self.policy.zone)) if self.feeds else ()
         exact = in_zone(exact, self.policy.zone)
