@@ -127,6 +127,11 @@ class Sink:
         there = (str(mark.get("source", self.source)), str(mark.get("model", self.model)))
         return None if not self.source or there == (self.source, self.model) else there
 
+    @property
+    def decodes(self) -> bool:
+        """Whether the format stores characters, so that what is not valid UTF-8 in a string is replaced."""
+        return self.format.lower() == "json"
+
     def facts(self) -> dict[str, str]:
         """What the summary says of it: where, in what form, and what is guaranteed."""
         files, _ = file_system(self.folder)

@@ -14,7 +14,7 @@ from sparksig.enforcement.frames import plan, split_by
 from sparksig.enforcement.steps import Plan
 from sparksig.errors import AbsentColumnWarning, ConfigError, Problem, SinkError, SparksigError
 from sparksig.pipeline.accounting import Thresholds
-from sparksig.pipeline.config import JobConfig, model_name, typed_params
+from sparksig.pipeline.config import JobConfig, joined, model_name, typed_params
 from sparksig.pipeline.dataset import MANY
 from sparksig.pipeline.faults import told
 from sparksig.pipeline.io import missing, open_source, quoted, read_table, unwritable
@@ -149,7 +149,10 @@ def _no_source(config: JobConfig) -> Iterator[Problem]:
         return
     absent = list(missing("--input", config.input, read_by_spark=True))
     if absent and config.requeues is not None:
+        kept = joined(config.rejected, f"run_id={config.requeues}")
         hint = "a run's name is in its summary, and in the name of its folder"
+        if config.input != kept and not list(missing("--keep-rejected", kept)):
+            hint = "it was not committed; --rejected takes the rows that were kept when it ended 4"
         yield Problem("RUN_ID", f"there is no run {config.requeues} in {config.quarantine}", hint=hint)
         return
     yield from absent
@@ -213,6 +216,8 @@ def _staged(work: Attempt, call: ModelCall, spark: SparkSession) -> dict[str, Da
 
 def read_source(work: Attempt, spark: SparkSession) -> DataFrame:
     """The table of the source; the summary gets what a reader should know about its files."""
+    if work.dataset is None:
+        work.dataset = open_source(work.config, spark)
     table = read_table(spark, work.config, work.dataset, work.progress.tasks)
     if work.dataset is not None:
         work.dataset.warn()
