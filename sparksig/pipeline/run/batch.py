@@ -98,12 +98,14 @@ def check(work: Attempt) -> ModelCall:
         problems += missing("--signature", config.signature)
     if problems:
         raise ConfigError("the job cannot be run as configured", problems)
-    faults = [
-        *unwritable(config.summary),
-        *(unwritable(config.report) if config.report else ()),
-        *(fault for sink in work.sinks.values() for fault in sink.faults()),
-        *work.sinks["quarantine"].rejected_faults(config.rejected),
+    quarantine = work.sinks["quarantine"]
+    places = [
+        *(sink.faults() for sink in work.sinks.values()),
+        unwritable(config.summary),
+        *([unwritable(config.report)] if config.report else []),
+        quarantine.rejected_faults(config.rejected),
     ]
+    faults = [fault for place in places for fault in _collected(place)]
     if faults:
         raise SinkError("the job must not or cannot write where it was told to", faults)
     if not work.tables and recover(config.output, config.run_id):
@@ -128,6 +130,14 @@ def check(work: Attempt) -> ModelCall:
         if dataset.has_footers and len(dataset.data) < MANY:
             dataset.inspect(work.progress.tasks)
     return call
+
+
+def _collected(faults: Iterator[Problem]) -> Iterator[Problem]:
+    """Faults, and those of a file system that cannot be opened, so that all places are reported at once."""
+    try:
+        yield from faults
+    except SinkError as error:
+        yield from error.problems
 
 
 def _require_same_job(work: Attempt) -> None:

@@ -59,8 +59,8 @@ def unfit(keys: JobKeys) -> Iterator[Problem]:
     for one in fields(keys):
         yield from unlisted(setting_of(one), flag_of(one), getattr(keys, one.name))
     if match := _PATH_AS_TABLE.fullmatch(keys.input_table or ""):
-        hint = f"--input takes the path, with --format {match[1].lower()}"
-        yield Problem("--input-table", "is the path of files, not the name of a table", hint=hint)
+        fact = "is the path of files, not the name of a table"
+        yield Problem("--input-table", fact, hint=f"--input takes the path, with --format {match[1].lower()}")
     if keys.run_id and not RUN_ID.fullmatch(keys.run_id):
         yield Problem("--run-id", "not a name", hint="letters, digits, '.', '_' and '-', not starting with a mark")
     if keys.trust is not None and keys.trust != "true" and not re.fullmatch("sha256:[0-9a-f]{64}", keys.trust):
