@@ -223,6 +223,24 @@ def test_sql_rejects_a_path_whose_files_differ(
     assert ends([*command, "--input-option", "recursiveFileLookup=true"]) == 2
 
 
+def test_infer_reads_columns_that_only_arrow_distinguishes_as_one(tmp_path: Path, write: Write) -> None:
+    utc, rome = (pa.array([0], pa.timestamp("us", zone)) for zone in ("UTC", "Europe/Rome"))
+    part = {"s": [{"a": 1}]}
+    write("t/1.parquet", x=[1.0], code=pa.array(["a"]).dictionary_encode(), at=utc, **part)
+    write("t/2.parquet", at=rome, code=["b"], X=[2.0], s=[{"a": 2, "b": "c"}])
+    table = read_examples("DATA", str(tmp_path / "t"))
+    assert table.drop_columns(["at"]).to_pydict() == {
+        "x": [1.0, 2.0],
+        "code": ["a", "b"],
+        "s": [{"a": 1, "b": None}, {"a": 2, "b": "c"}],
+    }
+    declared = str(tmp_path / "s.json")
+    assert ends(["infer", str(tmp_path / "t"), "-o", declared]) == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert ends(["plan", declared, str(tmp_path / "t")]) == 0
+
+
 def test_plan_names_the_first_files_and_how_many_more(tmp_path: Path, write: Write) -> None:
     for number in range(6):
         write(f"t/{number}.parquet", **({"x": [1.0], "y": [1.0]} if number == 4 else {"x": [1.0]}))
