@@ -274,7 +274,7 @@ def test_job_rejects_a_format_that_spark_does_not_know(job: Job, spark: SparkSes
 
 def test_job_rejects_columns_that_spark_cannot_distinguish(job: Job, spark: SparkSession) -> None:
     job.table(pa.table({"x": [1.0], "X": [SECRET]})).model()
-    assert "COLUMN_ALREADY_EXISTS" in str(ends(job, lambda: spark, "usage"))
+    assert "COLUMN_ALREADY_EXISTS" in str(ends(job, lambda: spark, "incompatible"))
 
 
 # ---- what is wrong with the table
