@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sparksig import Policy, Schema, plan, tag
+from sparksig import Policy, Schema, plan, split, tag
 from sparksig.enforcement.frames import opened
 from sparksig.enforcement.sql import conditions
 from sparksig.enforcement.sql import statements as sql
@@ -155,3 +155,87 @@ def test_tag_and_casts_match_the_oracle_for_nested_types(spark: SparkSession, co
                 assert alike(plain(values[row][i]), result), (kind, asked, rows[row], values[row][i], result)
         found = {(v.path, v.code) for v in tagged[row] or []}
         assert found == want
+
+
+LEVELS = 9
+
+
+def deep(levels: int) -> tuple[Any, dict[str, Any]]:
+    """Structs in structs with an integer next to each, every second one optional: Spark's type and the declared one."""
+    kind: Any = "float"
+    declared: dict[str, Any] = {"type": "double"}
+    for level in range(levels, 0, -1):
+        names = ("n", "f")
+        fields = [
+            {"name": name, "type": of, "nullable": True, "metadata": {}}
+            for name, of in zip(names, ("short", kind), strict=True)
+        ]
+        kind = {"type": "struct", "fields": fields}
+        inner = {"n": {"type": "integer", "required": level % 2 == 1}, "f": {**declared, "required": True}}
+        declared = {"type": "object", "properties": inner}
+    return kind, declared
+
+
+def deep_value(levels: int, absent: int | None, null: str) -> Any:
+    """A value of it in which the member `null` of one level is null."""
+    value: Any = 0.5
+    for level in range(levels, 0, -1):
+        value = {"n": level, "f": value}
+        if level == absent:
+            value[null] = None
+    return value
+
+
+def test_enforce_and_tag_treat_deep_structs_as_shallow_ones(spark: SparkSession) -> None:
+    from pyspark.sql.types import StructType
+
+    kind, declared = deep(LEVELS)
+    array = {"type": "array", "elementType": kind, "containsNull": True}
+    values = [deep_value(LEVELS, None, "n")]
+    values += [deep_value(LEVELS, level, null) for level in range(1, LEVELS + 1) for null in ("n", "f")]
+    fields = [{"name": name, "type": of, "nullable": True, "metadata": {}} for name, of in (("c", kind), ("a", array))]
+    frame_type = StructType.fromJson({"type": "struct", "fields": fields})
+    rows = [(to_spark(value, kind), [to_spark(values[0], kind), to_spark(value, kind)]) for value in [None, *values]]
+    df = spark.createDataFrame(rows, frame_type).coalesce(1)
+    columns = [
+        {**declared, "name": "c", "required": True},
+        {"type": "array", "items": declared, "name": "a", "required": False},
+    ]
+    schema = Schema.from_json(json.dumps(columns))
+    tagged = tag(df, schema).collect()
+    assert {v.code for v in tagged[0]._violations} == {"NULL"}
+    clean = 0
+    for row, value in zip(tagged[1:], values, strict=True):
+        expected: set[tuple[str, str]] = set()
+        results = []
+        for name, cell, of, asked in (("c", value, kind, declared), ("a", [values[0], value], array, columns[1])):
+            result, faults = oracle.judge(cell, of, asked, name, name == "a", {"column": True})
+            expected |= faults
+            results.append(result)
+        assert {(v.path, v.code) for v in row._violations or []} == expected
+        clean += not expected
+    assert 5 < clean < len(values) - 5
+    accepted = split(df, schema).accepted.collect()
+    good = [value for row, value in zip(tagged[1:], values, strict=True) if row._violations is None]
+    assert [
+        alike(plain(row.c), oracle.judge(v, kind, declared, "c", False, {"column": True})[0])
+        for row, v in zip(accepted, good, strict=True)
+    ] == [True] * len(good)
+
+
+def test_tag_of_deep_structs_compiles_to_code_that_grows_with_their_depth(spark: SparkSession) -> None:
+    from pyspark.sql.types import StructType
+
+    def generated(levels: int) -> int:
+        kind, declared = deep(levels)
+        df = spark.createDataFrame(
+            [],
+            StructType.fromJson(
+                {"type": "struct", "fields": [{"name": "c", "type": kind, "nullable": True, "metadata": {}}]}
+            ),
+        )
+        rows: Any = tag(df, Schema.from_json(json.dumps([{**declared, "name": "c", "required": True}])))
+        stages = rows._jdf.queryExecution().debug().codegenToSeq()
+        return sum(len(stages.apply(i)._2()) for i in range(stages.size()))
+
+    assert generated(24) < 5 * generated(8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from sparksig.enforcement.nodes import (
     VectorNode,
     entry_path,
 )
+from sparksig.enforcement.sql.forms import is_deep
 from sparksig.enforcement.sql.guards import between, cast_value, judgements, number, text, valid_utf8
 from sparksig.errors import Code
 from sparksig.signature.casts import Between, NotNan, ValidUtf8, carrier
@@ -50,6 +52,9 @@ def clean(node: Node, x: str, depth: int) -> str | None:
             unique = [_unique_keys(x)] if node.unique else []
             entries = _forall(f"map_values({x})", e, clean(inside, e, depth + 1))
             return _nullable([*keys, *unique, *entries], x, nulls)
+        case StructNode() if is_deep(x):
+            deep = clean(node, f"s{depth}", depth + 1)
+            return None if deep is None else f"forall(array({x}), s{depth} -> {deep})"
         case StructNode(members, nulls):
             inner = [clean(m.node, f"{x}._{m.position}", depth) for m in members]
             return _nullable([condition for condition in inner if condition is not None], x, nulls)
@@ -101,12 +106,41 @@ def _present(names: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A place where something may be wrong: its path, its types, the codes, and the expression of the code found."""
+    """A place where something may be wrong.
+
+    Attributes:
+        path: where it is.
+        types: the declared and the observed type there.
+        codes: the codes that it may have.
+        code: the expression of the code that it has, over the variables of `bindings`.
+        bindings: a value and the variable that stands for it, the outermost first.
+    """
 
     path: str
     types: Types
     codes: tuple[Code, ...]
     code: str
+    bindings: tuple[tuple[str, str], ...] = ()
+
+    def unbound(self) -> Found:
+        """The same place, its code an expression without variables of `bindings`."""
+        code = self.code
+        for value, variable in reversed(self.bindings):
+            code = f"transform(array({value}), {variable} -> {code})[0]"
+        return replace(self, code=code, bindings=())
+
+
+def code_array(places: Sequence[Found]) -> str:
+    """The codes of some places in their order, as an array; a variable is bound once for all places below it."""
+    arrays = []
+    for binding, group in groupby(places, key=lambda found: found.bindings[:1]):
+        if not binding:
+            arrays.append(f"array({', '.join(found.code for found in group)})")
+            continue
+        ((value, variable),) = binding
+        inner = code_array([replace(found, bindings=found.bindings[1:]) for found in group])
+        arrays.append(f"transform(array({value}), {variable} -> {inner})[0]")
+    return arrays[0] if len(arrays) == 1 else f"concat({', '.join(arrays)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +222,19 @@ def _inner_codes(
         case MapNode(inside):
             yield from _key_codes(node, x, path, depth)
             yield from _within(f"map_values({x})", e, codes(inside, e, path + VALUE, depth + 1))
+        case StructNode() if is_deep(x):
+            for found in _inner_codes(node, f"s{depth}", path, depth + 1):
+                yield replace(found, bindings=((x, f"s{depth}"), *found.bindings))
         case StructNode(members):
             for m in members:
-                for found in codes(m.node, f"{x}._{m.position}", f"{path}.{m.name}", depth):
-                    yield replace(found, code=f"case when {x} is not null then {found.code} end")
+                at = f"{path}.{m.name}"
+                for found in codes(m.node, f"{x}._{m.position}", at, depth):
+                    # what is inside a member that is a struct has been compared with that struct, which is null with x
+                    if isinstance(m.node, StructNode) and found.path != at:
+                        yield found
+                    else:
+                        alone = found.unbound()
+                        yield replace(alone, code=f"case when {x} is not null then {alone.code} end")
         case VectorNode(nan=nan):
             judged = _case(e, False, [] if nan else [(Code.NAN, f"not isnan({e})")])
             yield from _within(x, e, iter([Found(path + ELEMENT, Types("double", "double"), *judged)]))
@@ -253,8 +296,9 @@ def _within(x: str, e: str, inner: Iterator[Found]) -> Iterator[Found]:
     """The places in an array's elements: one for each code that any element may have."""
     for found in inner:
         for code in dict.fromkeys(found.codes):
-            any_has = f"exists({x}, {e} -> coalesce({found.code} = '{code}', false))"
-            yield replace(found, codes=(code,), code=f"case when coalesce({any_has}, false) then '{code}' end")
+            any_has = f"exists({x}, {e} -> coalesce({found.unbound().code} = '{code}', false))"
+            has = f"case when coalesce({any_has}, false) then '{code}' end"
+            yield replace(found, codes=(code,), code=has, bindings=())
 
 
 def _case(x: str, nulls: bool, judged: Sequence[tuple[Code, str]]) -> tuple[tuple[Code, ...], str]:

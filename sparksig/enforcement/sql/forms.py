@@ -49,6 +49,8 @@ def value(node: Node, x: str, depth: int, flat: bool = False) -> str:
         case MapNode(inside):
             inner = value(inside, e, depth + 1, flat)
             return x if inner == e else f"transform_values({x}, (k{depth}, {e}) -> {inner})"
+        case StructNode() if is_deep(x):
+            return f"transform(array({x}), s{depth} -> {value(node, f's{depth}', depth + 1, flat)})[0]"
         case StructNode(members):
             fields = [
                 f"{text(m.name)}, {value(m.node, '' if m.position is None else f'{x}._{m.position}', depth + 1, flat)}"
@@ -62,6 +64,22 @@ def value(node: Node, x: str, depth: int, flat: bool = False) -> str:
             return f"array({', '.join(cells)})"
         case TensorNode():
             return _tensor_value(node, x, flat)
+
+
+def is_deep(x: str) -> bool:
+    """Whether a struct is so many structs below a variable that it needs a variable of its own.
+
+    Without one, Spark generates the code of a struct once more for each struct inside of it: 24 levels
+    take seconds to compile, 32 do not fit into memory. A lambda's body is interpreted, which costs time for each row.
+
+    >>> is_deep("p0._0._1"), is_deep("p0._0._1._0._0")
+    (False, True)
+    """
+    return x.count("._") >= _LEVELS
+
+
+_LEVELS = 4
+"""How many levels of structs are compiled, see `benchmarks.nesting`."""
 
 
 def _tensor_value(node: TensorNode, x: str, flat: bool) -> str:
@@ -194,6 +212,8 @@ def _restored(kind: ObservedType, x: str, depth: int) -> str:
     """A value whose structs were renamed, under its own names again."""
     e = f"e{depth}"
     match kind:
+        case StructType() if is_deep(x):
+            return f"transform(array({x}), s{depth} -> {_restored(kind, f's{depth}', depth + 1)})[0]"
         case StructType(fields):
             parts = ", ".join(
                 f"{text(field.name)}, {_restored(field.type, f'{x}._{i}', depth)}" for i, field in enumerate(fields)

@@ -187,16 +187,16 @@ def _faults(plan: Plan, condition: str) -> str:
         none = f"cast(null as struct<{', '.join(f'{name}:string' for name in _FIELDS)}>)"
         # each place has one violation at most: nothing is lost where what is there twice is dropped
         return f"array_except(array({', '.join(map(_choice, places))}), array({none}))"
-    singles: list[str] = []
+    singles: list[tuple[int, conditions.Found]] = []
     parts: list[str] = []
     order = {step.name: i for i, step in enumerate(plan.steps)}
     for group in _groups(plan, _MANY_FAULTS):
         if len(group) > 1:
             parts.append(_group_faults(group, [order[step.name] for step in group]))
             continue
-        for found in conditions.codes(group[0].node, _x(group[0]), group[0].name, 0):
-            singles.append(_fault(str(order[group[0].name]), text(found.path), found.code, found.types))
-    parts += [f"array({', '.join(singles)})"] if singles else []
+        own = conditions.codes(group[0].node, _x(group[0]), group[0].name, 0)
+        singles += [(order[group[0].name], found) for found in own]
+    parts += [_single_faults(singles)] if singles else []
     every = parts[0] if len(parts) == 1 else f"concat({', '.join(parts)})"
     real = f"filter({every}, v -> v.code is not null)"
     if len(parts) > 1:
@@ -233,6 +233,22 @@ def _literal(fault: conditions.Fault) -> str:
     )
 
 
+def _single_faults(singles: Sequence[tuple[int, conditions.Found]]) -> str:
+    """The faults of places that are judged one by one; of many, all that is said of them is in one literal."""
+    if len(singles) < _MANY_PLACES:
+        alone = [(i, found.unbound()) for i, found in singles]
+        faults = [_fault(str(i), text(found.path), found.code, _type_texts(found.types)) for i, found in alone]
+        return f"array({', '.join(faults)})"
+    places = [{"i": i, "p": found.path, "e": found.types.declared, "o": found.types.observed} for i, found in singles]
+    read = f"from_json({text(json.dumps(places))}, 'array<struct<i:int,p:string,e:string,o:string>>')"
+    codes = conditions.code_array([found for _, found in singles])
+    return f"zip_with({read}, {codes}, (m, c) -> {_fault('m.i', 'm.p', 'c', ('m.e', 'm.o'))})"
+
+
+def _type_texts(types: Types) -> tuple[str, str]:
+    return text(types.declared), text(types.observed)
+
+
 def _group_faults(group: Sequence[Step], order: Sequence[int]) -> str:
     """The faults of columns that are judged alike: one expression for all of them, their paths in one literal."""
     node = group[0].node
@@ -241,14 +257,14 @@ def _group_faults(group: Sequence[Step], order: Sequence[int]) -> str:
     places = json.dumps([{"i": i, "p": step.name} for i, step in zip(order, group, strict=True)])
     read = f"from_json({text(places)}, 'array<struct<i:int,p:string>>')"
     codes = f"transform({_array(group)}, x -> {found.code})"
-    return f"zip_with({read}, {codes}, (m, c) -> {_fault('m.i', 'm.p', 'c', found.types)})"
+    return f"zip_with({read}, {codes}, (m, c) -> {_fault('m.i', 'm.p', 'c', _type_texts(found.types))})"
 
 
-def _fault(order: str, path: str, code: str, types: Types) -> str:
-    return (
-        f"named_struct('order', {order}, 'path', {path}, 'code', {code},"
-        f" 'expected', {text(types.declared)}, 'observed', {text(types.observed)})"
-    )
+def _fault(order: str, path: str, code: str, types: tuple[str, str]) -> str:
+    """One violation, all of whose parts are SQL text; `types` are the declared and the observed one."""
+    declared, observed = types
+    fields = f"'order', {order}, 'path', {path}, 'code', {code}, 'expected', {declared}, 'observed', {observed}"
+    return f"named_struct({fields})"
 
 
 def _groups(plan: Plan, many: int) -> list[list[Step]]:
@@ -259,6 +275,9 @@ def _groups(plan: Plan, many: int) -> list[list[Step]]:
     judged = [group for group in alike.values() if conditions.clean(group[0].node, _x(group[0]), 0) is not None]
     return [part for group in judged for part in ([group] if len(group) >= many else [[s] for s in group])]
 
+
+_MANY_PLACES = 8
+"""From how many places on one literal with all paths and types costs less than a struct each: `benchmarks.nesting`."""
 
 _MANY_CONDITIONS, _MANY_FAULTS = 128, 2
 """From how many like columns on an array and a lambda cost less than an expression each, see `benchmarks.enforce`."""
