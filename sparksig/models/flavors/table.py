@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pickle
+import re
 import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,7 @@ from typing import Any, TypeAlias
 
 from sparksig.errors import ModelLoadError, NotSupportedError, Problem
 from sparksig.models.artifact import Artifact, PrivateCopy
+from sparksig.models.boosters import require_categories
 from sparksig.models.flavors.onnx import OnnxModel
 from sparksig.models.typed import example_reader
 from sparksig.signature.model_signature import ModelSignature
@@ -215,6 +217,9 @@ def _load_xgboost(stored: Stored) -> tuple[Any, str]:
 
     model = getattr(xgboost, _xgboost_class(stored.block) or "")()
     model.load_model(bytearray(stored.content))
+    version = re.match(r"([0-9]+)\.([0-9]+)", str(stored.block.get("xgb_version", "")))
+    if version is not None and (int(version[1]), int(version[2])) < (3, 1):
+        require_categories(model.get_booster() if hasattr(model, "get_booster") else model)
     return model, "predict"
 
 

@@ -80,6 +80,8 @@ def infer_output(
     loaded = load_model(model, trust=trust)
     try:
         prediction = loaded.predict(batch, dict(resolved))
+    except ModelError:
+        raise
     except (Exception, SystemExit) as error:
         # its class only, and outside the handler: a chained exception prints what it says
         raised = type(error).__name__
