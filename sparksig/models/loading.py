@@ -15,12 +15,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from threading import RLock
 from typing import Any, TypeAlias
 
 from sparksig.errors import ModelLoadError, Problem, TrustError
 from sparksig.models.artifact import Artifact, Packed, PrivateCopy
 from sparksig.models.boosters import booster_call, with_training_types
+from sparksig.models.code import ModelCode, lock
 from sparksig.models.flavors import Stored, find_flavor, load_flavor
 
 Predict: TypeAlias = Callable[[Any, Mapping[str, Any] | None], Any]
@@ -32,7 +32,6 @@ CACHED = 4
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 _cache: OrderedDict[str, tuple[Model, set[Path]]] = OrderedDict()  # by digest; the paths where it was verified
-_lock = RLock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,24 +127,38 @@ def _trusted(artifact: Artifact, trust: bool | str) -> tuple[Stored, str]:
 def _load_artifact(artifact: Artifact, trust: bool | str) -> Model:
     name, flavor = find_flavor(artifact)
     stored, digest = _trusted(artifact, trust)
-    with _lock:
+    with lock:
         if (known := _cached(digest)) is not None:
             _cache[digest][1].add(artifact.path)
             return known
         # code that is stored beside a format that is data is nothing that loading needs
         if flavor.file is None or (stored.block.get("code") and flavor.runs_code(stored)):
-            stored = replace(stored, copy=PrivateCopy(artifact, digest))
+            copy = PrivateCopy(artifact, digest)
+            code = stored.block.get("code")
+            stored = replace(stored, copy=copy, code=ModelCode(copy.file(str(code))) if code else None)
         made, method = load_flavor(name, flavor, stored)
         model = replace(_bound(made, method, digest), files=stored.copy)
+        if stored.code is not None:
+            model = replace(model, predict=_with_code(model.predict, stored.code))
         _cache[digest] = (model, {artifact.path})
         while len(_cache) > CACHED:
             _cache.popitem(last=False)
     return model
 
 
+def _with_code(predict: Predict, code: ModelCode) -> Predict:
+    """A call during which the model's own modules can be imported."""
+
+    def call(batch: Any, params: Mapping[str, Any] | None) -> Any:
+        with code.active():
+            return predict(batch, params)
+
+    return call
+
+
 def _cached(digest: str, path: str | None = None) -> Model | None:
     """The model with that digest, if it is loaded; given a path, only if it was verified there."""
-    with _lock:
+    with lock:
         model, paths = _cache.get(digest, (None, set()))
         if model is None or (path is not None and Path(path).resolve() not in paths):
             return None
