@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 from sparksig.errors import ModelLoadError, Problem, TrustError
 from sparksig.models.artifact import Artifact, Packed, PrivateCopy
 from sparksig.models.boosters import booster_call, with_training_types
+from sparksig.models.chat import RequestModel
 from sparksig.models.code import ModelCode, lock
 from sparksig.models.flavors import Stored, find_flavor, load_flavor
 
@@ -44,6 +45,7 @@ class Model:
         name: the class or function, for messages.
         digest: the artifact's digest, None for what does not come from one.
         files: the artifact's files, if it needs them for as long as it lives.
+        answers_requests: whether each row of a table is a request, and the prediction a list of answers.
     """
 
     predict: Predict = field(repr=False)
@@ -51,6 +53,7 @@ class Model:
     name: str
     digest: str | None = None
     files: PrivateCopy | None = field(default=None, repr=False)
+    answers_requests: bool = False
 
 
 def load_model(model: object, *, trust: bool | str = False) -> Model:
@@ -137,7 +140,8 @@ def _load_artifact(artifact: Artifact, trust: bool | str) -> Model:
             code = stored.block.get("code")
             stored = replace(stored, copy=copy, code=ModelCode(copy.file(str(code))) if code else None)
         made, method = load_flavor(name, flavor, stored)
-        model = replace(_bound(made, method, digest), files=stored.copy)
+        answers = isinstance(made, RequestModel)
+        model = replace(_bound(made, method, digest), files=stored.copy, answers_requests=answers)
         if stored.code is not None:
             model = replace(model, predict=_with_code(model.predict, stored.code))
         _cache[digest] = (model, {artifact.path})

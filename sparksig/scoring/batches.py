@@ -227,8 +227,7 @@ class Outputs:
         if isinstance(prediction, pd.DataFrame | Mapping) and len(prediction.keys()) == len(self.columns) > 1:
             return [prediction[name] for name in prediction]
         if _are_dicts(prediction) and not whole:
-            names = [c.name for c in self.columns]
-            return [[row.get(name) for row in prediction] if _in_any(prediction, name) else _ABSENT for name in names]
+            return [_row_fields(prediction, column) for column in self.columns]
         if one is not None:
             single = isinstance(prediction, pd.DataFrame) and prediction.shape[1] == 1
             return [prediction.iloc[:, 0] if single else prediction]
@@ -298,8 +297,11 @@ def _are_dicts(prediction: Any) -> bool:
     return isinstance(prediction, list) and bool(prediction) and all(isinstance(row, Mapping) for row in prediction)
 
 
-def _in_any(rows: Sequence[Mapping[Any, Any]], name: str) -> bool:
-    return any(name in row for row in rows)
+def _row_fields(rows: Sequence[Mapping[Any, Any]], column: OutputColumn) -> Any:
+    """One output of rows that are dicts; an optional one may be absent from each of them, so it may from all."""
+    if column.spec.required and not any(column.name in row for row in rows):
+        return _ABSENT
+    return [row.get(column.name) for row in rows]
 
 
 def _column(values: Any, scalars: bool) -> Any:

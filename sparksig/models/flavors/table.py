@@ -11,17 +11,19 @@ import importlib
 import pickle
 import re
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from sparksig.errors import ModelLoadError, NotSupportedError, Problem
+from sparksig.errors import ModelLoadError, NotSupportedError, Problem, SignatureError
 from sparksig.models.artifact import Artifact, PrivateCopy
 from sparksig.models.boosters import require_categories
+from sparksig.models.chat import LOADERS, RequestModel
 from sparksig.models.code import ModelCode
 from sparksig.models.flavors.onnx import OnnxModel
 from sparksig.models.typed import example_reader
 from sparksig.signature.model_signature import ModelSignature
+from sparksig.sources.mlmodel import signature_in
 
 Block: TypeAlias = Mapping[str, Any]
 
@@ -257,6 +259,10 @@ def _load_pyfunc(stored: Stored) -> tuple[Any, str]:
     config = block.get("config")
     model = loader._load_pyfunc(data, config) if config else loader._load_pyfunc(data)
     method = str(block.get("predict_fn", "predict"))
+    if block["loader_module"] in LOADERS:
+        with suppress(SignatureError):  # MLflow gives such models a signature; without it fields stay as they are
+            return RequestModel(model, signature_in(stored.artifact.text, stored.artifact.name).inputs), method
+        return RequestModel(model, None), method
     if stored.artifact.hint_from_example:
         from sparksig.models.examples import InputExample
 
