@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import scipy.sparse
+from sklearn.linear_model import LogisticRegression
 
 from sparksig import (
     AnyType,
@@ -24,6 +25,7 @@ from sparksig import (
     Schema,
     SparkMLVector,
     TensorSpec,
+    infer_signature,
     plan,
 )
 from sparksig.enforcement.values import Feed, enforce_arrow
@@ -322,3 +324,111 @@ def test_output_rejects_schemas_without_a_column_type_by_name() -> None:
     tensors = [TensorSpec(np.dtype("complex64"), (-1, 2), "a"), TensorSpec(np.dtype("float32"), (2, 2), "b")]
     with pytest.raises(NotSupportedError, match=r"(?s)a: .*complex64.*no Spark type.*b: .*no open first dimension"):
         Outputs.of(Schema(tensors))
+
+
+# ---- containers and names that models return
+
+DAYS = [dt.datetime(2024, 1, d, tzinfo=dt.UTC) for d in (1, 2)]
+ONE = Object([Property("p", "double"), Property("tags", Array("string"))])
+
+
+@pytest.mark.parametrize(
+    ("kind", "prediction", "expected"),
+    [
+        ("datetime", pd.to_datetime(["2024-01-01", "2024-01-02"]), DAYS),
+        ("string", pd.Categorical(["a", "b"]), ["a", "b"]),
+        ("string", pd.CategoricalIndex(["a", "b"]), ["a", "b"]),
+        ("long", pd.Categorical([10, 20]), [10, 20]),
+        ("long", pd.array([1, 2], "Int64"), [1, 2]),
+        ("boolean", pd.array([True, False], "boolean"), [True, False]),
+        ("string", pd.array(["a", "b"], "string"), ["a", "b"]),
+        ("long", pd.RangeIndex(2), [0, 1]),
+        ("double", [np.array([0.5]), np.array([[1.5]])], [0.5, 1.5]),
+        ("float", [np.array([0.5], "f4"), np.array(1.5, "f4")], [0.5, 1.5]),
+        ("double", [[0.5], (1.5,)], [0.5, 1.5]),
+        ("double", pd.Series([np.array([0.5]), 1.5]), [0.5, 1.5]),
+        ("double", np.array([[[0.5]], [[1.5]]]), [0.5, 1.5]),
+        ("string", np.array([["a"], ["b"]], object), ["a", "b"]),
+        (Array("long"), [(1, 2), (3,)], [[1, 2], [3]]),
+        (Array("string"), [pd.Index(["a"]), pd.Categorical(["b", "c"])], [["a"], ["b", "c"]]),
+        (Array("double"), [pd.Series([0.5]), pd.array([1.5], "Float64")], [[0.5], [1.5]]),
+        (Array("double"), pd.DataFrame({"a": [0.5, 1.5], "b": [1.0, 2.0]}), [[0.5, 1.0], [1.5, 2.0]]),
+        (Array(Array("long")), [((1, 2), (3,)), [pd.Index([4])]], [[[1, 2], [3]], [[4]]]),
+        (SparkMLVector(), [(0.5, 1.0), pd.Index([1.5, 2.0])], [[0.5, 1.0], [1.5, 2.0]]),
+        (ONE, [{"p": np.array([0.5]), "tags": ("a",)}] * 2, [{"p": 0.5, "tags": ["a"]}] * 2),
+        (Map("double"), [{"a": np.array([0.5])}, {}], [[("a", 0.5)], []]),
+        (Array(ONE), [({"p": [0.5], "tags": pd.Index(["a"])},), []], [[{"p": 0.5, "tags": ["a"]}], []]),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_output_accepts_containers_of_pandas_tuples_and_one_element_arrays(
+    kind: Any, prediction: Any, expected: list[Any]
+) -> None:
+    assert held(Schema([ColSpec(kind)]), prediction) == [expected]
+    assert held(Schema([ColSpec(kind, "x")]), {"x": prediction}) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("kind", "prediction", "told"),
+    [
+        ("double", [np.array([0.5, 1.0]), np.array([1.5])], r"with rows that do not fit: 1 x|the model returned"),
+        ("double", [[[0.5], [1.0, 2.0]], [1.5]], "the model returned"),
+        (Array("long"), [[[1], [2]], [[3]]], "the model returned"),
+        ("long", pd.array([1, None], "Int64"), "1 x NULL"),
+        ("long", pd.period_range("2024", periods=2, freq="D"), "the model returned"),
+        ("string", pd.Categorical([1, 2]), "declared string, the model returned"),
+    ],
+)
+def test_output_rejects_containers_that_hold_something_else(kind: Any, prediction: Any, told: str) -> None:
+    with pytest.raises(OutputError, match=told):
+        held(Schema([ColSpec(kind)]), prediction)
+
+
+def test_output_accepts_tensors_of_tuples_and_pandas_containers() -> None:
+    cube = Schema([TensorSpec(np.dtype("int64"), (-1, 2, 1))])
+    assert held(cube, [((1,), (2,)), [[3], pd.Index([4])]]) == [[[[1], [2]], [[3], [4]]]]
+    assert held(Schema([TensorSpec(np.dtype("int64"), (-1,))]), pd.Index([1, 2])) == [[1, 2]]
+    assert held(TEXTS, pd.Categorical(["a", "b"])) == [["a", "b"]]
+
+
+@pytest.mark.parametrize("classes", [[0, 1], ["no", "yes"]], ids=str)
+def test_output_matches_the_names_that_are_inferred_from_integer_and_text_labels(classes: list[Any]) -> None:
+    features = pd.DataFrame({"a": [0.0, 1.0, 2.0, 3.0]})
+    model = LogisticRegression().fit(features, [0, 0, 1, 1])
+    prediction = pd.DataFrame(model.predict_proba(features), columns=classes)
+    outputs = infer_signature(features, prediction).outputs
+    assert outputs is not None and len(outputs) == 2
+    expected = [prediction[label].tolist() for label in classes]
+    for returned in (prediction, dict(prediction), prediction.to_dict("records"), prediction.iloc[:, ::-1]):
+        assert held(outputs, returned, 4) == expected
+
+
+def test_output_prefers_the_label_that_is_the_name_itself() -> None:
+    schema = Schema([ColSpec("long", "0"), ColSpec("long", "1")])
+    frame = pd.DataFrame([[1, 2, 3], [4, 5, 6]], columns=["0", 0, 1])
+    for returned in (frame, dict(frame), frame.to_dict("records"), frame[[0, "0", 1]]):
+        assert held(schema, returned) == [[1, 4], [3, 6]]
+
+
+def test_output_reads_text_labels_by_the_signature_that_is_inferred_from_them() -> None:
+    features = pd.DataFrame({"a": [0.0, 1.0, 2.0, 3.0]})
+    model = LogisticRegression().fit(features, pd.Series(["hi", "hi", "lo", "lo"]))
+    labels = model.predict(features)
+    signature = infer_signature(features, labels)
+    assert signature.outputs is not None and signature.outputs.inputs[0].type == np.dtype(object)
+    assert held(signature.outputs, labels, 4) == [["hi", "hi", "lo", "lo"]]
+    pairs = Schema([TensorSpec(np.dtype(object), (-1, 2), "t")])
+    assert held(pairs, {"t": np.array([["a", "b"], ["c", "d"]], object)}) == [[["a", "b"], ["c", "d"]]]
+    for other in (np.array([1, 2], object), np.array(["a", 1], object), np.array(["a", None], object)):
+        with pytest.raises(OutputError, match=r"the model returned|1 x NULL"):
+            held(Schema([TensorSpec(np.dtype(object), (-1,))]), other)
+
+
+def test_output_error_says_that_keys_of_maps_are_strings() -> None:
+    schema = Schema([ColSpec("long", "label"), ColSpec(Map("float"), "p"), ColSpec(Array(Map("float")), "q")])
+    maps = [{0: 0.5, 1: 0.5}]
+    with pytest.raises(OutputError) as raised:
+        held(schema, {"label": np.array([0]), "p": maps, "q": [maps]}, 1)
+    assert [problem.path for problem in raised.value.problems] == ["p", "q"]
+    for problem in raised.value.problems:
+        assert "keys" in problem.fact and problem.hint is not None and "keys of a map are strings" in problem.hint
