@@ -49,6 +49,7 @@ class Step:
         observed: the table's type in words.
         required: whether the signature requires it.
         node: the work.
+        label: the name as the signature has it, an integer where it is one; None in an unnamed signature.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Step:
     observed: str
     required: bool
     node: Node
+    label: str | int | None = None
 
     @property
     def position(self) -> int | None:

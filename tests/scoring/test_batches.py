@@ -25,6 +25,7 @@ from sparksig import (
     Schema,
     SparkMLVector,
     TensorSpec,
+    enforce_values,
     infer_signature,
     plan,
 )
@@ -432,3 +433,61 @@ def test_output_error_says_that_keys_of_maps_are_strings() -> None:
     assert [problem.path for problem in raised.value.problems] == ["p", "q"]
     for problem in raised.value.problems:
         assert "keys" in problem.fact and problem.hint is not None and "keys of a map are strings" in problem.hint
+
+
+def test_model_input_keeps_labels_that_are_integers() -> None:
+    frame = pd.DataFrame({0: [0.0, 1.0, 2.0], 1: [1.0, 0.0, 5.0]})
+    inputs = infer_signature(frame).inputs
+    assert inputs is not None
+    columns = {"0": pa.array([0.0, 1.0, 2.0]), "1": pa.array([1.0, 0.0, 5.0])}
+    named = LogisticRegression().fit(frame.set_axis(["a", "b"], axis=1), [0, 0, 1])
+    for batch in (fed(inputs, columns), enforce_values(frame, inputs)):
+        assert batch.columns.tolist() == [0, 1] and all(isinstance(label, int) for label in batch.columns)
+        with pytest.warns(UserWarning, match="does not have valid feature names"):  # with texts it raises
+            assert len(named.predict(batch)) == 3
+    tensors = Schema([TensorSpec(np.dtype("float64"), (-1, 2), 7), TensorSpec(np.dtype("float64"), (-1,), "x")])
+    arrays = {7: np.zeros((1, 2)), "x": np.ones(1)}
+    assert list(enforce_values(arrays, tensors)) == [7, "x"]
+    rows = {"7": pa.array([[0.0, 1.0]]), "x": pa.array([1.0])}
+    assert list(fed(tensors, rows)) == [7, "x"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "carrier", "rows"),
+    [
+        ("integer", pa.int32(), [[[1, 2], [3, 4]], [[5, 6]]]),
+        ("integer", pa.int32(), [[[1, 2], [3, 4]], [[5], [6]], [[7, 8, 9]]]),  # each cell has a shape of its own
+        ("double", pa.float64(), [[[[1.0], [2.0]], [[3.0], [4.0]]]]),
+        ("boolean", pa.bool_(), [[[True, False]], [[True]]]),
+        ("datetime", UTC, [[[dt.datetime(2020, 1, 1, tzinfo=dt.UTC)] * 2] * 3]),
+    ],
+)
+def test_model_input_cells_of_nested_arrays_are_arrays_of_several_dimensions(
+    kind: str, carrier: pa.DataType, rows: list[Any]
+) -> None:
+    depth = np.ndim(np.asarray(rows[0], object))
+    declared: Any = kind
+    for _ in range(depth):
+        declared, carrier = Array(declared), pa.list_(carrier)
+    schema = Schema([ColSpec(declared, "x")])
+    dtype = {"integer": "int32", "double": "float64", "boolean": "bool", "datetime": "datetime64[ns]"}[kind]
+    plain = [np.vectorize(lambda t: t.replace(tzinfo=None))(row) if kind == "datetime" else row for row in rows]
+    expected = [np.asarray(row).astype(dtype) for row in plain]
+    batches = [fed(schema, {"x": pa.array(part, carrier)}) for part in (rows, rows[:1])]
+    batches.append(enforce_values(pd.DataFrame({"x": expected}), schema))
+    for batch in batches:
+        for cell, value in zip(batch["x"], expected, strict=False):
+            np.testing.assert_array_equal(cell, value, strict=True)
+
+
+def test_model_input_cells_of_ragged_or_optional_arrays_stay_arrays_of_arrays() -> None:
+    schema = Schema([ColSpec(Array(Array("long")), "x")])
+    carrier = pa.list_(pa.list_(pa.int64()))
+    cells = fed(schema, {"x": pa.array([[[1], [2, 3]], [], [[4, 5], [6, 7]], [[]]], carrier)})["x"]
+    assert cells[0].dtype == object and [part.tolist() for part in cells[0]] == [[1], [2, 3]]
+    assert len(cells[1]) == 0 and cells[2].tolist() == [[4, 5], [6, 7]] and cells[2].dtype == "int64"
+    optional = Schema([ColSpec(Array(Array("long")), "x", required=False)])
+    cells = fed(optional, {"x": pa.array([[[1, 2]], None, [[3, None], None]], carrier)})["x"]
+    assert cells[0].shape == (1,) and cells[1] is None and cells[2][1] is None and cells[2][0].tolist() == [3, None]
+    lists = enforce_values(pd.DataFrame({"x": [[[1, 2], [3, 4]]]}), schema)["x"]
+    assert lists.tolist() == [[[1, 2], [3, 4]]]  # given as lists, they stay lists

@@ -63,4 +63,6 @@ def _step(match: Match, observed: StructType, builder: NodeBuilder, extra: Seque
         return None
     else:
         node, shown = AbsentNode(spec.type), "absent"
-    return None if node is None else Step(match.name, positions, words(spec), shown, bool(spec.required), node)
+    if node is None:
+        return None
+    return Step(match.name, positions, words(spec), shown, bool(spec.required), node, spec.name)
