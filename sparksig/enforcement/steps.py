@@ -50,6 +50,7 @@ class Step:
         required: whether the signature requires it.
         node: the work.
         label: the name as the signature has it, an integer where it is one; None in an unnamed signature.
+        built: whether the columns are the members of the declared object, which is made of them.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Step:
     required: bool
     node: Node
     label: str | int | None = None
+    built: bool = False
 
     @property
     def position(self) -> int | None:

@@ -25,6 +25,7 @@ from sparksig import (
     Schema,
     SparkMLVector,
     TensorSpec,
+    ViolationError,
     enforce_values,
     infer_signature,
     plan,
@@ -33,7 +34,7 @@ from sparksig.enforcement.values import Feed, enforce_arrow
 from sparksig.scoring.batches import Outputs
 
 
-def fed(schema: Schema, columns: dict[str, pa.Array], **options: Any) -> Any:
+def fed(schema: Schema, columns: dict[str, pa.Array], /, **options: Any) -> Any:
     """What the model receives for Arrow columns, through the very plan of their schema."""
     batch = pa.table(columns)
     made = plan(batch.schema, schema, **options).require_ok()
@@ -491,3 +492,45 @@ def test_model_input_cells_of_ragged_or_optional_arrays_stay_arrays_of_arrays() 
     assert cells[0].shape == (1,) and cells[1] is None and cells[2][1] is None and cells[2][0].tolist() == [3, None]
     lists = enforce_values(pd.DataFrame({"x": [[[1, 2], [3, 4]]]}), schema)["x"]
     assert lists.tolist() == [[[1, 2], [3, 4]]]  # given as lists, they stay lists
+
+
+PERSON = Object([Property("name", "string"), Property("age", "long"), Property("city", "string", required=False)])
+PEOPLE = Schema([ColSpec(PERSON)])
+
+
+def test_model_input_object_without_a_name_is_built_from_columns() -> None:
+    names, ages = pa.array(["A", "B"]), pa.array([1, 2], pa.int32())
+    expected = [{"name": "A", "age": 1, "city": None}, {"name": "B", "age": 2, "city": None}]
+    people = pa.StructArray.from_arrays([names, ages], ["name", "age"])
+    for columns, options in [
+        ({"id": pa.array([7, 8]), "age": ages, "name": names}, {}),
+        ({"x": names, "age": ages, "name": names}, {"columns": ["name", "age"]}),
+        ({"row": people, "age": ages}, {}),
+        ({"NAME": names, "age": ages}, {"case_sensitive": False}),
+    ]:
+        batch = fed(PEOPLE, columns, on_absent="ignore", **options)  # type: ignore[arg-type]
+        assert list(batch.columns) == [0] and batch[0].tolist() == expected
+    frame = pd.DataFrame({"age": [1, 2], "name": ["A", "B"], "more": [0, 0]}, index=[5, 6])
+    for data in (frame, pa.table({"age": ages, "name": names})):
+        batch = enforce_values(data, PEOPLE, on_absent="ignore")
+        assert list(batch.columns) == [0] and batch[0].tolist() == expected
+    with pytest.raises(ViolationError, match=r"0\.age: 1 row\(s\) \[INCOMPATIBLE_TYPE\]|0\.age: .* \[NULL\]"):
+        enforce_values(frame.assign(age=[1, None]).astype({"age": "Int64"}), PEOPLE, on_absent="ignore")
+
+
+def test_plan_hint_names_the_column_of_an_input_without_a_name() -> None:
+    matrix = Schema([TensorSpec(np.dtype("float32"), (-1, 3))])
+    rows, text, number = pa.array([[1.0, 2.0, 3.0]], pa.list_(pa.float32())), pa.array(["a"]), pa.array([1.5])
+    person = pa.array([{"name": "A", "age": 1}])
+    for schema, columns, hint in [
+        (matrix, {"id": text, "x": rows}, "columns=['x'] names the one that fits"),
+        (matrix, {"id": text, "n": text, "x": rows}, "columns=['x'] names the one that fits"),
+        (matrix, {"id": text, "x": rows, "y": rows}, "columns=[..] names the column that is meant: 'x', 'y'"),
+        (DOUBLE, {"id": text, "x": number}, "columns=['x'] names the one that fits"),
+        (PEOPLE, {"id": text, "who": person}, "columns=['who'] names the one that fits"),
+    ]:
+        table = pa.table(columns)
+        for problem in plan(table.schema, schema, on_absent="ignore").problems:
+            assert problem.hint is not None and hint in problem.hint
+        chosen = ["x"] if "x" in columns else ["who"]
+        assert plan(table.schema, schema, columns=chosen, on_absent="ignore").ok
