@@ -52,7 +52,9 @@ class RequestModel:
     def requests(self, batch: pd.DataFrame) -> list[dict[str, Any]]:
         """The rows of a table as requests."""
         known = {spec.name: spec for spec in self.inputs or () if isinstance(spec, ColSpec)}
-        columns = {name: [_field(cell, known.get(name)) for cell in batch[name]] for name in batch}
+        columns: dict[Any, list[Any]] = {
+            name: [_field(cell, known.get(name)) for cell in batch[name]] for name in batch.columns.tolist()
+        }
         rows = zip(*columns.values(), strict=True)
         return [{n: v for n, v in zip(columns, row, strict=True) if v is not _MISSING} for row in rows]
 

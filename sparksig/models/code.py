@@ -68,14 +68,14 @@ class ModelCode:
             hidden = self._loaded()
             self._replace(hidden, self.modules)
             sys.path.insert(0, self.folder)
-            sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+            sys.meta_path.insert(0, self)
             _active.append(self)
             try:
                 yield
             finally:
                 _active.pop()
                 if self in sys.meta_path:
-                    sys.meta_path.remove(self)  # type: ignore[arg-type]
+                    sys.meta_path.remove(self)
                 if self.folder in sys.path:
                     sys.path.remove(self.folder)
                 self.modules = self._loaded()

@@ -26,7 +26,7 @@ with warnings.catch_warnings():
 pytestmark = pytest.mark.filterwarnings("default")  # MLflow's own deprecations
 
 
-class Chat(mlflow.pyfunc.ChatModel):  # type: ignore[misc]
+class Chat(mlflow.pyfunc.ChatModel):  # type: ignore[misc, name-defined]
     def predict(self, context, messages, params):
         content = f"{messages[-1].content} {params.max_tokens!r} {params.stop} {params.custom_inputs}"
         message = {"role": "assistant", "content": content}
@@ -34,13 +34,13 @@ class Chat(mlflow.pyfunc.ChatModel):  # type: ignore[misc]
         return ChatCompletionResponse.from_dict({"id": "1", "model": "m", "created": 7, "choices": [choice]})
 
 
-class Agent(mlflow.pyfunc.ChatAgent):  # type: ignore[misc]
+class Agent(mlflow.pyfunc.ChatAgent):  # type: ignore[misc, name-defined]
     def predict(self, messages, context=None, custom_inputs=None):
         content = f"{messages[-1].content} {context and context.user_id} {custom_inputs}"
         return ChatAgentResponse(messages=[ChatAgentMessage(role="assistant", content=content, id="1")])
 
 
-class Responses(mlflow.pyfunc.ResponsesAgent):  # type: ignore[misc]
+class Responses(mlflow.pyfunc.ResponsesAgent):  # type: ignore[misc, name-defined]
     def predict(self, request):
         content = f"{request.input[-1].content} {request.max_output_tokens!r}"
         return ResponsesAgentResponse(output=[self.create_text_output_item(content, "1")])

@@ -313,21 +313,21 @@ def test_load_model_pyfunc_own_code_can_call_another_model(tmp_path: Path) -> No
         (tmp_path / word / "nested_late.py").write_text(f"WORD = 'late {word}'\n")
         codes[word] = ModelCode(tmp_path / word)
 
-    def word() -> str:
+    def now() -> str:
         return str(importlib.import_module("nested_code").WORD)
 
     with codes["one"].active():
-        first, module = word(), sys.modules["nested_code"]
+        first, module = now(), sys.modules["nested_code"]
         with codes["two"].active():
-            second = word()
+            second = now()
             with codes["one"].active():
-                assert (first, second, word()) == ("one", "two", "one") and sys.modules["nested_code"] is module
+                assert (first, second, now()) == ("one", "two", "one") and sys.modules["nested_code"] is module
                 late = importlib.import_module("nested_late")
             assert importlib.import_module("nested_late").WORD == "late two"
         assert late.WORD == importlib.import_module("nested_late").WORD == "late one"
         with pytest.raises(ZeroDivisionError), codes["two"].active():
             raise ZeroDivisionError
-        assert word() == "one"
+        assert now() == "one"
     assert {name for name in sys.modules if name.startswith("nested_")} == set()
 
 

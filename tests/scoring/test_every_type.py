@@ -282,7 +282,7 @@ def test_predict_udf_returns_the_types_of_score(spark: SparkSession, monkeypatch
             for name, (model, spec) in ones.items()
         ]
         found = table.select(*udfs)
-        members = {member.name: member.dataType.simpleString() for member in found.schema["p"].dataType}
+        members = dict(found.select("p.*").dtypes)
         return (members, found.dtypes[1:]), [[opened(cell) for cell in row] for row in found.collect()]
 
     kinds, rows = variants(spark)
