@@ -25,7 +25,9 @@ _NO_PORT = ("s3", "s3a", "s3n", "gs", "gcs")
 _NO_AUTHORITY = ("file", "dbfs", "hdfs", "viewfs")
 """Schemes whose paths may begin after one slash or three: `file:/user@host` is a folder, not a user."""
 
-_SECRET_KEY = re.compile(r"secret|passw|pwd|passphrase|token|key|credential|authorization", re.IGNORECASE)
+_SECRET_KEY = re.compile(
+    r"secret|passw|pwd|passphrase|token|key|credential|authorization|jaas|(?<![a-z])sas(?![a-z])", re.IGNORECASE
+)
 _SECRET_PARAM = re.compile(rf"{_SECRET_KEY.pattern}|^sig$|signature|^auth$", re.IGNORECASE)
 
 _SCHEME = r"(?<![A-Za-z0-9+.-])((?:[A-Za-z][A-Za-z0-9+.-]+:)+)"
@@ -37,6 +39,7 @@ _BLANK_IN_PASSWORD = re.compile(
 _ORACLE = re.compile(r"(jdbc:oracle:[a-z0-9]+:)[^\s'\"@/]+/[^\s'\"]*@", re.IGNORECASE)
 _NO_SCHEME = re.compile(r"(?<![:/\w])(//)[^\s'\"/@:]+:[^\s'\"@]+@")
 _ENCODED = re.compile(r"((?:%3A|:)%2F%2F)[^\s'\"]*?(?=%40)", re.IGNORECASE)
+_ENCODED_QUERY = re.compile(r"((?:%3A|:)%2F%2F[^\s'\"?]*?%3F)[^\s'\"]+", re.IGNORECASE)
 _ASSIGNED = re.compile(
     r"(?<![\w.-])([\w.-]*?(?:secret|passw(?:or)?d|pwd|passphrase|token|credential|signature|(?:access|account|api|"
     r"private|shared|storage|encryption)[._-]?key)[\w.-]*|sig)(\s*=\s*)(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s;&,'\"`)\]}]+)",
@@ -77,6 +80,7 @@ def masked(text: str) -> str:
         text = _NO_SCHEME.sub(rf"\1{MASK}@", text)
     if "%" in text:
         text = _ENCODED.sub(rf"\1{MASK}", text)
+        text = _ENCODED_QUERY.sub(rf"\1{MASK}", text)
     if "=" in text:
         text = _ASSIGNED.sub(rf"\1\2{MASK}", text)
     return _BEARER.sub(lambda match: f"{match[1] or match[2]}{MASK}", text)

@@ -49,6 +49,8 @@ MASKED = {
     f"abfss://raw:{SECRET}@account.dfs.core.windows.net/t": "abfss://***@account.dfs.core.windows.net/t",
     f"//user:{SECRET}@host/t": "//***@host/t",
     f"s3%3A%2F%2FAKIA%3A{SECRET}%40lake": "s3%3A%2F%2F***%40lake",
+    f"https%3a%2f%2fhost%2fp%3fsig%3D{SECRET}": "https%3a%2f%2fhost%2fp%3f***",
+    f"S3A://AKIA:{SECRET}@lake/table?Sig={SECRET}": "S3A://***@lake/table?***",
     # parameters
     f"https://bucket.s3.amazonaws.com/t?X-Amz-Signature={SECRET}": "https://bucket.s3.amazonaws.com/t?***",
     f"abfss://raw@account.dfs.core.windows.net/t?sig={SECRET}": "abfss://raw@account.dfs.core.windows.net/t?***",

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import builtins
 import re
+from collections.abc import Iterator
+from typing import Any
 
 from sparksig import errors
 from sparksig.errors import Problem, SparksigError
@@ -106,15 +108,50 @@ def from_spark(error: BaseException) -> bool:
 
 
 def spark_words(error: BaseException) -> str:
-    """Spark's error in words that are never a row's: its class and its condition, such as DIVIDE_BY_ZERO."""
-    for name in ("getCondition", "getErrorClass"):  # the latter is 3.5's
-        try:
-            condition = getattr(error, name)()
-        except Exception:  # an error without a JVM behind it
-            continue
-        if isinstance(condition, str) and _CONDITION.fullmatch(condition):
-            return f"{type(error).__name__} [{condition}]"
-    return type(error).__name__
+    """Spark's error without anything of a row: its class, its conditions, and the file, column and types they name.
+
+    An error of Java's that pyspark does not translate is described by the errors behind it.
+    """
+    chain = list(_chain(error))
+    name = chain[0].getClass().getSimpleName() if chain[0] is not error else type(error).__name__
+    conditions: list[str] = []
+    facts: dict[str, str] = {}
+    for each in chain:
+        condition = _asked(each, "getCondition") or _asked(each, "getErrorClass")  # the latter is 3.5's
+        if isinstance(condition, str) and _CONDITION.fullmatch(condition) and condition not in conditions:
+            conditions.append(condition)
+            named = dict(_asked(each, "getMessageParameters") or {})
+            facts |= {key: str(named[key]) for key in _SHOWN if key in named and key not in facts}
+    words = f"{name} [{', '.join(conditions)}]" if conditions else name
+    return f"{words} ({', '.join(f'{key}: {fact}' for key, fact in facts.items())})" if facts else words
+
+
+_SHOWN = ("provider", "path", "column", "expectedType", "actualType", "sourceType", "targetType")
+"""Parameters of Spark's conditions that are never a row's."""
+
+
+def _chain(error: BaseException) -> Iterator[Any]:
+    """An error, or the errors of Java's behind one that pyspark passes on as it is, outermost first."""
+    java = getattr(error, "java_exception", None)
+    if java is None:
+        yield error
+    for _ in range(_DEPTH):
+        if java is None:
+            return
+        yield java
+        java = _asked(java, "getCause")
+
+
+_DEPTH = 10
+"""How many causes of an error are looked at."""
+
+
+def _asked(error: Any, method: str) -> Any:
+    """What a method of an error returns; None if it has no such method, or there is no JVM behind it any more."""
+    try:
+        return getattr(error, method)()
+    except Exception:
+        return None
 
 
 def _from_worker(text: str) -> SparksigError | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.fs as pafs
 
 from sparksig.errors import Problem, SinkError
@@ -16,6 +17,9 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _GLOB = re.compile(r"([\[\]{}*?\\])")
 _MISSING = pafs.FileType.NotFound
 _OBJECT_STORES = ("s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "wasb", "wasbs", "adl", "oss", "cosn", "obs")
+_UNREACHABLE = (OSError, pa.ArrowException)
+"""What Arrow raises where it cannot reach a store; without credentials for Azure it is no OSError."""
+
 _READABLE = "a path on this machine, file://, hdfs://, s3://, s3a://, gs:// or abfss://"
 _OPENING = {
     "s3": "if the region cannot be looked up, write it behind the path: ?region=eu-west-1",
@@ -37,10 +41,10 @@ def missing(flag: str, path: str, *, read_by_spark: bool = False) -> Iterator[Pr
         absent = files.get_file_info(inner).type == _MISSING
     except SinkError:
         return
-    except OSError as error:
+    except _UNREACHABLE as error:
         if read_by_spark and not _is_local(path):
             return
-        yield Problem(flag, f"{path} cannot be read: {error.strerror or type(error).__name__}")
+        yield Problem(flag, f"{path} cannot be read: {getattr(error, 'strerror', None) or type(error).__name__}")
         return
     if absent:
         hint = None if _is_uri(path) else f"that is {plain_path(path)} on this machine"
@@ -61,7 +65,7 @@ def has_file_system(path: str) -> bool:
         files, inner = file_system(path)
         if not _is_local(path):
             files.get_file_info(inner)
-    except OSError:  # SinkError is one
+    except _UNREACHABLE:  # SinkError is an OSError
         return False
     return True
 

@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import pyarrow as pa
 import pyarrow.fs as pafs
 
 from sparksig.errors import Problem, SinkError
@@ -126,6 +127,11 @@ class Sink:
         mark = self._mark(place) or {}
         there = (str(mark.get("source", self.source)), str(mark.get("model", self.model)))
         return None if not self.source or there == (self.source, self.model) else there
+
+    @property
+    def decodes(self) -> bool:
+        """Whether the format stores characters, so that what is not valid UTF-8 in a string is replaced."""
+        return self.format.lower() == "json"
 
     def facts(self) -> dict[str, str]:
         """What the summary says of it: where, in what form, and what is guaranteed."""
@@ -245,6 +251,8 @@ class Sink:
         place = self.rejected(folder)
         if folder != joined(self.folder, REJECTED):  # a folder in this sink's own is writable if that one is
             yield from unwritable(folder, folder=True)
+        elif object_store(self.folder):  # which is rejected
+            return
         if _exists(place) and self._mark(place) is None:
             hint = "name another folder with --keep-rejected, or move what is there"
             yield Problem(place, f"exists and has no {MARKER} of this run", hint=hint)
@@ -407,7 +415,10 @@ def _decision(place: str) -> Commit | None:
 
 def _exists(place: str) -> bool:
     files, path = file_system(place)
-    return bool(files.get_file_info(path).type != _MISSING)
+    try:
+        return bool(files.get_file_info(path).type != _MISSING)
+    except pa.ArrowException as error:  # Azure without credentials
+        raise SinkError("a file system cannot be reached", [Problem(place, type(error).__name__)]) from None
 
 
 def _move(place: str, target: str) -> None:

@@ -78,6 +78,8 @@ def session(
     if (active := SparkSession.getActiveSession()) is not None:
         return active
     if "SPARK_REMOTE" in os.environ or (master or "").startswith("sc://"):
+        if not verbose:
+            quiet_queries()
         return _remote(name, master, conf or {})
     settings = {**(conf or {}), **({"spark.master": master} if master else {}), "spark.app.name": name}
     return _classic(settings, verbose, log)

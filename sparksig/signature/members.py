@@ -8,6 +8,7 @@ declared type and the value's class: never by the value, nor by a key that exist
 from __future__ import annotations
 
 import copy
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -166,6 +167,10 @@ _EXACT: dict[type, Element] = {
 """The element type of a value, by its exact class; bool is a subclass of int and no number."""
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""What a byte that is not UTF-8 becomes on the command line; no worker can encode it."""
+
+
 def admit(value: object, declared: DataType) -> object:
     """The scalar rule of params, MLflow's with what it lacks: the value is range-checked and never rounded.
 
@@ -186,6 +191,8 @@ def admit(value: object, declared: DataType) -> object:
     if source is None or not admits(source, target):
         return Fault(f"{class_name(value)} is no {declared.name}", Code.INCOMPATIBLE_TYPE)
     plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, str) and _SURROGATE.search(plain):
+        return Fault("a string that has no UTF-8 form", Code.UNPARSABLE)
     return _integer(plain, target) if isinstance(plain, int) and source.is_number else plain
 
 

@@ -37,6 +37,7 @@ def runs(root: Path, session: Callable[[], SparkSession]) -> Iterator[dict[str, 
         ("over threshold", [TABLE], Scaling(), {"max_bad_rows": 0}),
         ("incompatible", [pa.table({"id": [1], "y": [1.0]})], Scaling(), {}),
         ("a model that raises", [TABLE], Raising(), {}),
+        ("a condition that fails", [TABLE], Scaling(), {"where": "cast(concat('x', x) as int) > 0"}),
         ("raising rows", [RAISING], Touchy(), {"on_model_error": "quarantine"}),
         ("a stream", [TABLE], Scaling(), {"trigger": "available-now", "run_id": ""}),
     ]

@@ -159,6 +159,11 @@ def test_config_accepts_table_names_instead_of_paths_not_both() -> None:
     assert list(faults(**paths)) == ["--input", "--output", "--quarantine"]
 
 
+@pytest.mark.parametrize("name", ["delta.`/data/t`", "parquet.t", "json.`a.b`", "main.sales.`a/b`"])
+def test_config_accepts_table_names_that_look_like_paths(name: str) -> None:
+    assert JobConfig(**{**PLACES, "input": ""}, input_table=name).input_table == name
+
+
 def test_config_accepts_options_alone_as_source_except_for_files() -> None:
     options = {"url": "jdbc:x", "password": "hunter2"}
     job = JobConfig(**{**PLACES, "input": ""}, format="jdbc", input_options=options)
@@ -181,6 +186,8 @@ def test_config_accepts_options_alone_as_source_except_for_files() -> None:
         ({"partition_by": ("a", "a")}, "--partition-by"),
         ({"where": "a = '${env:HOME}'"}, "--where"),
         ({"input": "", "input_table": "${env:HOME}"}, "--input-table"),
+        ({"input": "", "input_table": "parquet.`/data/t`"}, "--input-table"),
+        ({"input": "", "input_table": "`Csv` . `s3a://lake/t`"}, "--input-table"),
         ({"output_options": {"replaceWhere": "day = '${env:HOME}'"}}, "--output-option"),
         ({"report": "out/r.html"}, "--report"),
         ({"report": "s.json"}, "--report"),

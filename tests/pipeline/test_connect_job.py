@@ -25,6 +25,7 @@ def ends(connect_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     told = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path})
     assert told.returncode == 0, told.stderr[-2000:]
+    assert str(SECRET) not in told.stderr  # pyspark logs a failed query with its values
     found = [json.loads(line) for line in told.stdout.splitlines() if line.startswith("{")]
     assert all(one["session"].startswith("pyspark.sql.connect") for one in found)
     for one in found:
@@ -59,6 +60,7 @@ def test_job_on_connect_quarantines_rows_at_which_the_model_raises(ends: dict[st
         ("over threshold", 4, "1 of 4 rows are bad, more than 0"),
         ("incompatible", 3, "x: required, but the table has no such column"),
         ("a model that raises", 5, "ValueError"),
+        ("a condition that fails", 5, "[CAST_INVALID_INPUT]"),
         ("a stream", 2, "--trigger: Spark Connect runs a stream's batches on its server"),
     ],
 )

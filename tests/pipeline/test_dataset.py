@@ -177,6 +177,8 @@ def test_list_takes_the_options_that_choose_files(tmp_path: Path, write: Write) 
         "x": "double",
         "k": "integer",
     }
+    with pytest.raises(ConfigError, match="pathGlobFilter has a bracket"):
+        list_files("--input", str(tmp_path / "t"), {"pathGlobFilter": "*.{parquet"})
     assert open_dataset("--input", str(tmp_path / "t"), "parquet", {"modifiedAfter": "2026-01-01T00:00:00"}) is None
 
 
@@ -219,6 +221,24 @@ def test_sql_rejects_a_path_whose_files_differ(
     assert "--name" in capsys.readouterr().err
     assert ends([*command, "--name", "t"]) == 0
     assert ends([*command, "--input-option", "recursiveFileLookup=true"]) == 2
+
+
+def test_infer_reads_columns_that_only_arrow_distinguishes_as_one(tmp_path: Path, write: Write) -> None:
+    utc, rome = (pa.array([0], pa.timestamp("us", zone)) for zone in ("UTC", "Europe/Rome"))
+    part = {"s": [{"a": 1}]}
+    write("t/1.parquet", x=[1.0], code=pa.array(["a"]).dictionary_encode(), at=utc, **part)
+    write("t/2.parquet", at=rome, code=["b"], X=[2.0], s=[{"a": 2, "b": "c"}])
+    table = read_examples("DATA", str(tmp_path / "t"))
+    assert table.drop_columns(["at"]).to_pydict() == {
+        "x": [1.0, 2.0],
+        "code": ["a", "b"],
+        "s": [{"a": 1, "b": None}, {"a": 2, "b": "c"}],
+    }
+    declared = str(tmp_path / "s.json")
+    assert ends(["infer", str(tmp_path / "t"), "-o", declared]) == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert ends(["plan", declared, str(tmp_path / "t")]) == 0
 
 
 def test_plan_names_the_first_files_and_how_many_more(tmp_path: Path, write: Write) -> None:
@@ -325,11 +345,11 @@ def groups(folder: Path, **options: str) -> list[tuple[tuple[str, ...], list[str
 
 def test_csv_files_are_grouped_by_header(tmp_path: Path) -> None:
     texts = {"1": "a,b\n1,2\n", "2": "b,a\n", "3": '\n"a","b"\r\n3,4', "4": "\ufeffa,b\n", "5": "a,b,c\n"}
-    for name, text in texts.items():
-        (tmp_path / name).write_text(text)
+    for name, text in {**texts, "6": "b,a\r1,2\r", "7": "b,a\r\n1,2\r\n"}.items():
+        (tmp_path / name).write_text(text, newline="")
     assert groups(tmp_path, header="true") == [
         (("a", "b"), ["1", "3", "4"]),
-        (("b", "a"), ["2"]),
+        (("b", "a"), ["2", "6", "7"]),
         (("a", "b", "c"), ["5"]),
     ]
     assert [names for names, _ in groups(tmp_path)] == [("_c0", "_c1"), ("_c0", "_c1", "_c2")]
@@ -342,6 +362,31 @@ def test_csv_headers_are_read_in_the_dialect_of_the_options(tmp_path: Path) -> N
         (("ä", "b"), ["1"]),
         (("b", "ä"), ["2"]),
     ]
+
+
+def test_csv_files_whose_header_only_spark_can_read_are_groups_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "1").write_text("a,b\n")
+    for name in ("2.gz", "3.gz"):
+        (tmp_path / name).write_bytes(b"not compressed")
+    assert groups(tmp_path, header="true") == [(("a", "b"), ["1"]), ((), ["2.gz"]), ((), ["3.gz"])]
+
+
+def test_csv_columns_that_differ_by_case_only_are_not_missing(tmp_path: Path) -> None:
+    (tmp_path / "1").write_text("a,b\n")
+    (tmp_path / "2").write_text("B,C,A\n")
+    dataset = open_dataset("--input", str(tmp_path), "csv", {"header": "true"})
+    assert isinstance(dataset, Dataset)
+    dataset.take_groups(group_by_header(dataset.listing.files, dataset.data, {"header": "true"}))
+    assert [(each.path, each.files) for each in dataset.lacking] == [("C", ("1",))]
+
+
+def test_plan_rejects_columns_of_a_file_that_differ_by_case_only(tmp_path: Path, write: Write) -> None:
+    write("t/1.parquet", x=[1.0], X=[2.0], b=[1])
+    write("t/2.parquet", x=[1.0], B=[1])
+    dataset = open_dataset("TABLE", str(tmp_path / "t"), "parquet")
+    assert dataset is not None
+    dataset.inspect()
+    assert [(each.path, each.code) for each in dataset.rejected()] == [("x and X", Code.DUPLICATE_COLUMN)]
 
 
 def test_csv_headers_without_a_name_in_common_are_rejected(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
+import zlib
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -26,6 +28,7 @@ from sparksig.pipeline.run import run, run_stream
 from sparksig.pipeline.run.validation import CheckConfig, validate_job
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import ColSpec, Schema
+from sparksig.signature.types import Array
 from sparksig.sources.observed import all_nullable, table_from_spark
 from tests.pipeline.jobs import SIGNATURE, Job
 
@@ -156,6 +159,74 @@ def test_list_has_the_files_that_spark_reads(spark: SparkSession, tmp_path: Path
         assert dataset is not None
         found = spark.read.parquet(str(folder)).select(F.input_file_name()).distinct().collect()
         assert {unquote(row[0]).rpartition(f"/{layout}/")[2] for row in found} == {file.name for file in dataset.data}
+
+
+GLOBS = ["*.{a,b}", "[ab].*", "[^a].*", "[!a].*", "?.b", r"\{c\}.b", "*", "a.a", "a+b", "[a-b].{a,c}", "{a,{b,x}}.a"]
+
+
+def test_list_chooses_the_files_that_a_glob_chooses_in_spark(spark: SparkSession, tmp_path: Path) -> None:
+    for name in ("a.a", "a.b", "b.a", "^.a", "!.b", "{c}.b", "a+b", "aab"):
+        (tmp_path / name).write_text("x")
+    for glob in GLOBS:
+        options = {"pathGlobFilter": glob}
+        found = spark.read.options(**options).text(str(tmp_path)).inputFiles()
+        dataset = open_dataset("--input", str(tmp_path), "text", options)
+        assert dataset is not None
+        assert sorted(file.name for file in dataset.data) == sorted(Path(unquote(name)).name for name in found), glob
+
+
+def test_job_reads_the_files_that_spark_chooses_by_their_time(spark: SparkSession, tmp_path: Path) -> None:
+    write(tmp_path / "t" / "1.parquet", x=[1.0])
+    write(tmp_path / "t" / "2.parquet", y=[2.0], x=[2.0])
+    write(tmp_path / "t" / "old.parquet", x=["text"])
+    write(tmp_path / "t" / "old" / "3.parquet", x=[3.0])
+    for name in ("old.parquet", "old/3.parquet"):
+        os.utime(tmp_path / "t" / name, (1e9, 1e9))
+    recent = {"modifiedAfter": "2020-01-01T00:00:00"}
+    assert [(row["x"], row["y"]) for row in rows(read(spark, tmp_path / "t", input_options=recent))] == [
+        (1.0, None),
+        (2.0, 2.0),
+    ]
+    with pytest.raises(ConfigError, match="does not read 1 file of"):
+        read(spark, tmp_path / "t", input_options={"modifiedBefore": "2020-01-01T00:00:00"})
+    job = Job(tmp_path).model()
+    with pytest.warns(UserWarning, match="column y is missing in 1 of 2 files"):
+        summary = run(job.config(input=job.path("t"), input_options=recent), lambda: spark)
+    assert "y is missing in 1 of 2 files (1.parquet)" in summary.warnings[0]
+
+
+def test_job_reads_files_by_name_where_only_spark_can_list(spark: SparkSession, tmp_path: Path) -> None:
+    hadoop = spark._jsc.hadoopConfiguration()  # type: ignore[attr-defined]
+    hadoop.set(f"fs.viewfs.mounttable.{tmp_path.name}.link./t", f"file://{tmp_path}")
+
+    def listed(folder: str, **settings: Any) -> DataFrame:
+        place = f"viewfs://{tmp_path.name}/t/{folder}"
+        return read_table(spark, CheckConfig(place, signature="s", **settings))
+
+    write(tmp_path / "p" / "1.parquet", x=[1.0])
+    write(tmp_path / "p" / "2.parquet", y=[2.0], x=[2.0])
+    assert [(row["x"], row["y"]) for row in rows(listed("p"))] == [(1.0, None), (2.0, 2.0)]
+    write(tmp_path / "p" / "late" / "3.parquet", x=[3.0])
+    with pytest.raises(ConfigError, match=r"does not read 1 file of .*late/3\.parquet"):
+        listed("p")
+    assert listed("p", input_options={"recursiveFileLookup": "true"}).count() == 3
+    for name, text in {"1": "a,b\n1,100\n", "2": "b,a\n200,2\n"}.items():
+        (tmp_path / "c").mkdir(exist_ok=True)
+        (tmp_path / "c" / name).write_text(text)
+    with pytest.raises(Exception, match="CSV header does not conform"):
+        listed("c", format="csv", input_options={"header": "true"}).collect()
+
+
+def test_job_rejects_files_whose_columns_differ_by_case_where_case_counts(spark: SparkSession, tmp_path: Path) -> None:
+    write(tmp_path / "t" / "1.parquet", x=[1.0])
+    write(tmp_path / "t" / "2.parquet", X=[2.0])
+    assert [row["x"] for row in rows(read(spark, tmp_path / "t"))] == [1.0, 2.0]
+    spark.conf.set("spark.sql.caseSensitive", "true")
+    try:
+        with pytest.raises(SchemaError, match="X and x: differ by case only between files"):
+            read(spark, tmp_path / "t")
+    finally:
+        spark.conf.unset("spark.sql.caseSensitive")
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
@@ -333,6 +404,42 @@ def test_job_reads_csv_files_by_the_names_in_their_headers(spark: SparkSession, 
     assert sorted(str(row.b) for row in mixed.collect()) == ["100", "200", "400", "None", "None", "x"]
 
 
+def test_job_reads_csv_files_by_name_whatever_their_form(spark: SparkSession, tmp_path: Path) -> None:
+    packed = zlib.compress(b"b,a\n200,2\n")
+    forms: dict[str, tuple[bytes, dict[str, str]]] = {
+        "old line ends": (b"b,a\r200,2\r", {}),
+        "spaces": (b" b , a \n200,2\n", {"ignoreLeadingWhiteSpace": "true", "ignoreTrailingWhiteSpace": "true"}),
+        "lines in a name": (b'b,"a"\n200,2\n', {"multiLine": "true"}),
+        "other case": (b"B,A\n200,2\n", {}),
+        "compression that only Spark reads.deflate": (packed, {}),
+    }
+    for form, (second, options) in forms.items():
+        (tmp_path / form).mkdir()
+        (tmp_path / form / "1").write_bytes(b"a,b\n1,100\n")
+        (tmp_path / form / f"2{Path(form).suffix}").write_bytes(second)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            table = read_table(
+                spark,
+                CheckConfig(
+                    str(tmp_path / form), signature="s", format="csv", input_options={"header": "true", **options}
+                ),
+            )
+        assert [(row["a"], row["b"]) for row in rows(table)] == [("1", "100"), ("2", "200")], form
+
+
+def test_job_warns_of_a_csv_column_that_spark_numbers(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "1").write_text("x,b\n1,100\n")
+    (tmp_path / "source" / "2").write_text("x,b,b\n2,200,300\n")
+    job = Job(tmp_path).model()
+    options: dict[str, Any] = {"format": "csv", "input_options": {"header": "true"}, "level": "parse"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        summary = run(job.config(**options), lambda: spark)
+    assert "column b is missing in 1 of 2 files (2)" in summary.warnings[0]
+
+
 def test_job_scores_csv_files_of_other_order(spark: SparkSession, tmp_path: Path) -> None:
     job = Job(tmp_path).model()
     (tmp_path / "source").mkdir()
@@ -401,6 +508,36 @@ def test_job_reads_an_output_folder_with_the_schema_of_its_runs(spark: SparkSess
     assert dict(table.dtypes) == {"x": "double", "grade": "string", "prediction": "double", "run_id": "string"}
     assert {(row["run_id"], row["grade"]) for row in rows(table)} == {("2026-01-31", "007"), ("1", "007")}
     assert table_from_spark(table.schema.jsonValue()) == all_nullable(parquet_table("T", job.path("scored")))
+
+
+def test_job_quarantines_invalid_utf8_as_json_and_requeue_rejects_it(spark: SparkSession, tmp_path: Path) -> None:
+    strings = [b"ok", b"\xff\xfe", b"\xed\xa0\x80", b"\xe2\x82"]
+    buffers = pa.array(strings, pa.binary()).buffers()
+    text = pa.Array.from_buffers(pa.string(), len(strings), buffers)
+    nested = pa.ListArray.from_arrays(list(range(5)), text)
+    write(tmp_path / "source" / "f", x=[1.0, 2.0, None, 4.0], s=text, t=nested, other=text)
+    inputs = Schema([ColSpec("double", "x"), ColSpec("string", "s"), ColSpec(Array("string"), "t")])
+    job = Job(tmp_path).model(signature=ModelSignature(inputs, SIGNATURE.outputs, SIGNATURE.params))
+    summary = run(job.config(output_format="json"), lambda: spark)
+    found = {(count.path, count.code): count.rows for count in summary.violations}
+    assert found == {("s", "UNPARSABLE"): 3, ("t[]", "UNPARSABLE"): 3, ("x", "NULL"): 1}
+    assert (summary.rows_scored, summary.rows_quarantined) == (1, 3)
+    with pytest.raises(RunError, match="not valid UTF-8, and JSON has replaced") as caught:
+        run(job.config(output_format="json").requeued("r"), lambda: spark)
+    assert caught.value.code == 2
+
+
+def test_requeue_names_the_option_for_a_run_that_was_not_committed(
+    spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = Job(tmp_path).model()
+    write(tmp_path / "source" / "f", x=[1.0, None])
+    with pytest.raises(RunError):
+        run(job.config(max_bad_rows=0), lambda: spark)
+    argv = ["requeue", "r", *job.argv()[1:-2], "--allow-nulls"]
+    assert ends(argv) == 2
+    assert "--rejected takes the rows" in capsys.readouterr().err
+    assert ends([*argv, "--rejected"]) == 0
 
 
 def test_requeue_says_that_there_is_no_such_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

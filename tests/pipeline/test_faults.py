@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from sparksig import errors
 from sparksig.pipeline.faults import Stopped, spark_words, told, verdict_of
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 SECRET = "471108"
 
@@ -82,3 +91,29 @@ def test_job_error_names_builtin_worker_exceptions_only() -> None:
     assert "PYSPARK_PYTHON" in str(error)
     assert "Secret" not in str(error)
     assert SECRET not in str(error)
+
+
+def test_job_error_names_file_column_and_types_of_javas_errors(spark: SparkSession, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"x": [1.5]}), tmp_path / "f.parquet")
+    (tmp_path / "f.csv").write_text(f"a\n{SECRET}x\n")
+    table = str(tmp_path / "f.parquet")
+    cases: dict[str, tuple[Callable[[], object], list[str]]] = {
+        "format": (
+            lambda: spark.read.format("nonesuch").load(table).collect(),
+            ["SparkClassNotFoundException [DATA_SOURCE_NOT_FOUND]", "provider: nonesuch"],
+        ),
+        "types": (
+            lambda: spark.read.schema("x int").parquet(table).collect(),
+            ["f.parquet", "column: [x]", "expectedType: int", "actualType: DOUBLE"],
+        ),
+        "record": (
+            lambda: spark.read.schema("a int").csv(str(tmp_path / "f.csv"), mode="FAILFAST", header=True).collect(),
+            ["f.csv"],
+        ),
+    }
+    for name, (read, words) in cases.items():
+        with pytest.raises(Exception) as caught:
+            read()
+        shown = str(told(caught.value))
+        assert all(word in shown for word in words), (name, shown)
+        assert SECRET not in shown and "Py4J" not in shown

@@ -247,6 +247,17 @@ def test_job_rejects_a_foreign_folder_at_the_output_path(job: Job, kind: str) ->
     assert [problem.path for problem in error.problems] == [job.path(f"{kind}/run_id=r")]
 
 
+@pytest.mark.parametrize("scheme", ["s3", "s3a", "gs", "abfss"])
+def test_job_rejects_outputs_on_an_object_store_before_it_opens_the_store(job: Job, scheme: str) -> None:
+    job.table(TABLE).model()
+    places = {name: f"{scheme}://lake/{name}" for name in ("output", "quarantine")}
+    with pytest.raises(RunError) as caught:
+        run(job.config(**places), no_session)
+    assert caught.value.code == 2
+    assert [problem.path for problem in caught.value.problems] == list(places.values())
+    assert all("cannot rename a folder whole" in problem.fact for problem in caught.value.problems)
+
+
 def test_job_rejects_paths_that_cannot_be_written(job: Job) -> None:
     job.table(TABLE).model()
     (job.root / "file").touch()
@@ -263,7 +274,7 @@ def test_job_rejects_a_format_that_spark_does_not_know(job: Job, spark: SparkSes
 
 def test_job_rejects_columns_that_spark_cannot_distinguish(job: Job, spark: SparkSession) -> None:
     job.table(pa.table({"x": [1.0], "X": [SECRET]})).model()
-    assert "COLUMN_ALREADY_EXISTS" in str(ends(job, lambda: spark, "usage"))
+    assert "COLUMN_ALREADY_EXISTS" in str(ends(job, lambda: spark, "incompatible"))
 
 
 # ---- what is wrong with the table

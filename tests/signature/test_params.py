@@ -42,6 +42,11 @@ def test_params_report_all_problems_at_once_without_values() -> None:
     assert pickle.loads(pickle.dumps(caught.value)).problems == caught.value.problems
 
 
+def test_params_reject_a_string_that_no_worker_can_encode() -> None:
+    with pytest.raises(ParamError, match=r"stop\[\]: a string that has no UTF-8 form"):
+        SCHEMA.resolve({"stop": ["a", "\udcff"]})
+
+
 def test_params_report_unknown_names_in_one_warning() -> None:
     with pytest.warns(UserWarning, match="unknown params are ignored: 5, x; the signature declares temp") as caught:
         assert "x" not in SCHEMA.resolve({"x": 1, 5: 2})  # type: ignore[dict-item]

@@ -3,7 +3,7 @@
 from sparksig.pipeline.dataset.examples import read_examples
 from sparksig.pipeline.dataset.footers import Report
 from sparksig.pipeline.dataset.headers import Group, group_by_header
-from sparksig.pipeline.dataset.listing import LISTING_OPTIONS, MARKS, table_error
+from sparksig.pipeline.dataset.listing import LISTING_OPTIONS, MARKS, RECURSIVE, table_error, unread_error
 from sparksig.pipeline.dataset.model import MANY, Dataset, open_dataset, parquet_dataset, parquet_table
 from sparksig.pipeline.dataset.written import MARKER
 
@@ -12,6 +12,7 @@ __all__ = [
     "MANY",
     "MARKER",
     "MARKS",
+    "RECURSIVE",
     "Dataset",
     "Group",
     "Report",
@@ -21,4 +22,5 @@ __all__ = [
     "parquet_table",
     "read_examples",
     "table_error",
+    "unread_error",
 ]

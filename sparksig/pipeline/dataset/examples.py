@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from sparksig.errors import ConfigError, Problem
+from sparksig.pipeline.dataset.footers import finder
 from sparksig.pipeline.dataset.model import Dataset, open_dataset
 from sparksig.pipeline.dataset.partitions import parse_value
 from sparksig.pipeline.paths import file_system, missing
@@ -76,18 +77,36 @@ def _rows(dataset: Dataset) -> pa.Table:
     import pyarrow.dataset as ds
 
     assert dataset.schemas is not None
-    schemas = [footer.arrow.remove_metadata() for footer in dataset.schemas.files]
+    find = finder(dataset.table.fields)
+
+    def spelled(name: str) -> str:  # names are one column if they differ by case only
+        field = find(name)
+        return name if field is None else field.name
+
+    schemas = [
+        pa.schema([each.with_name(spelled(each.name)).with_type(_decoded(each.type)) for each in footer.arrow])
+        for footer in dataset.schemas.files
+    ]
     columns = pa.unify_schemas(schemas, promote_options="permissive")
     partitions = {field.name: field.type for field in dataset.partitions}
     parts = []
     for file in dataset.data:
-        source = ds.dataset(file.path, schema=columns, filesystem=dataset.listing.files, format="parquet")
-        table = source.to_table()
+        place: dict[str, Any] = {"filesystem": dataset.listing.files, "format": "parquet"}
+        names = ds.dataset(file.path, **place).schema.names
+        own = pa.schema([columns.field(spelled(name)).with_name(name) for name in names])
+        table = ds.dataset(file.path, schema=own, **place).to_table().rename_columns(list(map(spelled, names)))
         for value in file.values:
             kind = partitions[next(name for name in partitions if name.lower() == value.name.lower())]
             table = _with_column(table, value.name, pa.repeat(_scalar(value.raw, kind), table.num_rows))
         parts.append(table)
-    return pa.concat_tables(parts)
+    return pa.concat_tables(parts, promote_options="default")
+
+
+def _decoded(kind: pa.DataType) -> pa.DataType:
+    """The type that files have in common which differ in what only Arrow distinguishes: dictionaries and time zones."""
+    if pa.types.is_dictionary(kind):
+        return kind.value_type
+    return pa.timestamp(kind.unit, "UTC") if pa.types.is_timestamp(kind) and kind.tz else kind
 
 
 def _with_column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:

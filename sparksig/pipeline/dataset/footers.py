@@ -160,7 +160,7 @@ def merge(schemas: Schemas) -> tuple[StructType, list[Difference]]:
     ]
 
 
-def _finder(fields: Sequence[Field]) -> Callable[[str], Field | None]:
+def finder(fields: Sequence[Field]) -> Callable[[str], Field | None]:
     """Find the field of a name; if there is none, one whose name differs by case only."""
     exact = {each.name: each for each in fields}
     lowered = {each.name.lower(): each for each in fields}
@@ -208,7 +208,7 @@ def _merged(one: Any, other: Any) -> Any:
     """Add fields that only another type has, at any depth. Names are compared without case, as Spark does."""
     match one, other:
         case StructType(fields), StructType(more):
-            find, names = _finder(more), {each.name.lower() for each in fields}
+            find, names = finder(more), {each.name.lower() for each in fields}
             both = [
                 Field(each.name, _merged(each.type, match.type), each.nullable or match.nullable)
                 if (match := find(each.name))
@@ -228,7 +228,7 @@ def _merged(one: Any, other: Any) -> Any:
 def _differences(merged: ObservedType, table: ObservedType, path: str) -> Iterator[tuple[str, tuple[str, str] | None]]:
     match merged, table:
         case StructType(fields), StructType(own):
-            find = _finder(own)
+            find = finder(own)
             for each in fields:
                 inner = f"{path}.{each.name}" if path else each.name
                 match = find(each.name)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ _LONGEST = 2**20
 """A header is not looked for beyond this many bytes."""
 
 _THREADS = 16
+_LINE_END = re.compile(r"\r\n?|\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,8 @@ class Group:
 def group_by_header(files: pafs.FileSystem, data: Sequence[DataFile], options: Mapping[str, str]) -> list[Group]:
     """Group CSV files by their header, or by their number of columns where they have no header.
 
-    Files whose first line cannot be read, because of their compression or encoding, are a group of their own.
+    A file whose first line cannot be read here, because of its compression or encoding, is a group of its own, without
+    names: Spark has to read its header.
     """
     dialect = Dialect.of(options)
     with ThreadPoolExecutor(min(_THREADS, len(data) or 1)) as pool:
@@ -79,12 +82,8 @@ def group_by_header(files: pafs.FileSystem, data: Sequence[DataFile], options: M
             continue
         names = header if dialect.header else tuple(f"_c{number}" for number in range(len(header)))
         groups.setdefault(names, []).append(file)
-    unread = [file for file, header in zip(data, headers, strict=True) if header is None]
-    if unread and len(groups) == 1:
-        next(iter(groups.values())).extend(unread)
-    elif unread:
-        groups[()] = unread
-    return [Group(names, tuple(members)) for names, members in groups.items()]
+    unread = [Group((), (file,)) for file, header in zip(data, headers, strict=True) if header is None]
+    return [*(Group(names, tuple(members)) for names, members in groups.items()), *unread]
 
 
 def _first_line(files: pafs.FileSystem, path: str, dialect: Dialect) -> tuple[str, ...] | None:
@@ -104,7 +103,7 @@ def _lines(stream: pa.NativeFile, dialect: Dialect) -> Iterator[str]:
         chunk = bytes(stream.read(_CHUNK))
         read += len(chunk)
         rest += decoder.decode(chunk, final=not chunk)
-        *lines, rest = rest.split(dialect.line) if dialect.line else rest.replace("\r\n", "\n").split("\n")
+        *lines, rest = rest.split(dialect.line) if dialect.line else _LINE_END.split(rest)
         yield from lines
         if not chunk:
             break

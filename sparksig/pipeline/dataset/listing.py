@@ -6,11 +6,10 @@ such folders only; otherwise it reads the top level only. Files that it would si
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
@@ -91,13 +90,16 @@ def can_list(options: Mapping[str, str]) -> bool:
     return not any(name.lower() in _TIMES for name in options)
 
 
-def list_files(flag: str, path: str, options: Mapping[str, str] | None = None) -> Listing:
+def list_files(
+    flag: str, path: str, options: Mapping[str, str] | None = None, chosen: Collection[str] | None = None
+) -> Listing:
     """List the files that Spark reads at a path.
 
     Args:
         flag: the option that names the path, for messages.
         path: a file or a folder.
         options: options of Spark's reader; those that choose files count.
+        chosen: URIs of the files that Spark chooses by their times, in any subfolder; None if it takes all.
 
     Raises:
         ConfigError: nothing is there, or it is the folder of a Delta, Iceberg or Hudi table, or Spark would read only
@@ -120,6 +122,9 @@ def list_files(flag: str, path: str, options: Mapping[str, str] | None = None) -
         raise ConfigError("the table cannot be read", [Problem(flag, fact)]) from None
     if (table := _table_below(root, found)) is not None:
         raise table_error(flag, path, root, *table)
+    if chosen is not None:
+        paths = {path for uri in chosen for path in _paths_of(uri)}
+        found = [info for info in found if info.path in paths or info.type != pafs.FileType.File]
     return _select(flag, Listing(path, root, files, ()), found, lowered)
 
 
@@ -161,8 +166,9 @@ def _select(flag: str, listing: Listing, found: Sequence[pafs.FileInfo], options
     logged = _logged(listing, found)
     if logged is not None:
         visible = [file for file in visible if file.name in logged]
-    if pattern := options.get("pathglobfilter"):
-        visible = [file for file in visible if fnmatch.fnmatchcase(posixpath.basename(file.name), pattern)]
+    if glob := options.get("pathglobfilter"):
+        pattern = _glob(glob)
+        visible = [file for file in visible if pattern.fullmatch(posixpath.basename(file.name))]
     base = _base_folders(listing, options)
     if recursive:
         chosen, folders = visible, []
@@ -172,7 +178,8 @@ def _select(flag: str, listing: Listing, found: Sequence[pafs.FileInfo], options
         is_read = [bool(file.values) if folders else "/" not in file.name for file in visible]
         chosen = [file for file, read in zip(visible, is_read, strict=True) if read]
         if unread := [file.name for file, read in zip(visible, is_read, strict=True) if file.size and not read]:
-            raise _unread(flag, listing.path, sorted(unread), bool(folders))
+            where = "outside of the partition folders" if folders else "in subfolders"
+            raise unread_error(flag, listing.path, sorted(unread), where)
     data = tuple(sorted((file for file in chosen if file.size), key=lambda file: file.path))
     empty = tuple(sorted(file.name for file in chosen if not file.size))
     if not data and MARKER not in [info.base_name for info in found]:
@@ -180,6 +187,42 @@ def _select(flag: str, listing: Listing, found: Sequence[pafs.FileInfo], options
         hint = "all of its files are empty" if empty else "files whose names begin with '_' or '.' are not read"
         raise ConfigError("the table cannot be read", [Problem(flag, fact, hint=hint)])
     return replace(listing, data=data, empty=empty, folders=tuple(folders))
+
+
+def _glob(glob: str) -> re.Pattern[str]:
+    """A pattern of Hadoop's as a regular expression: `*`, `?`, `[ab]`, `[^a]`, `[!a]`, `{a,b}`, and escapes.
+
+    Raises:
+        ConfigError: a bracket or a brace is not closed.
+    """
+    parts, braces, brackets, position = [], 0, False, 0
+    while position < len(glob):
+        char = glob[position]
+        position += 1
+        if char == "\\" and position < len(glob):
+            parts.append(re.escape(glob[position]))
+            position += 1
+        elif brackets:
+            negates = char == "!" and glob[position - 2] == "["
+            parts.append("^" if negates else "\\[" if char == "[" else char)
+            brackets = char != "]"
+        elif char in _GLOB:
+            parts.append(_GLOB[char])
+            braces += char == "{"
+            brackets = char == "["
+        elif braces and char in ",}":
+            parts.append("|" if char == "," else ")")
+            braces -= char == "}"
+        else:
+            parts.append(re.escape(char))
+    try:
+        return re.compile("".join(parts), re.DOTALL)
+    except re.error:
+        fact = "pathGlobFilter has a bracket or a brace that is not closed"
+        raise ConfigError("the table cannot be read", [Problem("--input-option", fact)]) from None
+
+
+_GLOB = {"*": ".*", "?": ".", "{": "(?:", "[": "["}
 
 
 def _visible(root: str, found: Sequence[pafs.FileInfo]) -> Iterator[tuple[pafs.FileInfo, str]]:
@@ -207,10 +250,19 @@ def _logged(listing: Listing, found: Sequence[pafs.FileInfo]) -> set[str] | None
             continue
         with listing.files.open_input_stream(path) as stream:
             entries = [json.loads(line) for line in bytes(stream.read()).splitlines() if line.startswith(b"{")]
-        paths = [urlsplit(str(entry.get("path", ""))) for entry in entries]
-        places = {unquote(each.path) for each in paths} | {unquote(f"{each.netloc}{each.path}") for each in paths}
+        places = {place for entry in entries for place in _paths_of(str(entry.get("path", "")))}
         logged |= {_below(listing.root, place) for place in places if place.startswith(f"{listing.root}/")}
     return logged
+
+
+def _paths_of(uri: str) -> tuple[str, str]:
+    """What the path of a URI may be in its file system: without and with the host, which is a bucket or a server.
+
+    >>> _paths_of("file:///data/a%20b"), _paths_of("s3a://lake/a")
+    (('/data/a b', '/data/a b'), ('/a', 'lake/a'))
+    """
+    parts = urlsplit(uri)
+    return unquote(parts.path), unquote(f"{parts.netloc}{parts.path}")
 
 
 def _below(root: str, path: str) -> str:
@@ -274,8 +326,15 @@ def _consistent(flag: str, path: str, visible: Sequence[DataFile], base: tuple[s
     return list(dict.fromkeys(file.values for file in partitioned))
 
 
-def _unread(flag: str, path: str, names: Sequence[str], partitioned: bool) -> ConfigError:
-    where = "outside of the partition folders" if partitioned else "in subfolders"
+def unread_error(flag: str, path: str, names: Sequence[str], where: str = "in other folders") -> ConfigError:
+    """The error for files that Spark silently passes over.
+
+    Args:
+        flag: the option that names the path.
+        path: the path that was given.
+        names: the files.
+        where: where they are, in words.
+    """
     number = f"{len(names)} file{'s' if len(names) > 1 else ''}"
     fact = f"Spark does not read {number} of {path} that {'are' if len(names) > 1 else 'is'} {where}: {some_of(names)}"
     hint = f"--input-option {RECURSIVE}=true reads the files of all subfolders, without partition columns"

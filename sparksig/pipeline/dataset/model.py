@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow.fs as pafs
@@ -89,6 +89,9 @@ class Dataset:
     def take_groups(self, groups: Sequence[Group]) -> None:
         """Take the headers of CSV files, which must have a column in common.
 
+        Args:
+            groups: the files by the names that Spark gives their columns: it numbers names that a header repeats.
+
         Raises:
             SchemaError: they have none.
         """
@@ -106,11 +109,12 @@ class Dataset:
         ]
         if problems:
             raise SchemaError("the headers of CSV files differ", problems)
-        names = dict.fromkeys(name for group in groups for name in group.names)
-        for name in names:
-            without = [file.name for group in groups if name not in group.names for file in group.files]
+        spelled = {name.lower(): name for group in reversed(groups) for name in reversed(group.names)}
+        for name in dict.fromkeys(name.lower() for group in groups for name in group.names):
+            without = [group for group in groups if name not in map(str.lower, group.names)]
             if without:
-                self.lacking.append(Difference(name, tuple(sorted(without))))
+                files = sorted(file.name for group in without for file in group.files)
+                self.lacking.append(Difference(spelled[name], tuple(files)))
 
     @property
     def is_uniform(self) -> bool:
@@ -147,15 +151,38 @@ class Dataset:
         for footer, names in (self.schemas.files if self.schemas else {}).items():
             for column in footer.rejected:
                 columns.setdefault(column, []).extend(names)
+        alike = {
+            " and ".join(names): None
+            for footer in (self.schemas.files if self.schemas else ())
+            for names in _alike(footer.arrow.names)
+        }
         return [
-            Problem(
-                path,
-                f"Spark does not read {kind}, and rejects files that have it: {some_of(sorted(names))}",
-                Code.UNSUPPORTED_TYPE,
-                _REWRITE.get(kind, "leave the column out of the files, or write another type"),
-            )
-            for (path, kind), names in columns.items()
+            *(
+                Problem(
+                    name,
+                    "differ by case only, and Spark rejects files that have both",
+                    Code.DUPLICATE_COLUMN,
+                    "rename one of them in the files",
+                )
+                for name in alike
+            ),
+            *(
+                Problem(
+                    path,
+                    f"Spark does not read {kind}, and rejects files that have it: {some_of(sorted(names))}",
+                    Code.UNSUPPORTED_TYPE,
+                    _REWRITE.get(kind, "leave the column out of the files, or write another type"),
+                )
+                for (path, kind), names in columns.items()
+            ),
         ]
+
+    def respelled(self) -> list[Problem]:
+        """Columns whose names differ by case between files: a session that distinguishes case reads one only."""
+        names = {name for footer in (self.schemas.files if self.schemas else ()) for name in footer.arrow.names}
+        hint = "set spark.sql.caseSensitive to false, or write the column with one name in all files"
+        fact = "differ by case only between files, and spark.sql.caseSensitive is set"
+        return [Problem(" and ".join(each), fact, Code.AMBIGUOUS_COLUMN, hint) for each in _alike(sorted(names))]
 
     def require_accepted(self) -> Dataset:
         """Raise if Spark rejects files because of a column.
@@ -185,13 +212,31 @@ class Dataset:
         return ConfigError("the table cannot be read", [Problem(self.flag, fact, hint=hint)])
 
 
+def _alike(names: Sequence[str]) -> list[list[str]]:
+    """Names that differ by case only.
+
+    >>> _alike(["a", "b", "A"])
+    [['a', 'A']]
+    """
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(name.lower(), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
 _REWRITE = {
     "nanoseconds": "write microseconds, in pandas to_parquet(path, coerce_timestamps='us',"
     " allow_truncated_timestamps=True)",
 }
 
 
-def open_dataset(flag: str, path: str, form: str, options: Mapping[str, str] | None = None) -> Dataset | None:
+def open_dataset(
+    flag: str,
+    path: str,
+    form: str,
+    options: Mapping[str, str] | None = None,
+    choose: Callable[[], Collection[str]] | None = None,
+) -> Dataset | None:
     """List the files of a path; None where only Spark knows the file system, or which files it will choose.
 
     Args:
@@ -199,13 +244,19 @@ def open_dataset(flag: str, path: str, form: str, options: Mapping[str, str] | N
         path: a file or a folder.
         form: Spark's format.
         options: options of Spark's reader.
+        choose: asks Spark which files it chooses where only Spark knows.
 
     Raises:
         ConfigError: as `list_files`.
     """
-    if not has_file_system(path) or not can_list(options or {}):
+    chosen = None
+    if not has_file_system(path):
         return None
-    listing = list_files(flag, path, options)
+    if not can_list(options or {}):
+        if choose is None:
+            return None
+        chosen = choose()
+    listing = list_files(flag, path, options, chosen)
     written = written_in(listing.files, listing.root, form)
     if written is None and listing.folders and all(values[0].name == RUN_FOLDER for values in listing.folders):
         runs = sorted({values[0].raw for values in listing.folders})

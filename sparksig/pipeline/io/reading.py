@@ -13,6 +13,7 @@ from sparksig.errors import Problem, SchemaError
 from sparksig.pipeline.config import joined
 from sparksig.pipeline.dataset import LISTING_OPTIONS, MANY, Dataset, Group, Report, group_by_header
 from sparksig.pipeline.dataset.footers import Footer, Schemas, collect, read_footer, read_footers
+from sparksig.pipeline.dataset.listing import DataFile
 from sparksig.pipeline.faults import from_spark
 from sparksig.pipeline.paths import file_system, literal_path
 from sparksig.sources.observed import Field, to_spark
@@ -69,6 +70,8 @@ def read_files(
         dataset.inspect(report)
         if dataset.is_uniform:
             return reader.load(path)
+        if str(spark.conf.get("spark.sql.caseSensitive")).lower() == "true" and (problems := dataset.respelled()):
+            raise SchemaError("the files cannot be read by name", problems)
         dataset.require_accepted()  # given a schema, Spark looks at a file only when it reads it
         schema = _schema_of_all(spark, dataset, options)
         return _typed(spark, dataset, schema, options)
@@ -202,7 +205,6 @@ def _union(spark: SparkSession, dataset: Dataset, groups: Sequence[Group], optio
     """Read CSV files group by group, and put their rows together by the names of the columns."""
     from pyspark.sql import types as T
 
-    dataset.take_groups(groups)
     names = {name.lower() for group in groups for name in group.names}
     if both := sorted(each.name for each in dataset.partitions if each.name.lower() in names):
         problems = [Problem(name, "is a partition column and in the headers, which differ") for name in both]
@@ -210,14 +212,15 @@ def _union(spark: SparkSession, dataset: Dataset, groups: Sequence[Group], optio
     listing = {"basePath": literal_path(dataset.listing.path, spark)} if dataset.partitions else {}
     plain = {name: value for name, value in options.items() if name.lower() not in LISTING_OPTIONS} | listing
 
-    def read(group: Group, schema: StructType | None) -> DataFrame:
+    def read(files: Sequence[DataFile], schema: StructType | None) -> DataFrame:
         reader = spark.read.format("csv").options(**plain)
-        paths = [_spark_path(spark, dataset, file.name) for file in group.files]
+        paths = [_spark_path(spark, dataset, file.name) for file in files]
         return (reader if schema is None else reader.schema(schema)).load(paths)
 
-    schemas = [_with_partitions(read(group, None).schema, dataset.partitions) for group in groups]
     kinds: dict[str, Any] = {}
-    for schema in schemas:
+    files: dict[tuple[str, ...], list[DataFile]] = {}
+    for group in groups:
+        schema = _with_partitions(read(group.files, None).schema, dataset.partitions)
         lowered = [name.lower() for name in schema.names]
         if repeated := sorted({name for name in lowered if lowered.count(name) > 1}):
             fact = f"the headers of CSV files differ, and one of them repeats: {', '.join(repeated)}"
@@ -225,10 +228,18 @@ def _union(spark: SparkSession, dataset: Dataset, groups: Sequence[Group], optio
         for each in schema.fields:
             key = each.name.lower()
             kinds[key] = _wider(kinds[key], each.dataType) if key in kinds else each.dataType
-    frames = []
-    for group, schema in zip(groups, schemas, strict=True):
-        typed = T.StructType([T.StructField(each.name, kinds[each.name.lower()]) for each in schema.fields])
-        frames.append(read(group, typed))
+        files.setdefault(tuple(schema.names), []).extend(group.files)
+    partitions = {each.name.lower() for each in dataset.partitions}
+    dataset.take_groups(
+        [
+            Group(tuple(name for name in names if name.lower() not in partitions), tuple(members))
+            for names, members in files.items()
+        ]
+    )
+    frames = [
+        read(members, T.StructType([T.StructField(name, kinds[name.lower()]) for name in names]))
+        for names, members in files.items()
+    ]
     return reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), frames)
 
 

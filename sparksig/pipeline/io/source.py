@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from sparksig.errors import ConfigError, Problem, SchemaError, closest
 from sparksig.pipeline.config import FILES, RUN_COLUMN, JobConfig
-from sparksig.pipeline.dataset import MARKS, Dataset, Report, group_by_header, open_dataset, table_error
+from sparksig.pipeline.dataset import (
+    MARKS,
+    RECURSIVE,
+    Dataset,
+    Report,
+    group_by_header,
+    open_dataset,
+    table_error,
+    unread_error,
+)
 from sparksig.pipeline.faults import from_spark, spark_words
 from sparksig.pipeline.io.reading import corrupt_column, quoted, read_files
 from sparksig.pipeline.paths import is_file, literal_path
@@ -17,6 +27,9 @@ if TYPE_CHECKING:
     from pyspark.sql.streaming.readwriter import DataStreamReader
 
 _FOREVER = "36500d"
+_CHOICES = ("modifiedbefore", "modifiedafter", "pathglobfilter", "timezone")
+"""Options of readers that choose files, in lower case."""
+
 _FILES = tuple(name.lower() for name in FILES)
 
 
@@ -40,7 +53,7 @@ def read_table(
     """
     flag = "--input" if config.input_table is None else "--input-table"
     if dataset is None:
-        dataset = open_source(config)
+        dataset = open_source(config, spark)
     table = _tried(
         flag,
         f"Spark cannot read {_named(config)}",
@@ -55,6 +68,8 @@ def read_table(
         if config.input_table and table.isEmpty():
             fact = f"{config.input_table} has no rows of the run {config.requeues}"
             raise ConfigError("the table cannot be read", [Problem("RUN_ID", fact)])
+        if config.format.lower() == "json" and added[0] in table.columns:
+            _require_strings(table, config)
         table = table.drop(*added)
     if config.columns is not None:
         if problems := list(_absent(config.columns, table.columns)):
@@ -67,15 +82,42 @@ def read_table(
     return table
 
 
-def open_source(config: JobConfig) -> Dataset | None:
+def _require_strings(table: DataFrame, config: JobConfig) -> None:
+    """Reject quarantined rows that JSON does not give back: of a string that is not valid UTF-8 it keeps the rest.
+
+    Raises:
+        ConfigError: there are such rows.
+    """
+    violations = quoted(config.policy.violations_column)
+    of_text = "v.expected in ('string', 'Any') or v.expected like '%string%' or v.expected like 'Map(%'"
+    if not table.where(f"exists({violations}, v -> v.code = 'UNPARSABLE' and ({of_text}))").isEmpty():
+        fact = "rows of the run have strings that are not valid UTF-8, and JSON has replaced a part of each"
+        hint = "correct them in the source and score it again; --output-format parquet keeps them as they are"
+        raise ConfigError("the table cannot be read", [Problem("RUN_ID", fact, hint=hint)])
+
+
+def open_source(config: JobConfig, spark: SparkSession | None = None) -> Dataset | None:
     """List the files that a job reads; None where the source is not a folder of files, or only Spark can list it.
+
+    Args:
+        config: the job.
+        spark: a session, which knows what files of some times are.
 
     Raises:
         ConfigError: the path is the folder of a table, or Spark would read only some of its files.
     """
     if config.input_table is not None or not config.input or config.format.lower() not in _FILES:
         return None
-    return open_dataset("--input", config.input, config.format.lower(), config.input_options)
+    choose = None if spark is None else partial(_chosen_files, spark, config)
+    return open_dataset("--input", config.input, config.format.lower(), config.input_options, choose)
+
+
+def _chosen_files(spark: SparkSession, config: JobConfig) -> list[str]:
+    """The files in all subfolders that Spark chooses by the options of the reader; none of them is opened."""
+    options = {name: value for name, value in config.input_options.items() if name.lower() in _CHOICES}
+    reader = spark.read.format("binaryFile").options(**options).option(RECURSIVE, "true")
+    path = literal_path(config.input, spark)
+    return _tried("--input", f"Spark cannot list {config.input}", lambda: reader.load(path)).inputFiles()
 
 
 def _read(spark: SparkSession, config: JobConfig, dataset: Dataset | None, report: Report | None) -> DataFrame:
@@ -91,10 +133,12 @@ def _read(spark: SparkSession, config: JobConfig, dataset: Dataset | None, repor
     path = literal_path(config.input, spark)
     if dataset is None and config.format.lower() in _FILES:
         require_no_table(spark, config.input)
-    if not stream:
-        return reader.load(path) if dataset is None else read_files(spark, dataset, config.input_options, report)
     if config.format.lower() not in _FILES:
         return reader.load(path)
+    if not stream:
+        if dataset is not None:
+            return read_files(spark, dataset, config.input_options, report)
+        return _require_all_read(spark, config, reader.options(**_careful(config)).load(path))
     if is_file(config.input):
         hint = "a stream reads the files of a folder"
         raise ConfigError("the table cannot be read", [Problem("--input", f"{config.input} is a file", hint=hint)])
@@ -104,6 +148,23 @@ def _read(spark: SparkSession, config: JobConfig, dataset: Dataset | None, repor
         _require_one_header(dataset, config)
         table = read_files(spark, dataset, config.input_options, report)
     return _stream(spark, config, cast("DataStreamReader", reader), table)
+
+
+def _careful(config: JobConfig) -> dict[str, str]:
+    """Options with which Spark reads files by name that cannot be looked at here, or fails; it guesses otherwise."""
+    lowered = {name.lower(): value.lower() for name, value in config.input_options.items()}
+    if config.format.lower() in ("parquet", "orc"):
+        return {"mergeSchema": "true"}
+    if config.format.lower() == "csv" and lowered.get("header") == "true":
+        return {"enforceSchema": "false"}
+    return {}
+
+
+def _require_all_read(spark: SparkSession, config: JobConfig, table: DataFrame) -> DataFrame:
+    """Reject files in subfolders that Spark does not read, where only Spark can list them."""
+    if unread := sorted(set(_chosen_files(spark, config)) - set(table.inputFiles())):
+        raise unread_error("--input", config.input, unread)
+    return table
 
 
 def require_no_table(spark: SparkSession, path: str) -> None:
@@ -135,6 +196,7 @@ def _require_one_header(dataset: Dataset, config: JobConfig) -> None:
     if dataset.format != "csv" or dataset.written is not None:
         return
     groups = group_by_header(dataset.listing.files, dataset.data, config.input_options)
+    groups = [group for group in groups if group.names]  # Spark compares the headers of the others as it reads them
     if len(groups) > 1:
         names = [group.files[0].name for group in groups]
         fact = f"the headers of CSV files differ, and a stream reads them by position: {', '.join(names[:3])}"
@@ -173,7 +235,9 @@ def _tried(
             raise
         if problems := rejected():
             raise SchemaError(f"{fact}: {spark_words(error)}", problems) from None
-        raise ConfigError("the table cannot be read", [Problem(flag, f"{fact}: {spark_words(error)}")]) from None
+        words = spark_words(error)
+        hint = "start Spark with the package of this format (--packages)" if "DATA_SOURCE_NOT_FOUND" in words else None
+        raise ConfigError("the table cannot be read", [Problem(flag, f"{fact}: {words}", hint=hint)]) from None
     return table
 
 

@@ -14,7 +14,7 @@ from sparksig.enforcement.frames import plan, split_by
 from sparksig.enforcement.steps import Plan
 from sparksig.errors import AbsentColumnWarning, ConfigError, Problem, SinkError, SparksigError
 from sparksig.pipeline.accounting import Thresholds
-from sparksig.pipeline.config import JobConfig, model_name, typed_params
+from sparksig.pipeline.config import JobConfig, joined, model_name, typed_params
 from sparksig.pipeline.dataset import MANY
 from sparksig.pipeline.faults import told
 from sparksig.pipeline.io import missing, open_source, quoted, read_table, unwritable
@@ -98,12 +98,14 @@ def check(work: Attempt) -> ModelCall:
         problems += missing("--signature", config.signature)
     if problems:
         raise ConfigError("the job cannot be run as configured", problems)
-    faults = [
-        *unwritable(config.summary),
-        *(unwritable(config.report) if config.report else ()),
-        *(fault for sink in work.sinks.values() for fault in sink.faults()),
-        *work.sinks["quarantine"].rejected_faults(config.rejected),
+    quarantine = work.sinks["quarantine"]
+    places = [
+        *(sink.faults() for sink in work.sinks.values()),
+        unwritable(config.summary),
+        *([unwritable(config.report)] if config.report else []),
+        quarantine.rejected_faults(config.rejected),
     ]
+    faults = [fault for place in places for fault in _collected(place)]
     if faults:
         raise SinkError("the job must not or cannot write where it was told to", faults)
     if not work.tables and recover(config.output, config.run_id):
@@ -130,6 +132,14 @@ def check(work: Attempt) -> ModelCall:
     return call
 
 
+def _collected(faults: Iterator[Problem]) -> Iterator[Problem]:
+    """Faults, and those of a file system that cannot be opened, so that all places are reported at once."""
+    try:
+        yield from faults
+    except SinkError as error:
+        yield from error.problems
+
+
 def _require_same_job(work: Attempt) -> None:
     """Reject a run id under which another job has committed rows: they would be replaced silently."""
     other_jobs = [other for sink in work.sinks.values() if (other := sink.other_job()) is not None]
@@ -149,7 +159,10 @@ def _no_source(config: JobConfig) -> Iterator[Problem]:
         return
     absent = list(missing("--input", config.input, read_by_spark=True))
     if absent and config.requeues is not None:
+        kept = joined(config.rejected, f"run_id={config.requeues}")
         hint = "a run's name is in its summary, and in the name of its folder"
+        if config.input != kept and not list(missing("--keep-rejected", kept)):
+            hint = "it was not committed; --rejected takes the rows that were kept when it ended 4"
         yield Problem("RUN_ID", f"there is no run {config.requeues} in {config.quarantine}", hint=hint)
         return
     yield from absent
@@ -213,6 +226,8 @@ def _staged(work: Attempt, call: ModelCall, spark: SparkSession) -> dict[str, Da
 
 def read_source(work: Attempt, spark: SparkSession) -> DataFrame:
     """The table of the source; the summary gets what a reader should know about its files."""
+    if work.dataset is None:
+        work.dataset = open_source(work.config, spark)
     table = read_table(spark, work.config, work.dataset, work.progress.tasks)
     if work.dataset is not None:
         work.dataset.warn()

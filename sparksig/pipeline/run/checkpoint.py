@@ -115,7 +115,7 @@ def require_same_rows(
     if not there:
         return
     held = [
-        digest(sink.read_back(spark, rows[kind], sink.final), rows[kind].schema.fields[:width])
+        digest(sink.read_back(spark, rows[kind], sink.final), rows[kind].schema.fields[:width], decoded=sink.decodes)
         for kind, sink in there.items()
     ]
     if together(held) != source:

@@ -87,7 +87,8 @@ def reconcile(
     """Count what was written, and hold it against the source: its rows, and what they hold."""
     scored, dirty = (sink.read_back(spark, rows) for sink, rows in zip(work.sinks.values(), written, strict=True))
     fields = table.schema.fields
-    source, kept, set_apart = (digest(frame, fields) for frame in (table, scored, dirty))
+    decoded = any(sink.decodes for sink in work.sinks.values())
+    source, kept, set_apart = (digest(frame, fields, decoded=decoded) for frame in (table, scored, dirty))
     report = count_violations(dirty, dirty.columns[-1])
     counts = {"scored": kept.rows, "quarantine": set_apart.rows}
     work.summary = replace(

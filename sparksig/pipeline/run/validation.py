@@ -124,6 +124,8 @@ def validate_job(
             if dataset is not None and dataset.has_footers:
                 dataset.inspect(listener.tasks)
             plain = plan_only and dataset is not None and _is_plain(config)
+            if not plain:
+                dataset = dataset or open_source(at_rest, session())
             table = None if plain else read_table(session(), at_rest, dataset, listener.tasks)
             observed = dataset.table if dataset is not None and table is None else table
             if dataset is not None:

@@ -22,6 +22,9 @@ FILES = ("parquet", "orc", "json", "csv", "text", "xml", "avro", "binaryFile")
 _SQL_OPTIONS = ("replacewhere",)
 """Options of readers and writers that Spark parses as SQL, in lower case."""
 
+_PATH_AS_TABLE = re.compile(rf"\s*`?({'|'.join(FILES)})`?\s*\.\s*`?[^`]*/.*", re.IGNORECASE | re.DOTALL)
+"""Files by their path where a table's name is expected: Spark reads them as that format, whatever table they are of."""
+
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -55,6 +58,9 @@ def unfit(keys: JobKeys) -> Iterator[Problem]:
             yield Problem(f"--{name}-table", f"given beside --{name}", hint="one of them says where the rows are")
     for one in fields(keys):
         yield from unlisted(setting_of(one), flag_of(one), getattr(keys, one.name))
+    if match := _PATH_AS_TABLE.fullmatch(keys.input_table or ""):
+        fact = "is the path of files, not the name of a table"
+        yield Problem("--input-table", fact, hint=f"--input takes the path, with --format {match[1].lower()}")
     if keys.run_id and not RUN_ID.fullmatch(keys.run_id):
         yield Problem("--run-id", "not a name", hint="letters, digits, '.', '_' and '-', not starting with a mark")
     if keys.trust is not None and keys.trust != "true" and not re.fullmatch("sha256:[0-9a-f]{64}", keys.trust):
