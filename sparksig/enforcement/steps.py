@@ -49,6 +49,8 @@ class Step:
         observed: the table's type in words.
         required: whether the signature requires it.
         node: the work.
+        label: the name as the signature has it, an integer where it is one; None in an unnamed signature.
+        built: whether the columns are the members of the declared object, which is made of them.
     """
 
     name: str
@@ -57,6 +59,8 @@ class Step:
     observed: str
     required: bool
     node: Node
+    label: str | int | None = None
+    built: bool = False
 
     @property
     def position(self) -> int | None:

@@ -15,14 +15,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from threading import RLock
 from typing import Any, TypeAlias
-
-import numpy as np
-import pandas as pd
 
 from sparksig.errors import ModelLoadError, Problem, TrustError
 from sparksig.models.artifact import Artifact, Packed, PrivateCopy
+from sparksig.models.boosters import booster_call, with_training_types
+from sparksig.models.chat import RequestModel
+from sparksig.models.code import ModelCode, lock
 from sparksig.models.flavors import Stored, find_flavor, load_flavor
 
 Predict: TypeAlias = Callable[[Any, Mapping[str, Any] | None], Any]
@@ -34,7 +33,6 @@ CACHED = 4
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 _cache: OrderedDict[str, tuple[Model, set[Path]]] = OrderedDict()  # by digest; the paths where it was verified
-_lock = RLock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +45,7 @@ class Model:
         name: the class or function, for messages.
         digest: the artifact's digest, None for what does not come from one.
         files: the artifact's files, if it needs them for as long as it lives.
+        answers_requests: whether each row of a table is a request, and the prediction a list of answers.
     """
 
     predict: Predict = field(repr=False)
@@ -54,6 +53,7 @@ class Model:
     name: str
     digest: str | None = None
     files: PrivateCopy | None = field(default=None, repr=False)
+    answers_requests: bool = False
 
 
 def load_model(model: object, *, trust: bool | str = False) -> Model:
@@ -130,24 +130,39 @@ def _trusted(artifact: Artifact, trust: bool | str) -> tuple[Stored, str]:
 def _load_artifact(artifact: Artifact, trust: bool | str) -> Model:
     name, flavor = find_flavor(artifact)
     stored, digest = _trusted(artifact, trust)
-    with _lock:
+    with lock:
         if (known := _cached(digest)) is not None:
             _cache[digest][1].add(artifact.path)
             return known
         # code that is stored beside a format that is data is nothing that loading needs
         if flavor.file is None or (stored.block.get("code") and flavor.runs_code(stored)):
-            stored = replace(stored, copy=PrivateCopy(artifact, digest))
+            copy = PrivateCopy(artifact, digest)
+            code = stored.block.get("code")
+            stored = replace(stored, copy=copy, code=ModelCode(copy.file(str(code))) if code else None)
         made, method = load_flavor(name, flavor, stored)
-        model = replace(_bound(made, method, digest), files=stored.copy)
+        answers = isinstance(made, RequestModel)
+        model = replace(_bound(made, method, digest), files=stored.copy, answers_requests=answers)
+        if stored.code is not None:
+            model = replace(model, predict=_with_code(model.predict, stored.code))
         _cache[digest] = (model, {artifact.path})
         while len(_cache) > CACHED:
             _cache.popitem(last=False)
     return model
 
 
+def _with_code(predict: Predict, code: ModelCode) -> Predict:
+    """A call during which the model's own modules can be imported."""
+
+    def call(batch: Any, params: Mapping[str, Any] | None) -> Any:
+        with code.active():
+            return predict(batch, params)
+
+    return call
+
+
 def _cached(digest: str, path: str | None = None) -> Model | None:
     """The model with that digest, if it is loaded; given a path, only if it was verified there."""
-    with _lock:
+    with lock:
         model, paths = _cache.get(digest, (None, set()))
         if model is None or (path is not None and Path(path).resolve() not in paths):
             return None
@@ -186,10 +201,10 @@ def _is_loader(model: object) -> bool:
 
 def _bound(model: object, method: str = "predict", digest: str | None = None) -> Model:
     """The uniform call around an object with `method`, or around a function."""
-    special = _special_call(model) if method == "predict" else None
-    if special is not None:
+    model = with_training_types(model)
+    if method == "predict" and (special := booster_call(model)) is not None:
         call, takes_params = special
-        return Model(lambda batch, params: call(model, batch, params or {}), takes_params, _name(model), digest)
+        return Model(lambda batch, params: call(batch, params or {}), takes_params, _name(model), digest)
     function = getattr(model, method, None) if digest or hasattr(model, method) else model
     if not callable(function):
         raise ModelLoadError(f"{_name(model)} is no model", [Problem(method, "it has no such method")])
@@ -229,83 +244,3 @@ def _takes_params(parameters: Mapping[str, inspect.Parameter]) -> str | None:
 
 def _name(model: object) -> str:
     return str(getattr(model, "__qualname__", type(model).__qualname__))
-
-
-# ---- objects whose `predict` is not called as it is
-
-
-def _predict_booster(model: Any, batch: Any, params: Mapping[str, Any]) -> Any:
-    """An XGBoost Booster takes a matrix of its own."""
-    import xgboost
-
-    if isinstance(batch, pd.DataFrame) and model.feature_names is not None:
-        matrix = xgboost.DMatrix(_as_trained(model, batch), enable_categorical=True)
-    else:  # without names on one side columns are taken by position
-        matrix = xgboost.DMatrix(np.asarray(batch), feature_names=model.feature_names)
-    return model.predict(matrix, **_accepted(model.predict, params))
-
-
-def _predict_xgboost(model: Any, batch: Any, params: Mapping[str, Any]) -> Any:
-    if isinstance(batch, pd.DataFrame):
-        batch = _as_trained(model.get_booster(), batch)
-    return model.predict(batch, **_accepted(model.predict, params))
-
-
-def _as_trained(booster: Any, batch: pd.DataFrame) -> pd.DataFrame:
-    """The table with categories where the training had some, which XGBoost stores since 3.1.
-
-    Raises:
-        ValueError: a value was no category in the training.
-        NotImplementedError: an older XGBoost, which would take a batch's own codes for those of the training.
-    """
-    if "c" not in (booster.feature_types or ()):
-        return batch
-    if not hasattr(booster, "get_categories"):
-        raise NotImplementedError("XGBoost stores categories since 3.1")
-    trained = dict(booster.get_categories(export_to_arrow=True).to_arrow())
-    made = {}
-    for name in batch:
-        if (categories := trained.get(name)) is not None:
-            made[name] = batch[name].astype(pd.CategoricalDtype(categories.to_pandas()))
-            if (made[name].isna() & batch[name].notna()).any():
-                raise ValueError("a category that was not in the training")
-    return batch.assign(**{str(name): column for name, column in made.items()})
-
-
-def _predict_lightgbm(model: Any, batch: Any, params: Mapping[str, Any]) -> Any:
-    """LightGBM takes columns by position, whatever their names are: here they have to be those of the training.
-
-    Texts become categories, whose codes are those of the training; one that was not there is missing to LightGBM.
-    """
-    booster = getattr(model, "booster_", model)
-    trained = booster.feature_name()
-    if not isinstance(batch, pd.DataFrame):
-        return model.predict(batch)
-    if trained != [f"Column_{i}" for i in range(len(trained))]:
-        names = [str(name).replace(" ", "_") for name in batch]  # as LightGBM stores them
-        if names != [name.replace(" ", "_") for name in trained]:
-            raise ValueError("feature names mismatch")
-    if booster.pandas_categorical:
-        texts = [name for name in batch if not pd.api.types.is_numeric_dtype(batch[name])]
-        batch = batch.astype(dict.fromkeys(texts, "category"))
-    return model.predict(batch)
-
-
-def _accepted(function: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """The params that are arguments of the function, as MLflow's flavour passes them."""
-    known = inspect.signature(function).parameters
-    return {name: value for name, value in params.items() if name in known}
-
-
-_CALLS: dict[str, tuple[Callable[[Any, Any, Mapping[str, Any]], Any], bool]] = {
-    "xgboost.core.Booster": (_predict_booster, True),
-    "xgboost.sklearn.XGBModel": (_predict_xgboost, True),
-    "lightgbm.basic.Booster": (_predict_lightgbm, False),
-    "lightgbm.sklearn.LGBMModel": (_predict_lightgbm, False),
-}
-
-
-def _special_call(model: object) -> tuple[Callable[[Any, Any, Mapping[str, Any]], Any], bool] | None:
-    """How an object is called whose `predict` is not called as it is, and whether it takes params; None for others."""
-    classes = (f"{cls.__module__}.{cls.__qualname__}" for cls in type(model).__mro__)
-    return next((_CALLS[name] for name in classes if name in _CALLS), None)

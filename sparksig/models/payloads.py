@@ -111,7 +111,7 @@ def validate_serving_input(model: Any, payload: str | bytes | Mapping[str, Any],
         trust: True, or the artifact's `sha256:..`, for artifacts that run code when loaded.
 
     Returns:
-        What the model's `predict` returns.
+        What the model's `predict` returns; a chat model's answer to the one request of a payload.
 
     Raises:
         ViolationError: the payload breaks the contract.
@@ -131,7 +131,9 @@ def validate_serving_input(model: Any, payload: str | bytes | Mapping[str, Any],
     [20.0]
     """
     parsed = parse_payload(payload, load_signature(model))
-    return load_model(model, trust=trust).predict(parsed.data, parsed.params)
+    loaded = load_model(model, trust=trust)
+    prediction = loaded.predict(parsed.data, parsed.params)
+    return prediction[0] if loaded.answers_requests and len(prediction) == 1 else prediction
 
 
 def bad(fact: str, hint: str | None = None) -> ViolationError:

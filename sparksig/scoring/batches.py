@@ -6,7 +6,7 @@ without loss, shapes, nulls and the number of rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,7 +27,7 @@ from sparksig.errors import Code, NotSupportedError, OutputError, Problem
 from sparksig.scoring.anything import carrier, has_any, json_text, with_texts
 from sparksig.signature.casts import Level
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
-from sparksig.signature.types import AnyType, Array, DataType, Map, Object
+from sparksig.signature.types import AnyType, Array, ColumnType, DataType, Map, Object, SparkMLVector
 from sparksig.sources.observed import ArrayType, Field, ObservedType
 
 _POLICY = Policy(level=Level.CHECKED)
@@ -37,6 +37,8 @@ BATCH_BYTES = 64 << 20
 
 BATCH_ROWS = 10_000
 """How many rows go to the model at once, at most; Spark's own default."""
+
+_STRING_KEYS = "the keys of a map are strings: {str(key): value ..}; an ONNX converter's option is zipmap=False"
 
 _OPEN = 256  # bytes taken for what has no width of its own: a text, an array, an object
 
@@ -77,7 +79,7 @@ class OutputColumn:
             return self._tensor(self.spec, values, rows)
         if isinstance(self.spec.type, AnyType):
             return self._json(values, rows)
-        column = _column(values, isinstance(self.spec.type, DataType))
+        column = _column(values, self.spec.type)
         if column is None or len(column) != rows:
             count = _words(values) if column is None else len(column)
             return self._wrong(f"the batch has {rows} rows, the model returned {count}")
@@ -113,7 +115,7 @@ class OutputColumn:
         return self._enforced(entries, observed, [])
 
     def _json(self, values: Any, rows: int) -> pa.Array | Problem:
-        column = _column(values, scalars=False)
+        column = _column(values, AnyType())
         if column is None or len(column) != rows:
             return self._wrong(f"the batch has {rows} rows, the model returned {_words(values)}")
         try:
@@ -137,9 +139,10 @@ class OutputColumn:
         made, faults = apply(node, array, self.name)
         if wrong := together(opening, faults):
             counts = ", ".join(f"{int(f.mask.sum())} x {f.code}{f.path.removeprefix(self.name)}" for f in wrong)
-            return self._wrong(
-                f"declared {words(self.spec)}, the model returned {kind} with rows that do not fit: {counts}"
-            )
+            fact = f"declared {words(self.spec)}, the model returned {kind} with rows that do not fit: {counts}"
+            if opened := sorted({f.types.observed for f in opening if f.code is Code.INCOMPATIBLE_TYPE}):
+                fact += f" ({', '.join(opened)})"
+            return self._wrong(fact, _STRING_KEYS if any("keys" in text for text in opened) else None)
         try:
             if isinstance(self.spec, ColSpec):
                 made = with_texts(made, self.spec.type, anything, self.variant)
@@ -149,8 +152,8 @@ class OutputColumn:
         except (TypeError, ValueError):
             return self._wrong(f"declared {words(self.spec)}, the model returned values that JSON does not hold")
 
-    def _wrong(self, fact: str) -> Problem:
-        return Problem(self.name, fact, Code.WRONG_OUTPUT)
+    def _wrong(self, fact: str, hint: str | None = None) -> Problem:
+        return Problem(self.name, fact, Code.WRONG_OUTPUT, hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +175,7 @@ class Outputs:
         Raises:
             NotSupportedError: it declares types that no prediction column can have; all of them are named.
         """
-        columns = [OutputColumn(str(i) if s.name is None else str(s.name), s) for i, s in enumerate(schema)]
+        columns = [OutputColumn(str(i) if s.name is None else str(s.name), _readable(s)) for i, s in enumerate(schema)]
         problems = [Problem(c.name, fact) for c in columns if (fact := _unfit(c.spec)) is not None]
         if problems:
             raise NotSupportedError("the output schema declares types that cannot be columns", problems)
@@ -220,15 +223,18 @@ class Outputs:
 
     def _fields(self, prediction: Any) -> list[Any]:
         """The model's values for each declared output."""
+        if isinstance(prediction, pd.MultiIndex):
+            prediction = prediction.to_frame(index=False)
         one = self.columns[0].spec if len(self.columns) == 1 else None
         whole = isinstance(one, ColSpec) and isinstance(one.type, Object | Map | AnyType)
         if isinstance(prediction, pd.DataFrame | Mapping) and self.named:
-            return [prediction.get(column.name, _ABSENT) for column in self.columns]
+            labels = _by_name(prediction.keys())
+            known = [labels.get(column.name, _ABSENT) for column in self.columns]
+            return [_ABSENT if label is _ABSENT else prediction[label] for label in known]
         if isinstance(prediction, pd.DataFrame | Mapping) and len(prediction.keys()) == len(self.columns) > 1:
             return [prediction[name] for name in prediction]
         if _are_dicts(prediction) and not whole:
-            names = [c.name for c in self.columns]
-            return [[row.get(name) for row in prediction] if _in_any(prediction, name) else _ABSENT for name in names]
+            return [_row_fields(prediction, column) for column in self.columns]
         if one is not None:
             single = isinstance(prediction, pd.DataFrame) and prediction.shape[1] == 1
             return [prediction.iloc[:, 0] if single else prediction]
@@ -285,6 +291,13 @@ _ABSENT = object()
 """Stands for a declared output that the prediction has not."""
 
 
+def _readable(spec: ColSpec | TensorSpec) -> ColSpec | TensorSpec:
+    """The declared output, with strings for objects: what MLflow infers from an array of text labels."""
+    if isinstance(spec, TensorSpec) and spec.type.kind == "O":
+        return TensorSpec(np.dtype("str"), spec.shape, spec.name)
+    return spec
+
+
 def _unfit(spec: ColSpec | TensorSpec) -> str | None:
     """Why a declared output cannot be a column; None where it can."""
     if isinstance(spec, ColSpec):
@@ -298,22 +311,73 @@ def _are_dicts(prediction: Any) -> bool:
     return isinstance(prediction, list) and bool(prediction) and all(isinstance(row, Mapping) for row in prediction)
 
 
-def _in_any(rows: Sequence[Mapping[Any, Any]], name: str) -> bool:
-    return any(name in row for row in rows)
+def _by_name(labels: Iterable[Any]) -> dict[str, Any]:
+    """Labels by the names that a signature has for them: those of `DataFrame(predict_proba)` are integers."""
+    return {str(label): label for label in sorted(labels, key=lambda label: isinstance(label, str))}
 
 
-def _column(values: Any, scalars: bool) -> Any:
-    """One output's values as a column, one a row; None for what is none. Scalars may be a matrix of one column."""
+def _row_fields(rows: Sequence[Mapping[Any, Any]], column: OutputColumn) -> Any:
+    """One output of rows that are dicts; an optional one may be absent from each of them, so it may from all."""
+    name = column.name
+    cells = [row[name] if name in row else row.get(_by_name(row).get(name, name), _ABSENT) for row in rows]
+    if column.spec.required and all(cell is _ABSENT for cell in cells):
+        return _ABSENT
+    return [None if cell is _ABSENT else cell for cell in cells]
+
+
+def _column(values: Any, kind: ColumnType) -> Any:
+    """One output's values as a column, one per row; None for what is none.
+
+    Args:
+        values: the model's values. A scalar may be an array of one element, an array may be a tuple or one of pandas'.
+        kind: what is declared.
+    """
     values = _plain_array(values)
-    if isinstance(values, pd.Series):
-        return values.reset_index(drop=True)
-    if isinstance(values, np.ndarray):
-        if scalars and values.ndim == 2 and values.shape[1] == 1:
-            return values[:, 0]
-        return values if values.ndim == 1 else _cells(list(values)) if values.ndim else None
     if isinstance(values, pa.Array | pa.ChunkedArray):
         return values
-    return _cells(values) if isinstance(values, list | tuple) else None
+    if isinstance(values, pd.DataFrame) and isinstance(kind, Array):
+        values = _tensor_rows(values)
+    if isinstance(values, pd.Series) and values.dtype != object:
+        return values.reset_index(drop=True)
+    if isinstance(values, pd.Series):
+        values = values.to_numpy()
+    if isinstance(values, np.ndarray):
+        if isinstance(kind, DataType) and values.ndim > 1 and values[:1].size == len(values[:1]):
+            values = values.reshape(len(values))
+        if values.ndim == 1 and values.dtype != object:
+            return values
+        values = list(values) if values.ndim else None
+    return _cells([_cell(value, kind) for value in values]) if isinstance(values, list | tuple) else None
+
+
+def _cell(value: Any, kind: ColumnType) -> Any:
+    """A value in the containers that are read: lists for tuples and pandas' arrays, a scalar for one of its arrays."""
+    match kind:
+        case DataType():
+            while isinstance(value, list | tuple) and len(value) == 1:
+                value = value[0]
+            return value.reshape(-1)[0] if isinstance(value, np.ndarray) and value.size == 1 else value
+        case Array(DataType()):
+            return _as_list(value)
+        case Array(inner):
+            value = _as_list(value)
+            is_nested = isinstance(value, list) or (isinstance(value, np.ndarray) and value.dtype == object)
+            return [_cell(item, inner) for item in value] if is_nested and getattr(value, "ndim", 1) else value
+        case SparkMLVector():
+            return _as_list(value)
+        case Map(inner) if isinstance(value, Mapping):
+            return {key: _cell(item, inner) for key, item in value.items()}
+        case Object(properties) if isinstance(value, Mapping):
+            kinds = {p.name: p.dtype for p in properties}
+            return {key: _cell(item, kinds[key]) if key in kinds else item for key, item in value.items()}
+    return value
+
+
+def _as_list(value: Any) -> Any:
+    """A tuple as a list, and pandas' own containers as arrays; anything else as it is."""
+    if isinstance(value, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
+        value = value.to_numpy()
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _cells(values: Sequence[object]) -> np.ndarray[Any, Any]:
@@ -321,24 +385,30 @@ def _cells(values: Sequence[object]) -> np.ndarray[Any, Any]:
 
 
 def _plain_array(values: Any) -> Any:
-    """A sparse matrix, a matrix and a masked array as what every other array is; masked values are null."""
+    """Arrays of any class as numpy's, or as a Series where they are pandas'; masked values are null."""
+    if isinstance(values, pd.Index | pd.api.extensions.ExtensionArray):
+        return pd.Series(values)
     return unmasked(values.toarray() if hasattr(values, "toarray") else values)
 
 
 def _tensor_rows(values: Any) -> Any:
     """A tensor output as an array of one of numpy's own dtypes or as a list of its rows; anything else as it is."""
+    values = _plain_array(values)
     if isinstance(values, pd.DataFrame):
         values = values.to_numpy() if len(set(values.dtypes)) == 1 else values.astype(object).to_numpy()
     elif isinstance(values, pd.Series):
         values = values.to_numpy()
     elif isinstance(values, pa.Array | pa.ChunkedArray):
         values = values.to_pylist()
-    values = _plain_array(values)
     if isinstance(values, np.ndarray) and values.ndim and values.dtype.kind in "OUT":
         values = list(values.astype(object))
-    return (
-        [list(row) if isinstance(row, tuple) else row for row in values] if isinstance(values, list | tuple) else values
-    )
+    return [_listed(row) for row in values] if isinstance(values, list | tuple) else values
+
+
+def _listed(row: Any) -> Any:
+    """A row of a tensor with lists for tuples and arrays for pandas' containers, at every depth."""
+    row = _as_list(row)
+    return [_listed(item) for item in row] if isinstance(row, list) else row
 
 
 def _dense(values: Any) -> np.ndarray[Any, Any] | None:

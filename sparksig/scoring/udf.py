@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,8 @@ from sparksig.enforcement.steps import Plan
 from sparksig.enforcement.values import Feed, bits, enforce_arrow
 from sparksig.errors import Code, NotSupportedError, Problem, SchemaError
 from sparksig.models.loading import Model
-from sparksig.scoring.anything import carriers
-from sparksig.scoring.batches import rows_of_batch
+from sparksig.scoring.anything import carriers, is_special, whole
+from sparksig.scoring.batches import Outputs, rows_of_batch
 from sparksig.scoring.calls import ModelCall, Returns
 from sparksig.scoring.texts import answered, asked, read, written
 from sparksig.scoring.workers import CleanRows
@@ -70,10 +70,12 @@ def predict_udf(
         options: single options of `Policy`.
 
     Returns:
-        A UDF; `spark.udf.register("predict", udf)` makes it a SQL function. Its result is the output's Spark type, a
-        struct of several outputs; Any comes as JSON text and a vector as an array of doubles, which no UDF can make.
-        Before Spark 4.1, which has the first UDFs on Arrow arrays, it is a function of columns only, and values cross
-        as JSON text, exactly; a struct with intervals, variants or maps whose keys are no texts fails the query.
+        A UDF; `spark.udf.register("predict", udf)` makes it a SQL function. Its result has the types of `score`: the
+        output's Spark type, a struct of several outputs, a variant for Any (JSON text before Spark 4), a vector. With
+        Any or vectors in the outputs it is a function of columns and cannot be registered: a SQL function returns
+        neither. Before Spark 4.1, which has the first UDFs on Arrow arrays, it is a function of columns only, and
+        values cross as JSON text, exactly; a struct with intervals, variants or maps whose keys are not strings fails
+        the query. The errors recommend `score`.
 
     Raises:
         NotSupportedError: `on_violation` is no choice, or the output schema declares what cannot be a column.
@@ -100,6 +102,9 @@ def predict_udf(
     call = ModelCall.of(model, signature, params, trust, param_from_env, returns)
     if (session := SparkSession.getActiveSession()) is not None:
         call = call.shipped_by(session)
+    special = any(isinstance(spec, ColSpec) and is_special(spec.type) for spec in call.outputs.specs)
+    if special and hasattr(F, "parse_json"):
+        call = call.as_variants()
     work = StructScorer(call, resolve_policy(policy, options), on_violation == "null")
 
     def predict(*columns: pa.Array, **named: pa.Array) -> pa.Array:
@@ -108,10 +113,18 @@ def predict_udf(
     if call.signature.inputs is None:
         problem = Problem("", "the signature declares no inputs", Code.NO_INPUTS, "declare inputs=Schema([..])")
         raise SchemaError("there is nothing that the UDF could take", [problem])
+    inputs, returned = call.signature.inputs, _return_type(call)
     if hasattr(F, "arrow_udf"):
-        return _of_columns(F.arrow_udf(predict, _return_type(call)), call.signature.inputs)
+        udf = F.arrow_udf(predict, returned)
+        if not special:
+            return _of_columns(udf, inputs)
+        return ColumnsOnly(udf, lambda udf, column: _finished(call.outputs, udf(column)), inputs, _SPECIAL)
     pandas: Any = pandas_udf  # its stubs want what Spark warns of: a function type beside the hints
-    return ColumnsOnly(pandas(_of_texts(work), "string"), _return_type(call), call.signature.inputs)
+
+    def of_texts(udf: Any, column: Column) -> Column:
+        return _finished(call.outputs, answered(udf(*asked(column)), returned))
+
+    return ColumnsOnly(pandas(_of_texts(work), "string"), of_texts, inputs, _TEXTS)
 
 
 def _of_texts(work: StructScorer) -> Callable[[pd.Series[Any], pd.Series[Any]], pd.Series[Any]]:
@@ -125,28 +138,30 @@ def _of_texts(work: StructScorer) -> Callable[[pd.Series[Any], pd.Series[Any]], 
 
 @dataclass(frozen=True)
 class ColumnsOnly:
-    """The UDF of a Spark that has none on Arrow arrays: expressions around one on texts, which keep values as they are.
+    """A UDF inside expressions, which Spark cannot register for SQL: Spark's UDFs cannot take or return such values.
 
     Attributes:
-        texts: the UDF on texts.
-        returns: what the prediction becomes.
+        udf: Spark's UDF.
+        call: calls it with a struct, and makes the prediction of its result.
         inputs: what the model takes.
+        reason: what works instead, for the error of a registration.
     """
 
-    texts: Any
-    returns: DataType
+    udf: Any
+    call: Callable[[Any, Column], Column]
     inputs: Schema
+    reason: str
 
     def __call__(self, *columns: Any, **named: Any) -> Any:
         """The prediction, for columns in all the ways that people have of naming them."""
         return _of_columns(self._of_struct, self.inputs)(*columns, **named)
 
     def _of_struct(self, column: Column) -> Column:
-        return answered(self.texts(*asked(column)), self.returns).alias("predict")
+        return self.call(self.udf, column).alias("predict")
 
     def asNondeterministic(self) -> ColumnsOnly:
         """The same, not deterministic."""
-        return ColumnsOnly(self.texts.asNondeterministic(), self.returns, self.inputs)
+        return replace(self, udf=self.udf.asNondeterministic())
 
     @property
     def evalType(self) -> int:  # Spark asks for it when a UDF is registered
@@ -155,10 +170,34 @@ class ColumnsOnly:
         Raises:
             NotSupportedError: always, and says what works.
         """
-        raise NotSupportedError(
-            "predict_udf cannot be registered for SQL before Spark 4.1, whose UDFs damage integers beside nulls: "
-            "use df.select(predict(struct('*'))), or score()"
-        )
+        raise NotSupportedError(f"{self.reason}: use df.select(predict(struct('*'))), or score()")
+
+
+_TEXTS = "predict_udf cannot be registered for SQL before Spark 4.1, whose UDFs damage integers beside nulls"
+_SPECIAL = "predict_udf cannot be registered for SQL where outputs are vectors or Any: a SQL function returns neither"
+
+
+def _finished(outputs: Outputs, column: Column) -> Column:
+    """The prediction with what no UDF can return: variants and vectors, also inside other types."""
+    from pyspark.sql import functions as F
+    from pyspark.sql import types as T
+
+    specs = outputs.specs
+    if not any(isinstance(spec, ColSpec) and is_special(spec.type) for spec in specs):
+        return column
+
+    def opened(value: Column) -> Column:
+        if len(specs) == 1:
+            return _whole(specs[0], value)
+        fields = value.cast(T.StructType([T.StructField(f"_{i}", kind) for i, kind in enumerate(carriers(specs))]))
+        parts = [_whole(c.spec, fields[f"_{i}"]).alias(c.name) for i, c in enumerate(outputs.columns)]
+        return F.when(value.isNotNull(), F.struct(*parts))
+
+    return F.transform(F.array(column), opened)[0]  # a variable: the model runs once for all uses of its result
+
+
+def _whole(spec: ColSpec | TensorSpec, column: Column) -> Column:
+    return whole(spec.type, column) if isinstance(spec, ColSpec) else column
 
 
 def _of_columns(udf: Any, schema: Schema) -> Any:

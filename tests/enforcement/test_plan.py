@@ -155,7 +155,7 @@ def test_plan_hint_states_the_array_length_of_a_tensor() -> None:
     assert "an array of its entries" in str(hints[1]) and "binary" not in str(hints[1])
     assert hints[2] == "a row's tensor is arrays nested as its shape is"
     scalars = plan(table(id="long", x=array("double")), Schema([TensorSpec(np.dtype("float64"), (-1, 3))]))
-    assert faults(scalars) == [("", "COLUMN_COUNT")] and "columns=['name']" in str(scalars.problems[0].hint)
+    assert faults(scalars) == [("", "COLUMN_COUNT")] and "columns=['x']" in str(scalars.problems[0].hint)
     assert plan(
         table(id="long", x=array("double")), Schema([TensorSpec(np.dtype("float64"), (-1, 3))]), columns=["x"]
     ).ok

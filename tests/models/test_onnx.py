@@ -19,7 +19,7 @@ from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
 
 from sparksig import ColSpec, ModelSignature, Schema, TensorSpec
-from sparksig.errors import ModelLoadError, NotSupportedError, TrustError
+from sparksig.errors import ModelError, ModelLoadError, NotSupportedError, TrustError
 from sparksig.models.artifact import Artifact
 from sparksig.models.flavors import graph_signature
 from sparksig.models.flavors.onnx import OnnxModel
@@ -200,15 +200,44 @@ def test_onnx_signature_is_read_from_the_graph(tmp_path: Path) -> None:
     assert signature_of(write(dense(), tmp_path / "unsigned")) is not None
 
 
-def test_onnx_signature_rejects_graphs_without_columns(tmp_path: Path) -> None:
-    fixed = graph(
-        [("x", TensorProto.FLOAT, [1, 3])],
-        [("y", TensorProto.FLOAT, [1, 3])],
-        [helper.make_node("Identity", ["x"], ["y"])],
+def fixed(*sizes: int, outputs: int) -> onnx.ModelProto:
+    """A graph whose inputs x0, x1, .. have fixed numbers of rows; it sums them, and reduces what it returns, too."""
+    names = [f"x{i}" for i in range(len(sizes))]
+    nodes = [helper.make_node("Sum", names, ["y"]), helper.make_node("Slice", ["y", "start", "end"], ["z"])]
+    made = graph(
+        [(name, TensorProto.FLOAT, [size, 3]) for name, size in zip(names, sizes, strict=True)],
+        [("z", TensorProto.FLOAT, [outputs, 3])],
+        nodes,
     )
-    with pytest.raises(NotSupportedError) as caught:
-        signature_of(save(fixed, tmp_path / "fixed.onnx"))
-    assert [problem.path for problem in caught.value.problems] == ["x", "y"]
+    for name, value in (("start", 0), ("end", outputs)):
+        made.graph.initializer.append(helper.make_tensor(name, TensorProto.INT64, [1], [value]))
+    return made
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 7])
+def test_onnx_scores_graphs_of_a_fixed_batch_size_in_such_batches(size: int, tmp_path: Path) -> None:
+    path = save(fixed(size, size, outputs=size), tmp_path / "fixed.onnx")
+    three = TensorSpec(np.dtype("float32"), (-1, 3), "x0")
+    assert signature_of(path) == ModelSignature(
+        Schema([three, TensorSpec(three.type, (-1, 3), "x1")]), Schema([TensorSpec(three.type, (-1, 3), "z")])
+    )
+    model = load_model(path)
+    for rows in (1, 2, 5, 6):
+        given = np.arange(rows * 3, dtype="float32").reshape(rows, 3)
+        found = model.predict({"x0": given, "x1": given}, None)
+        np.testing.assert_array_equal(found, given * 2, strict=True)
+
+
+def test_onnx_signature_rejects_graphs_without_columns(tmp_path: Path) -> None:
+    with pytest.raises(NotSupportedError, match="z: its first size is 1; expected open or 2") as caught:
+        signature_of(save(fixed(2, outputs=1), tmp_path / "fixed.onnx"))
+    [problem] = caught.value.problems
+    assert problem.hint is not None and "export the graph with an open first size" in problem.hint
+    with pytest.raises(ModelError, match="an output has another number of rows"):
+        load_model(tmp_path / "fixed.onnx").predict({"x0": np.ones((3, 3), "float32")}, None)
+    with pytest.raises(NotSupportedError, match="different numbers of rows") as caught:
+        signature_of(save(fixed(1, 2, outputs=2), tmp_path / "two.onnx"))
+    assert [problem.path for problem in caught.value.problems] == ["x0", "x1"]
     maps = to_onnx(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), np.zeros((1, 1), "float32"))
     with pytest.raises(NotSupportedError, match=r"seq\(map\(int64,tensor\(float\)\)\) is no tensor"):
         signature_of(save(maps, tmp_path / "maps.onnx"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import decimal
 import gc
+import importlib
 import os
 import signal
 import subprocess
@@ -22,6 +24,7 @@ from sklearn.linear_model import LinearRegression
 from sparksig.errors import ModelLoadError, TrustError
 from sparksig.models import loading
 from sparksig.models.artifact import Artifact, PrivateCopy
+from sparksig.models.code import ModelCode
 from sparksig.models.loading import load_model
 from tests.models import pyfuncs
 from tests.models.pyfuncs import FRAME, save
@@ -227,22 +230,40 @@ def test_load_model_pyfunc_removes_copies_of_killed_processes(tmp_path: Path, co
 # ---- code of a model's own
 
 
-def with_code(folder: Path, word: str, name: str) -> Path:
-    """A model that is a class in a module that lies in its code, and imports another part of it as it predicts."""
-    (folder / name).mkdir(parents=True)
-    (folder / name / "__init__.py").write_text("")
-    (folder / name / "words.py").write_text(f"WORD = {word!r}\n")
-    (folder / name / "model.py").write_text(
-        "class Model:\n    def predict(self, batch):\n"
-        f"        from {name}.words import WORD\n\n        return [WORD] * len(batch)\n\n\n"
-        "def _load_pyfunc(path):\n    return Model()\n"
-    )
+LOADER = """\
+import {name}.words
+from {name}.sub import early
+
+class Model:
+    def predict(self, batch):
+        from {name}.sub.late import LATE
+        import {name}_alone
+        assert type(self) is {name}.model.Model
+        return [" ".join([{name}.words.WORD, early.WORD, LATE, {name}_alone.WORD])] * len(batch)
+
+
+def _load_pyfunc(path):
+    import {name}.model
+
+    return {name}.model.Model()
+"""
+
+
+def with_code(folder: Path, word: str, name: str, packages: bool = True) -> Path:
+    """A model that is a class in a module of its own code, and imports other parts of it when it predicts."""
+    (folder / name / "sub").mkdir(parents=True)
+    for file in (f"{name}/words", f"{name}/sub/early", f"{name}_alone"):
+        (folder / f"{file}.py").write_text(f"WORD = {word!r}\n")
+    (folder / name / "sub" / "late.py").write_text("from .early import WORD as LATE\n")
+    for package in (name, f"{name}/sub") if packages else ():
+        (folder / package / "__init__.py").write_text("")
+    (folder / name / "model.py").write_text(LOADER.format(name=name))
     (folder / "data").write_text("nothing")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         mlflow.pyfunc.save_model(
             str(folder / "model"), loader_module=f"{name}.model", data_path=str(folder / "data"),
-            code_paths=[str(folder / name)], pip_requirements=["none"],
+            code_paths=[str(folder / name), str(folder / f"{name}_alone.py")], pip_requirements=["none"],
         )  # fmt: skip
     return folder / "model"
 
@@ -253,7 +274,8 @@ def test_load_model_pyfunc_imports_and_unloads_the_models_code(tmp_path: Path) -
     with pytest.raises(TrustError):
         load_model(path)
     model = load_model(path, trust=True)
-    assert model.predict([1, 2], None) == ["first", "first"]
+    assert model.predict([1, 2], None) == ["first first first first"] * 2
+    assert sys.path == before
     loading._cache.clear()
     del model
     gc.collect()
@@ -261,15 +283,66 @@ def test_load_model_pyfunc_imports_and_unloads_the_models_code(tmp_path: Path) -
     assert [name for name in sys.modules if name.startswith("own_code_of_tests")] == []
 
 
-def test_load_model_pyfunc_rejects_other_code_of_the_same_module_name(tmp_path: Path) -> None:
-    first = load_model(with_code(tmp_path / "a", "first", "own_code_too"), trust=True)
-    with pytest.raises(ModelLoadError, match=r"own_code_too: the model has a module of this name"):
-        load_model(with_code(tmp_path / "b", "second", "own_code_too"), trust=True)
-    again = with_code(tmp_path / "c", "first", "own_code_too")
-    (again / "other").write_text("another digest")
-    same = load_model(again, trust=True)
-    assert same is not first
-    assert same.predict([1], None) == first.predict([1], None) == ["first"]
+@pytest.mark.parametrize("packages", [True, False], ids=["packages", "folders without __init__.py"])
+def test_load_model_pyfunc_runs_each_models_own_code(packages: bool, tmp_path: Path) -> None:
+    name = f"own_code_{packages}".lower()
+    outside = tmp_path / "outside"
+    (outside / name).mkdir(parents=True)
+    (outside / name / "__init__.py").write_text("HERE = True\n")
+    sys.path.insert(0, str(outside))
+    before, finders = list(sys.path), list(sys.meta_path)
+    try:
+        here = importlib.import_module(name)  # the process has a package of that name, too
+        models = [load_model(with_code(tmp_path / w, w, name, packages), trust=True) for w in ("one", "two")]
+        for _ in range(2):
+            assert [model.predict([0], None) for model in models] == [["one one one one"], ["two two two two"]]
+        assert sys.modules[name] is here and importlib.import_module(name).HERE
+        assert {n for n in sys.modules if n.startswith(name)} == {name}
+        assert (sys.path, sys.meta_path) == (before, finders)
+    finally:
+        sys.path.remove(str(outside))
+        del sys.modules[name]
+
+
+def test_load_model_pyfunc_own_code_can_call_another_model(tmp_path: Path) -> None:
+    """A model calls a second one of the same module name, which calls the first again; an import comes after."""
+    codes = {}
+    for word in ("one", "two"):
+        (tmp_path / word).mkdir()
+        (tmp_path / word / "nested_code.py").write_text(f"WORD = {word!r}\n")
+        (tmp_path / word / "nested_late.py").write_text(f"WORD = 'late {word}'\n")
+        codes[word] = ModelCode(tmp_path / word)
+
+    def now() -> str:
+        return str(importlib.import_module("nested_code").WORD)
+
+    with codes["one"].active():
+        first, module = now(), sys.modules["nested_code"]
+        with codes["two"].active():
+            second = now()
+            with codes["one"].active():
+                assert (first, second, now()) == ("one", "two", "one") and sys.modules["nested_code"] is module
+                late = importlib.import_module("nested_late")
+            assert importlib.import_module("nested_late").WORD == "late two"
+        assert late.WORD == importlib.import_module("nested_late").WORD == "late one"
+        with pytest.raises(ZeroDivisionError), codes["two"].active():
+            raise ZeroDivisionError
+        assert now() == "one"
+    assert {name for name in sys.modules if name.startswith("nested_")} == set()
+
+
+def test_load_model_pyfunc_rejects_code_that_replaces_installed_packages(tmp_path: Path) -> None:
+    for name in ("json", "pandas", "sparksig"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.py").write_text("WORD = 1\n")
+        with pytest.raises(ModelLoadError, match=f"{name}: the model has a module of this name, and an installed") as e:
+            ModelCode(tmp_path / name)
+        assert e.value.problems[0].hint
+    same = tmp_path / "same"
+    same.mkdir()
+    (same / "this.py").write_text("")  # of the standard library, not loaded: the model's own, as in MLflow
+    (same / "decimal.py").write_bytes(Path(decimal.__file__).read_bytes())
+    assert ModelCode(same).names == {"this"}
 
 
 def test_load_model_pyfunc_unpickles_classes_of_the_models_code(tmp_path: Path) -> None:

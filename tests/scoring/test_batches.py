@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import scipy.sparse
+from sklearn.linear_model import LogisticRegression
 
 from sparksig import (
     AnyType,
@@ -24,13 +25,16 @@ from sparksig import (
     Schema,
     SparkMLVector,
     TensorSpec,
+    ViolationError,
+    enforce_values,
+    infer_signature,
     plan,
 )
 from sparksig.enforcement.values import Feed, enforce_arrow
 from sparksig.scoring.batches import Outputs
 
 
-def fed(schema: Schema, columns: dict[str, pa.Array], **options: Any) -> Any:
+def fed(schema: Schema, columns: dict[str, pa.Array], /, **options: Any) -> Any:
     """What the model receives for Arrow columns, through the very plan of their schema."""
     batch = pa.table(columns)
     made = plan(batch.schema, schema, **options).require_ok()
@@ -322,3 +326,211 @@ def test_output_rejects_schemas_without_a_column_type_by_name() -> None:
     tensors = [TensorSpec(np.dtype("complex64"), (-1, 2), "a"), TensorSpec(np.dtype("float32"), (2, 2), "b")]
     with pytest.raises(NotSupportedError, match=r"(?s)a: .*complex64.*no Spark type.*b: .*no open first dimension"):
         Outputs.of(Schema(tensors))
+
+
+# ---- containers and names that models return
+
+DAYS = [dt.datetime(2024, 1, d, tzinfo=dt.UTC) for d in (1, 2)]
+ONE = Object([Property("p", "double"), Property("tags", Array("string"))])
+
+
+@pytest.mark.parametrize(
+    ("kind", "prediction", "expected"),
+    [
+        ("datetime", pd.to_datetime(["2024-01-01", "2024-01-02"]), DAYS),
+        ("string", pd.Categorical(["a", "b"]), ["a", "b"]),
+        ("string", pd.CategoricalIndex(["a", "b"]), ["a", "b"]),
+        ("long", pd.Categorical([10, 20]), [10, 20]),
+        ("long", pd.array([1, 2], "Int64"), [1, 2]),
+        ("boolean", pd.array([True, False], "boolean"), [True, False]),
+        ("string", pd.array(["a", "b"], "string"), ["a", "b"]),
+        ("long", pd.RangeIndex(2), [0, 1]),
+        ("double", [np.array([0.5]), np.array([[1.5]])], [0.5, 1.5]),
+        ("float", [np.array([0.5], "f4"), np.array(1.5, "f4")], [0.5, 1.5]),
+        ("double", [[0.5], (1.5,)], [0.5, 1.5]),
+        ("double", pd.Series([np.array([0.5]), 1.5]), [0.5, 1.5]),
+        ("double", np.array([[[0.5]], [[1.5]]]), [0.5, 1.5]),
+        ("string", np.array([["a"], ["b"]], object), ["a", "b"]),
+        (Array("long"), [(1, 2), (3,)], [[1, 2], [3]]),
+        (Array("string"), [pd.Index(["a"]), pd.Categorical(["b", "c"])], [["a"], ["b", "c"]]),
+        (Array("double"), [pd.Series([0.5]), pd.array([1.5], "Float64")], [[0.5], [1.5]]),
+        (Array("double"), pd.DataFrame({"a": [0.5, 1.5], "b": [1.0, 2.0]}), [[0.5, 1.0], [1.5, 2.0]]),
+        (Array(Array("long")), [((1, 2), (3,)), [pd.Index([4])]], [[[1, 2], [3]], [[4]]]),
+        (SparkMLVector(), [(0.5, 1.0), pd.Index([1.5, 2.0])], [[0.5, 1.0], [1.5, 2.0]]),
+        (ONE, [{"p": np.array([0.5]), "tags": ("a",)}] * 2, [{"p": 0.5, "tags": ["a"]}] * 2),
+        (Map("double"), [{"a": np.array([0.5])}, {}], [[("a", 0.5)], []]),
+        (Array(ONE), [({"p": [0.5], "tags": pd.Index(["a"])},), []], [[{"p": 0.5, "tags": ["a"]}], []]),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_output_accepts_containers_of_pandas_tuples_and_one_element_arrays(
+    kind: Any, prediction: Any, expected: list[Any]
+) -> None:
+    assert held(Schema([ColSpec(kind)]), prediction) == [expected]
+    assert held(Schema([ColSpec(kind, "x")]), {"x": prediction}) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("kind", "prediction", "told"),
+    [
+        ("double", [np.array([0.5, 1.0]), np.array([1.5])], r"with rows that do not fit: 1 x|the model returned"),
+        ("double", [[[0.5], [1.0, 2.0]], [1.5]], "the model returned"),
+        (Array("long"), [[[1], [2]], [[3]]], "the model returned"),
+        ("long", pd.array([1, None], "Int64"), "1 x NULL"),
+        ("long", pd.period_range("2024", periods=2, freq="D"), "the model returned"),
+        ("string", pd.Categorical([1, 2]), "declared string, the model returned"),
+    ],
+)
+def test_output_rejects_containers_that_hold_something_else(kind: Any, prediction: Any, told: str) -> None:
+    with pytest.raises(OutputError, match=told):
+        held(Schema([ColSpec(kind)]), prediction)
+
+
+def test_output_accepts_tensors_of_tuples_and_pandas_containers() -> None:
+    cube = Schema([TensorSpec(np.dtype("int64"), (-1, 2, 1))])
+    assert held(cube, [((1,), (2,)), [[3], pd.Index([4])]]) == [[[[1], [2]], [[3], [4]]]]
+    assert held(Schema([TensorSpec(np.dtype("int64"), (-1,))]), pd.Index([1, 2])) == [[1, 2]]
+    assert held(TEXTS, pd.Categorical(["a", "b"])) == [["a", "b"]]
+
+
+@pytest.mark.parametrize("classes", [[0, 1], ["no", "yes"]], ids=str)
+def test_output_matches_the_names_that_are_inferred_from_integer_and_text_labels(classes: list[Any]) -> None:
+    features = pd.DataFrame({"a": [0.0, 1.0, 2.0, 3.0]})
+    model = LogisticRegression().fit(features, [0, 0, 1, 1])
+    prediction = pd.DataFrame(model.predict_proba(features), columns=classes)
+    outputs = infer_signature(features, prediction).outputs
+    assert outputs is not None and len(outputs) == 2
+    expected = [prediction[label].tolist() for label in classes]
+    for returned in (prediction, dict(prediction), prediction.to_dict("records"), prediction.iloc[:, ::-1]):
+        assert held(outputs, returned, 4) == expected
+
+
+def test_output_prefers_the_label_that_is_the_name_itself() -> None:
+    schema = Schema([ColSpec("long", "0"), ColSpec("long", "1")])
+    frame = pd.DataFrame([[1, 2, 3], [4, 5, 6]], columns=["0", 0, 1])
+    for returned in (frame, dict(frame), frame.to_dict("records"), frame[[0, "0", 1]]):
+        assert held(schema, returned) == [[1, 4], [3, 6]]
+
+
+def test_output_reads_text_labels_by_the_signature_that_is_inferred_from_them() -> None:
+    features = pd.DataFrame({"a": [0.0, 1.0, 2.0, 3.0]})
+    model = LogisticRegression().fit(features, pd.Series(["hi", "hi", "lo", "lo"]))
+    labels = model.predict(features)
+    signature = infer_signature(features, labels)
+    assert signature.outputs is not None and signature.outputs.inputs[0].type == np.dtype(object)
+    assert held(signature.outputs, labels, 4) == [["hi", "hi", "lo", "lo"]]
+    pairs = Schema([TensorSpec(np.dtype(object), (-1, 2), "t")])
+    assert held(pairs, {"t": np.array([["a", "b"], ["c", "d"]], object)}) == [[["a", "b"], ["c", "d"]]]
+    for other in (np.array([1, 2], object), np.array(["a", 1], object), np.array(["a", None], object)):
+        with pytest.raises(OutputError, match=r"the model returned|1 x NULL"):
+            held(Schema([TensorSpec(np.dtype(object), (-1,))]), other)
+
+
+def test_output_error_says_that_keys_of_maps_are_strings() -> None:
+    schema = Schema([ColSpec("long", "label"), ColSpec(Map("float"), "p"), ColSpec(Array(Map("float")), "q")])
+    maps = [{0: 0.5, 1: 0.5}]
+    with pytest.raises(OutputError) as raised:
+        held(schema, {"label": np.array([0]), "p": maps, "q": [maps]}, 1)
+    assert [problem.path for problem in raised.value.problems] == ["p", "q"]
+    for problem in raised.value.problems:
+        assert "keys" in problem.fact and problem.hint is not None and "keys of a map are strings" in problem.hint
+
+
+def test_model_input_keeps_labels_that_are_integers() -> None:
+    frame = pd.DataFrame({0: [0.0, 1.0, 2.0], 1: [1.0, 0.0, 5.0]})
+    inputs = infer_signature(frame).inputs
+    assert inputs is not None
+    columns = {"0": pa.array([0.0, 1.0, 2.0]), "1": pa.array([1.0, 0.0, 5.0])}
+    named = LogisticRegression().fit(frame.set_axis(["a", "b"], axis=1), [0, 0, 1])
+    for batch in (fed(inputs, columns), enforce_values(frame, inputs)):
+        assert batch.columns.tolist() == [0, 1] and all(isinstance(label, int) for label in batch.columns)
+        with pytest.warns(UserWarning, match="does not have valid feature names"):  # with texts it raises
+            assert len(named.predict(batch)) == 3
+    tensors = Schema([TensorSpec(np.dtype("float64"), (-1, 2), 7), TensorSpec(np.dtype("float64"), (-1,), "x")])
+    arrays = {7: np.zeros((1, 2)), "x": np.ones(1)}
+    assert list(enforce_values(arrays, tensors)) == [7, "x"]
+    rows = {"7": pa.array([[0.0, 1.0]]), "x": pa.array([1.0])}
+    assert list(fed(tensors, rows)) == [7, "x"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "carrier", "rows"),
+    [
+        ("integer", pa.int32(), [[[1, 2], [3, 4]], [[5, 6]]]),
+        ("integer", pa.int32(), [[[1, 2], [3, 4]], [[5], [6]], [[7, 8, 9]]]),  # each cell has a shape of its own
+        ("double", pa.float64(), [[[[1.0], [2.0]], [[3.0], [4.0]]]]),
+        ("boolean", pa.bool_(), [[[True, False]], [[True]]]),
+        ("datetime", UTC, [[[dt.datetime(2020, 1, 1, tzinfo=dt.UTC)] * 2] * 3]),
+    ],
+)
+def test_model_input_cells_of_nested_arrays_are_arrays_of_several_dimensions(
+    kind: str, carrier: pa.DataType, rows: list[Any]
+) -> None:
+    depth = np.ndim(np.asarray(rows[0], object))
+    declared: Any = kind
+    for _ in range(depth):
+        declared, carrier = Array(declared), pa.list_(carrier)
+    schema = Schema([ColSpec(declared, "x")])
+    dtype = {"integer": "int32", "double": "float64", "boolean": "bool", "datetime": "datetime64[ns]"}[kind]
+    plain = [np.vectorize(lambda t: t.replace(tzinfo=None))(row) if kind == "datetime" else row for row in rows]
+    expected = [np.asarray(row).astype(dtype) for row in plain]
+    batches = [fed(schema, {"x": pa.array(part, carrier)}) for part in (rows, rows[:1])]
+    batches.append(enforce_values(pd.DataFrame({"x": expected}), schema))
+    for batch in batches:
+        for cell, value in zip(batch["x"], expected, strict=False):
+            np.testing.assert_array_equal(cell, value, strict=True)
+
+
+def test_model_input_cells_of_ragged_or_optional_arrays_stay_arrays_of_arrays() -> None:
+    schema = Schema([ColSpec(Array(Array("long")), "x")])
+    carrier = pa.list_(pa.list_(pa.int64()))
+    cells = fed(schema, {"x": pa.array([[[1], [2, 3]], [], [[4, 5], [6, 7]], [[]]], carrier)})["x"]
+    assert cells[0].dtype == object and [part.tolist() for part in cells[0]] == [[1], [2, 3]]
+    assert len(cells[1]) == 0 and cells[2].tolist() == [[4, 5], [6, 7]] and cells[2].dtype == "int64"
+    optional = Schema([ColSpec(Array(Array("long")), "x", required=False)])
+    cells = fed(optional, {"x": pa.array([[[1, 2]], None, [[3, None], None]], carrier)})["x"]
+    assert cells[0].shape == (1,) and cells[1] is None and cells[2][1] is None and cells[2][0].tolist() == [3, None]
+    lists = enforce_values(pd.DataFrame({"x": [[[1, 2], [3, 4]]]}), schema)["x"]
+    assert lists.tolist() == [[[1, 2], [3, 4]]]  # given as lists, they stay lists
+
+
+PERSON = Object([Property("name", "string"), Property("age", "long"), Property("city", "string", required=False)])
+PEOPLE = Schema([ColSpec(PERSON)])
+
+
+def test_model_input_object_without_a_name_is_built_from_columns() -> None:
+    names, ages = pa.array(["A", "B"]), pa.array([1, 2], pa.int32())
+    expected = [{"name": "A", "age": 1, "city": None}, {"name": "B", "age": 2, "city": None}]
+    people = pa.StructArray.from_arrays([names, ages], ["name", "age"])
+    for columns, options in [
+        ({"id": pa.array([7, 8]), "age": ages, "name": names}, {}),
+        ({"x": names, "age": ages, "name": names}, {"columns": ["name", "age"]}),
+        ({"row": people, "age": ages}, {}),
+        ({"NAME": names, "age": ages}, {"case_sensitive": False}),
+    ]:
+        batch = fed(PEOPLE, columns, on_absent="ignore", **options)  # type: ignore[arg-type]
+        assert list(batch.columns) == [0] and batch[0].tolist() == expected
+    frame = pd.DataFrame({"age": [1, 2], "name": ["A", "B"], "more": [0, 0]}, index=[5, 6])
+    for data in (frame, pa.table({"age": ages, "name": names})):
+        batch = enforce_values(data, PEOPLE, on_absent="ignore")
+        assert list(batch.columns) == [0] and batch[0].tolist() == expected
+    with pytest.raises(ViolationError, match=r"0\.age: 1 row\(s\) \[INCOMPATIBLE_TYPE\]|0\.age: .* \[NULL\]"):
+        enforce_values(frame.assign(age=[1, None]).astype({"age": "Int64"}), PEOPLE, on_absent="ignore")
+
+
+def test_plan_hint_names_the_column_of_an_input_without_a_name() -> None:
+    matrix = Schema([TensorSpec(np.dtype("float32"), (-1, 3))])
+    rows, text, number = pa.array([[1.0, 2.0, 3.0]], pa.list_(pa.float32())), pa.array(["a"]), pa.array([1.5])
+    person = pa.array([{"name": "A", "age": 1}])
+    for schema, columns, hint in [
+        (matrix, {"id": text, "x": rows}, "columns=['x'] names the one that fits"),
+        (matrix, {"id": text, "n": text, "x": rows}, "columns=['x'] names the one that fits"),
+        (matrix, {"id": text, "x": rows, "y": rows}, "columns=[..] names the column that is meant: 'x', 'y'"),
+        (DOUBLE, {"id": text, "x": number}, "columns=['x'] names the one that fits"),
+        (PEOPLE, {"id": text, "who": person}, "columns=['who'] names the one that fits"),
+    ]:
+        table = pa.table(columns)
+        for problem in plan(table.schema, schema, on_absent="ignore").problems:
+            assert problem.hint is not None and hint in problem.hint
+        chosen = ["x"] if "x" in columns else ["who"]
+        assert plan(table.schema, schema, columns=chosen, on_absent="ignore").ok

@@ -17,6 +17,7 @@ from sparksig import (
     ColSpec,
     Map,
     ModelSignature,
+    NotSupportedError,
     Object,
     OutputError,
     ParamError,
@@ -261,19 +262,41 @@ def test_score_returns_any_and_vectors_inside_other_types(spark: SparkSession, m
     assert first[0] == ["1", None, '{"x": [9007199254740993]}', '"a"', "true"]
 
 
-def test_predict_udf_returns_nested_any_as_json_and_vectors_as_arrays(
-    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_predict_udf_returns_the_types_of_score(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     from pyspark.sql import functions as F
 
-    signature = ModelSignature(Schema([ColSpec("integer", "i")]), HOLDERS)
+    inputs = Schema([ColSpec("integer", "i")])
+    signature = ModelSignature(inputs, HOLDERS)
     table = spark.range(2).selectExpr("int(id) as i").coalesce(1)
-    new = table.select(predict_udf(held, signature)().alias("p"))
+    ones = {
+        "any": (lambda batch: [{"a": [-0.0, int(i)]} for i in batch.i], ColSpec(AnyType())),
+        "vector": (lambda batch: [[float(i), -0.0] for i in batch.i], ColSpec(SparkMLVector())),
+    }
+
+    def asked() -> tuple[Any, list[Any]]:
+        udfs = [predict_udf(held, signature)().alias("p")]
+        udfs += [
+            predict_udf(model, ModelSignature(inputs, Schema([spec])), on_violation="null")(
+                F.when(F.col("i") > 0, F.struct("i"))
+            ).alias(name)
+            for name, (model, spec) in ones.items()
+        ]
+        found = table.select(*udfs)
+        members = dict(found.select("p.*").dtypes)
+        return (members, found.dtypes[1:]), [[opened(cell) for cell in row] for row in found.collect()]
+
+    kinds, rows = variants(spark)
+    members, [first, second] = asked()
+    assert members[0] == kinds and members[1] == [("any", "variant"), ("vector", "vector")]
+    assert repr([first[0], second[0]]) == repr(rows)
+    assert first[1:] == [None, None] and repr(second[1:]) == "[{'a': [-0.0, 1]}, [1.0, -0.0]]"
+    with pytest.raises(NotSupportedError, match=r"outputs are vectors or Any: .* or score\(\)"):
+        spark.udf.register("held_", predict_udf(held, signature))
+    assert table.select(predict_udf(held, signature).asNondeterministic()()).dtypes[0][1].count("variant") == 4
     monkeypatch.delattr(F, "arrow_udf")
-    old = table.select(predict_udf(held, signature)().alias("p"))
-    assert new.dtypes == old.dtypes and new.collect() == old.collect()
-    first = new.first()
-    assert first is not None and first.p["o`.x"] == ([1.0, -0.0], '{"b": null}', ["[]", "{}"])
+    assert asked() == (members, [first, second])
+    monkeypatch.delattr(F, "parse_json")  # before Spark 4
+    assert asked()[0][0] == variants(spark)[0]
 
 
 @pytest.mark.parametrize(

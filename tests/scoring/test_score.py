@@ -17,15 +17,18 @@ from sparksig import (
     ModelLoadError,
     ModelSignature,
     NotSupportedError,
+    Object,
     ParamError,
     ParamSchema,
     ParamSpec,
     PolicyError,
+    Property,
     Schema,
     SchemaError,
     SignatureError,
     SparkMLVector,
     TensorSpec,
+    enforce,
     infer_output,
     predict_udf,
     score,
@@ -385,3 +388,27 @@ def test_score_returns_the_same_without_arrow_udfs(df: DataFrame, monkeypatch: p
         assert new.collect() == old.collect()
     with pytest.raises(NotSupportedError, match="cannot stand beside a score"):
         score(df.selectExpr("*", *ASIDE), model, SIGNATURE)
+
+
+def test_score_builds_an_object_without_a_name_from_its_columns(spark: SparkSession) -> None:
+    person = Object([Property("name", "string"), Property("Age", "double"), Property("city", "string", required=False)])
+    signature = ModelSignature(Schema([ColSpec(person)]), Schema([ColSpec("string")]))
+    df = spark.sql(
+        "select 1 as id, 'b' as `age`, float(0.5) as `Age`, 'A' as name union all select 2, 'c', null, 'B'"
+    ).coalesce(1)
+
+    def say(batch: pd.DataFrame) -> list[str]:
+        return [f"{row['name']} {row['Age']!r} {row['city']}" for row in batch[0]]
+
+    from pyspark.sql import functions as F
+
+    plain = df.toDF("id", "x", "Age", "name")
+    told = predict_udf(say, signature, on_violation="null")(F.struct("name", "Age")).alias("told")
+    rows = score(df, say, signature, keep=["id", "age"]).collect()
+    assert [(row.id, row.prediction) for row in rows] == [(1, "A 0.5 None"), (2, None)]
+    assert [[(v.path, v.code) for v in row["_violations"] or ()] for row in rows] == [[], [("0.Age", "NULL")]]
+    chosen = score(plain, say, signature, columns=["Age", "name"]).select("prediction", told)
+    assert [tuple(row) for row in chosen.collect()] == [("A 0.5 None", "A 0.5 None"), (None, None)]
+    enforced = enforce(plain.where("id = 1"), signature)
+    assert enforced.dtypes == [("0", "struct<Age:double,city:string,name:string>")]
+    assert [tuple(row[0]) for row in enforced.collect()] == [(0.5, None, "A")]

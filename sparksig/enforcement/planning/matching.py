@@ -9,16 +9,25 @@ from sparksig.enforcement.policy import Policy
 from sparksig.errors import Code, PolicyError, Problem, closest
 from sparksig.signature.paths import paths_in
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
+from sparksig.signature.types import Object
 from sparksig.sources.observed import DecimalType, ScalarType, StructType
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A declared column and which columns of the table hold it: none for an absent optional one, mostly one."""
+    """A declared column and which columns of the table hold it: none for an absent optional one, mostly one.
+
+    Attributes:
+        name: the declared column's name.
+        spec: what is declared.
+        positions: the columns of the table.
+        built: whether each column is a member of the declared object.
+    """
 
     name: str
     spec: ColSpec | TensorSpec
     positions: tuple[int, ...]
+    built: bool = False
 
 
 def match_columns(
@@ -110,6 +119,8 @@ def _by_position(table: StructType, schema: Schema, policy: Policy) -> tuple[lis
     names = Names([field.name for field in table.fields], policy.case_sensitive)
     wanted = list(names.names) if policy.columns is None else list(policy.columns)
     specs = list(schema)
+    if len(specs) == 1 and (members := _members(specs[0], wanted, names, table)) is not None:
+        return [Match("0", specs[0], members, built=True)], []
     count = _entries(specs, table, policy) or len(specs)
     if len(wanted) < count:
         where = "the table has" if policy.columns is None else "columns= names"
@@ -136,6 +147,25 @@ def _by_position(table: StructType, schema: Schema, policy: Policy) -> tuple[lis
     return [Match(str(i), spec, (at,)) for i, (spec, at) in enumerate(zip(specs, positions, strict=True))], []
 
 
+def _members(
+    spec: ColSpec | TensorSpec, wanted: Sequence[str], names: Names, table: StructType
+) -> tuple[int, ...] | None:
+    """The columns that are the members of the one unnamed object; None where a column holds the object itself."""
+    if not isinstance(spec, ColSpec) or not isinstance(spec.type, Object):
+        return None
+    first = names.find(wanted[0]) if wanted else None
+    kind = table.fields[first].type if isinstance(first, int) else None
+    required = {p.name for p in spec.type.properties if p.required}
+    if isinstance(kind, StructType) and required <= {field.name for field in kind.fields}:
+        return None
+    chosen = Names(wanted, names.case_sensitive)
+    found = {p.name: at for p in spec.type.properties if isinstance(at := chosen.find(p.name), int)}
+    if not found or not required <= found.keys():
+        return None
+    positions = [names.find(wanted[at]) for at in found.values()]
+    return tuple(at for at in positions if isinstance(at, int))
+
+
 def _entries(specs: Sequence[ColSpec | TensorSpec], table: StructType, policy: Policy) -> int | None:
     """How many scalar columns hold the one unnamed tensor; None where it is held otherwise."""
     spec = specs[0]
@@ -158,7 +188,7 @@ class Names:
     """
 
     def __init__(self, names: Sequence[str], case_sensitive: bool) -> None:
-        self.names, self._case_sensitive = names, case_sensitive
+        self.names, self.case_sensitive = names, case_sensitive
         self._exact: dict[str, list[int]] = {}
         self._folded: dict[str, list[int]] = {}
         for position, name in enumerate(names):
@@ -174,13 +204,13 @@ class Names:
         if len(exact) > 1:
             fact = f"the table has {len(exact)} columns of this name"
             return Problem(name, fact, Code.DUPLICATE_COLUMN, "rename or drop all but one")
-        if not self._case_sensitive and len(folded) > 1:
+        if not self.case_sensitive and len(folded) > 1:
             fact = f"the table has {len(folded)} columns that differ from it by case only"
             hint = "case_sensitive=True takes the exact name" if exact else "rename or drop all but one"
             return Problem(name, fact, Code.AMBIGUOUS_COLUMN, hint)
         if exact:
             return exact[0]
-        if folded and not self._case_sensitive:
+        if folded and not self.case_sensitive:
             return folded[0]
         hint = did_you_mean(name, self.names) or _ADD_HINT
         if folded:

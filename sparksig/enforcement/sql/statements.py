@@ -30,6 +30,7 @@ from sparksig.enforcement.sql.guards import text
 from sparksig.enforcement.steps import Plan, Step
 from sparksig.errors import NotSupportedError, Problem
 from sparksig.signature.types import SparkMLVector
+from sparksig.sources.observed import StructType
 
 VIOLATIONS_TYPE = "array<struct<path:string,code:string,expected:string,observed:string>>"
 """The type of the violations column, in Spark's DDL."""
@@ -74,8 +75,11 @@ def preparations(plan: Plan) -> list[tuple[int, str | None]]:
             case VectorNode(from_vector=True) | TensorNode(layout=Layout.VECTOR):
                 found.append((step.positions[0], None))
             case node if forms.opens_struct(node):
-                kind = plan.table.fields[step.positions[0]].type
-                found.append((step.positions[0], f"cast({column(step.positions[0])} as {forms.renamed(kind)})"))
+                fields, expression = [plan.table.fields[at] for at in step.positions], column(step.positions[0])
+                kind = StructType(tuple(fields)) if step.built else fields[0].type
+                if step.built:
+                    expression = f"struct({', '.join(column(at) for at in step.positions)})"
+                found.append((step.positions[0], f"cast({expression} as {forms.renamed(kind)})"))
     return found
 
 
@@ -302,7 +306,11 @@ def _x(step: Step) -> str:
 
 
 def _step_value(step: Step, flat: bool) -> str:
-    if isinstance(step.node, StructNode | ArrayNode | MapNode | AnyNode) and forms.unchanged(step.node, flat):
+    if (
+        not step.built
+        and isinstance(step.node, StructNode | ArrayNode | MapNode | AnyNode)
+        and forms.unchanged(step.node, flat)
+    ):
         return column(step.positions[0])  # the column itself, under the names of its own fields
     if isinstance(step.node, VectorNode) and step.node.from_vector and not flat:
         return column(step.positions[0])

@@ -42,13 +42,13 @@ class FeedColumn:
     """One column as the model takes it.
 
     Attributes:
-        name: the column's name in the signature.
+        name: the column's name in the signature; an integer stays one, as in a DataFrame's labels.
         node: what the plan does to it, which says what its enforced values are.
         lists: whether the cells of arrays are lists rather than ndarrays.
         listed: whether values of Any are positions in a list beside, where there is one.
     """
 
-    name: str
+    name: str | int
     node: Node
     lists: bool = False
     listed: bool = True
@@ -78,7 +78,7 @@ class Feed:
     @classmethod
     def of(cls, plan: Plan) -> Feed:
         """The feed of an enforced table on the way to a model."""
-        columns = tuple(FeedColumn(step.name, step.node) for step in plan.steps)
+        columns = tuple(FeedColumn(s.name if s.label is None else s.label, s.node) for s in plan.steps)
         matrix = len(columns) == 1 and isinstance(columns[0].node, VectorNode)
         return cls(columns, plan.named, plan.policy.stable_dtypes, matrix)
 
@@ -300,15 +300,39 @@ def _plain(element: Element, array: pa.Array) -> Sequence[object]:
 
 def _cells(element: Node, array: pa.Array, anything: Sequence[object] | None, lists: bool) -> Sequence[object]:
     missing = array.is_null().to_pylist() if array.null_count else None
+    is_nested = isinstance(element, ArrayNode) and not lists
     inner: Any = array.flatten()
     ends = np.cumsum(np.asarray(array.value_lengths().fill_null(0))).tolist()
-    values: Any = objects(element, inner, anything, lists) if lists else _vector(element, inner, anything)
+    values: Any = _matrix(element, inner) if is_nested else None
+    if values is None:
+        values = objects(element, inner, anything, lists) if lists else _vector(element, inner, anything)
+    else:
+        is_nested = False
     cells: list[object] = []
     start = 0
     for i, end in enumerate(ends):
-        cells.append(None if missing is not None and missing[i] else values[start:end])
+        cell = values[start:end]
+        cells.append(None if missing is not None and missing[i] else _as_one(cell) if is_nested else cell)
         start = end
     return cells
+
+
+def _matrix(element: Node, inner: pa.Array) -> Any:
+    """Arrays of numbers that all have one shape as one array, whose first dimension counts them; None for others."""
+    shape: list[int] = []
+    while isinstance(element, ArrayNode):
+        sizes = set(np.asarray(inner.value_lengths().fill_null(-1)).tolist())
+        if len(sizes) != 1 or (size := sizes.pop()) < 1:
+            return None
+        shape, element, inner = [*shape, size], element.element, inner.flatten()
+    values = _vector(element, inner, None)
+    return None if values.dtype == object else values.reshape(-1, *shape)
+
+
+def _as_one(cell: Array) -> Array:
+    """A cell of arrays of numbers that have one shape as one array of more dimensions; others as they are."""
+    alike = len({(part.dtype, part.shape) if isinstance(part, np.ndarray) else None for part in cell}) == 1
+    return np.stack(list(cell)) if alike and cell[0] is not None and cell[0].dtype != object else cell
 
 
 def _vector(element: Node, inner: pa.Array, anything: Sequence[object] | None) -> Any:

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from sparksig.enforcement.nodes import AnyNode, ArrayNode, MapNode, Node, ScalarNode, StructNode
-from sparksig.enforcement.planning import match_columns, plan_table
+from sparksig.enforcement.planning import Match, match_columns, plan_table
 from sparksig.enforcement.policy import Policy, resolve_policy
 from sparksig.enforcement.steps import Plan
 from sparksig.enforcement.values.faults import Fault, Judged, together
@@ -23,7 +23,8 @@ from sparksig.enforcement.values.tensors import enforce_tensors
 from sparksig.errors import Code, PolicyError, Problem, SchemaError
 from sparksig.signature.dtypes import Kind
 from sparksig.signature.model_signature import ModelSignature
-from sparksig.signature.schema import Schema
+from sparksig.signature.schema import ColSpec, Schema, TensorSpec
+from sparksig.signature.types import Object
 from sparksig.sources.observed import Field, OtherType, StructType
 
 
@@ -161,7 +162,7 @@ class Held:
         labels = [label for label, _ in columns]
         shown = StructType(tuple(Field(str(label), OtherType("")) for label in labels))
         matches = match_columns(shown, schema, policy)[0]
-        declared = {at: match.spec for match in matches for at in match.positions}
+        declared = {at: _declared(match, labels[at], policy) for match in matches for at in match.positions}
         if schema.is_tensor_spec() and not schema.has_input_names():
             declared = dict.fromkeys(range(len(labels)), next(iter(schema)))
         reading, arrays, fields, given, listed = Reading(), [], [], {}, set()
@@ -184,7 +185,12 @@ class Held:
     def judged(self, plan: Plan) -> Judged:
         """The columns after enforcement; where a cell could not be opened, that is its one fault."""
         judged = enforce_arrow(plan, self.arrays, self.rows)
-        names = {at: step.name for step in plan.steps for at in step.positions}
+        fields = self.table.fields
+        names = {
+            at: f"{step.name}.{fields[at].name}" if step.built else step.name
+            for step in plan.steps
+            for at in step.positions
+        }
         opening = [
             replace(fault, path=names[at] + fault.path.removeprefix(self.table.fields[at].name))
             for at, faults in self.faults.items()
@@ -196,7 +202,7 @@ class Held:
     def restored(self, plan: Plan, judged: Judged) -> Any:
         """What the model takes, with the data's own index and, where the signature has no names, its labels."""
         feed = Feed.of(plan)
-        given = [self.given.get(step.positions[0]) if step.positions else None for step in plan.steps]
+        given = [self.given.get(s.positions[0]) if s.positions and not s.built else None for s in plan.steps]
         columns = [
             replace(
                 column,
@@ -219,10 +225,19 @@ class Held:
                 kept = [_as_given(made, cell) for made, cell in zip(result[label], cells, strict=True)]
                 result[label] = pd.Series(kept, dtype=object, index=result.index)
         if not plan.named:
-            result.columns = pd.Index([self.labels[step.positions[0]] for step in plan.steps])
+            result.columns = pd.Index([0 if s.built else self.labels[s.positions[0]] for s in plan.steps])
         if self.index is not None:
             result.index = self.index.copy()
         return result
+
+
+def _declared(match: Match, label: object, policy: Policy) -> ColSpec | TensorSpec:
+    """What is declared for a column that holds a declared column, or one of the members of a declared object."""
+    if match.built and isinstance(match.spec, ColSpec) and isinstance(match.spec.type, Object):
+        for p in match.spec.type.properties:
+            if p.name == str(label) or (not policy.case_sensitive and p.name.lower() == str(label).lower()):
+                return ColSpec(p.dtype, p.name, p.required)
+    return match.spec
 
 
 def _may_lack(node: Node) -> bool:

@@ -92,6 +92,9 @@ def _step(step: Step, columns: Sequence[pa.Array], rows: int) -> Found:
         return pa.nulls(rows, declared_arrow(step.node.declared)), []
     if isinstance(step.node, ColumnsNode):
         return _columns(step.node, [columns[at] for at in step.positions])
+    if step.built:
+        members = [columns[at] for at in step.positions]
+        return apply(step.node, pa.StructArray.from_arrays(members, [str(i) for i in range(len(members))]), step.name)
     return apply(step.node, columns[step.positions[0]], step.name)
 
 

@@ -61,7 +61,9 @@ def enforce_tensors(arrays: Mapping[Any, Any], schema: Schema, policy: Policy) -
     if problems:
         raise SchemaError("the data does not fit the signature", problems)
     Judged((), tuple(work.faults)).require_clean()
-    return found if schema.has_input_names() else found[""]
+    if not schema.has_input_names():
+        return found[""]
+    return {spec.name: found[str(spec.name)] for spec in schema if str(spec.name) in found}
 
 
 @dataclass(slots=True)

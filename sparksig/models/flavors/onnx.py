@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sparksig.errors import NotSupportedError, Problem
+from sparksig.errors import Code, ModelError, NotSupportedError, Problem
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.schema import Schema, TensorSpec
 
@@ -23,6 +23,7 @@ _DTYPES = {
 }
 # What an artifact may choose. Others can load libraries or call out, and so are not its choice.
 _PROVIDERS = ("CUDAExecutionProvider",)
+_EXPORT = "export the graph with an open first size of each input and output, and tensors as outputs (zipmap=False)"
 _THREADS = ("intra_op_num_threads", "inter_op_num_threads")
 
 
@@ -48,13 +49,19 @@ class Node:
         shape = tuple(size if isinstance(size, int) else -1 for size in argument.shape) or None
         return cls(argument.name, _DTYPES.get(argument.type), shape, argument.type)
 
-    def spec(self) -> TensorSpec | str:
-        """What it declares, or why that is no column of rows."""
+    def spec(self, batch: int | None) -> TensorSpec | str:
+        """What it declares, or why that is no column of rows.
+
+        Args:
+            batch: the number of rows that the graph takes at once; None where it takes any number.
+        """
         if self.dtype is None or self.shape is None:
             return f"{self.kind} is no tensor whose sizes the file tells"
-        if self.shape[0] != -1:
-            return f"its first size is {self.shape[0]}: the model takes no batches of other sizes"
-        return TensorSpec(np.dtype("str") if self.dtype == object else self.dtype, self.shape, self.name)
+        if self.shape[0] not in (-1, batch):
+            expected = "open" if batch is None else f"open or {batch}, as in the inputs"
+            return f"its first size is {self.shape[0]}; expected {expected}: a row of the output for each row"
+        dtype = np.dtype("str") if self.dtype == object else self.dtype
+        return TensorSpec(dtype, (-1, *self.shape[1:]), self.name)
 
     def tensor(self, values: Any) -> Any:
         """Values as this input takes them: doubles are rounded to float where it takes float, all else is exact.
@@ -142,10 +149,42 @@ class OnnxModel:
                 the inputs by name, or together the one input of the graph.
 
         Returns:
-            The output; several outputs by name.
+            The output; several outputs by name. A graph that takes a fixed number of rows runs once for so many rows;
+            the last of these batches is filled up with copies of its last row.
+
+        Raises:
+            ValueError: the input does not fit.
+            ModelError: the graph takes a fixed number of rows, and an output has another number of rows.
+            NotSupportedError: its inputs have different fixed numbers of rows.
         """
-        found = self.session.run(None, self._feeds(batch))
+        feeds, size = self._feeds(batch), self.batch_size
+        rows = min((len(feed) for feed in feeds.values()), default=0)
+        if size is None or rows in (0, size):
+            found = self.session.run(None, feeds)
+        else:
+            parts = [self._run(feeds, np.arange(at, at + size).clip(max=rows - 1)) for at in range(0, rows, size)]
+            found = [np.concatenate(outputs)[:rows] for outputs in zip(*parts, strict=True)]
         return found[0] if len(found) == 1 else {node.name: v for node, v in zip(self.outputs, found, strict=True)}
+
+    @property
+    def batch_size(self) -> int | None:
+        """The number of rows that the graph takes at once; None where it takes any number.
+
+        Raises:
+            NotSupportedError: its inputs have different fixed numbers of rows.
+        """
+        fixed = {node.name: node.shape[0] for node in self.inputs if node.shape is not None and node.shape[0] != -1}
+        if len(set(fixed.values())) > 1:
+            problems = [Problem(name, f"its first size is {size}", hint=_EXPORT) for name, size in fixed.items()]
+            raise NotSupportedError("the inputs of the graph have different numbers of rows", problems)
+        return next(iter(fixed.values()), None)
+
+    def _run(self, feeds: Mapping[str, Any], rows: Any) -> list[Any]:
+        found: list[Any] = self.session.run(None, {name: feed[rows] for name, feed in feeds.items()})
+        if any(np.ndim(output) == 0 or len(output) != len(rows) for output in found):
+            problem = Problem("", "an output has another number of rows", Code.MODEL_ERROR, _EXPORT)
+            raise ModelError("the graph takes a fixed number of rows", [problem])
+        return found
 
     def _feeds(self, batch: Any) -> dict[str, Any]:
         first, *others = self.inputs
@@ -159,14 +198,15 @@ class OnnxModel:
         return {first.name: first.tensor(batch)}
 
     def signature(self) -> ModelSignature:
-        """What the graph declares.
+        """What the graph declares; a fixed number of rows is declared as any number, see `predict`.
 
         Raises:
-            NotSupportedError: an input or output is no tensor with an open first size; all of them are listed.
+            NotSupportedError: an input or output is not a tensor of rows; all of them are listed.
         """
-        specs = [(node.name, node.spec()) for node in (*self.inputs, *self.outputs)]
-        if problems := [Problem(name, spec) for name, spec in specs if isinstance(spec, str)]:
-            raise NotSupportedError("the file tells no signature: give signature=", problems)
+        size = self.batch_size
+        specs = [(node.name, node.spec(size)) for node in (*self.inputs, *self.outputs)]
+        if problems := [Problem(name, spec, hint=_EXPORT) for name, spec in specs if isinstance(spec, str)]:
+            raise NotSupportedError("the inputs and outputs of the graph are not columns of rows", problems)
         found = [spec for _, spec in specs if isinstance(spec, TensorSpec)]
         count = len(self.inputs)
         return ModelSignature(Schema(found[:count]), Schema(found[count:]))

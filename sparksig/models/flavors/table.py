@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import importlib
 import pickle
-import sys
-import weakref
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+import re
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
-from sparksig.errors import ModelLoadError, NotSupportedError, Problem
+from sparksig.errors import ModelLoadError, NotSupportedError, Problem, SignatureError
 from sparksig.models.artifact import Artifact, PrivateCopy
+from sparksig.models.boosters import require_categories
+from sparksig.models.chat import LOADERS, RequestModel
+from sparksig.models.code import ModelCode
 from sparksig.models.flavors.onnx import OnnxModel
 from sparksig.models.typed import example_reader
 from sparksig.signature.model_signature import ModelSignature
+from sparksig.sources.mlmodel import signature_in
 
 Block: TypeAlias = Mapping[str, Any]
 
@@ -42,12 +44,14 @@ class Stored:
         block: the flavour's block of MLmodel.
         content: the file that holds the model; empty for a flavour that needs them all.
         copy: all files, for a flavour that needs them or has code of its own.
+        code: the modules stored with the model.
     """
 
     artifact: Artifact
     block: Block
     content: bytes = b""
     copy: PrivateCopy | None = None
+    code: ModelCode | None = None
 
     @property
     def pyfunc(self) -> Block:
@@ -106,9 +110,8 @@ def load_flavor(name: str, flavor: Flavor, stored: Stored) -> tuple[Any, str]:
         NotSupportedError: a form that is not loaded, by name.
     """
     try:
-        if stored.copy is not None and stored.block.get("code"):
-            _add_code(stored.copy, str(stored.block["code"]))
-        return flavor.load(stored)
+        with nullcontext() if stored.code is None else stored.code.active():
+            return flavor.load(stored)
     except (ModelLoadError, NotSupportedError):
         raise
     except ModuleNotFoundError as error:
@@ -215,6 +218,9 @@ def _load_xgboost(stored: Stored) -> tuple[Any, str]:
 
     model = getattr(xgboost, _xgboost_class(stored.block) or "")()
     model.load_model(bytearray(stored.content))
+    version = re.match(r"([0-9]+)\.([0-9]+)", str(stored.block.get("xgb_version", "")))
+    if version is not None and (int(version[1]), int(version[2])) < (3, 1):
+        require_categories(model.get_booster() if hasattr(model, "get_booster") else model)
     return model, "predict"
 
 
@@ -253,6 +259,10 @@ def _load_pyfunc(stored: Stored) -> tuple[Any, str]:
     config = block.get("config")
     model = loader._load_pyfunc(data, config) if config else loader._load_pyfunc(data)
     method = str(block.get("predict_fn", "predict"))
+    if block["loader_module"] in LOADERS:
+        with suppress(SignatureError):  # MLflow gives such models a signature; without it fields stay as they are
+            return RequestModel(model, signature_in(stored.artifact.text, stored.artifact.name).inputs), method
+        return RequestModel(model, None), method
     if stored.artifact.hint_from_example:
         from sparksig.models.examples import InputExample
 
@@ -268,57 +278,6 @@ class _FromExample:
 
     def predict(self, batch: Any, params: Mapping[str, Any] | None = None) -> Any:
         return self.function(self.read(batch), params=params)
-
-
-def _add_code(copy: PrivateCopy, name: str) -> None:
-    """Let the model import the code that was stored with it, first of all, as MLflow does.
-
-    Raises:
-        ModelLoadError: another module of the same name is loaded, which the model would get instead of its own.
-    """
-    folder = copy.file(name)
-    clashes = [
-        Problem(
-            top,
-            "the model has a module of this name, and another one is loaded in this process",
-            hint="load the model in a new process; for Spark's workers in a new application",
-        )
-        for top, files in _modules(folder)
-        if top in sys.modules and not _is_same(sys.modules[top], folder, files)
-    ]
-    if clashes:
-        raise ModelLoadError("the model's code cannot be told from other code", clashes)
-    sys.path.insert(0, str(folder))
-    importlib.invalidate_caches()
-    weakref.finalize(copy, _forget_code, str(folder))
-
-
-def _forget_code(folder: str) -> None:
-    with suppress(ValueError):
-        sys.path.remove(folder)
-    inside = [n for n, m in sys.modules.items() if str(getattr(m, "__file__", None) or "").startswith(f"{folder}/")]
-    for name in inside:
-        del sys.modules[name]
-
-
-def _modules(folder: Path) -> Iterator[tuple[str, list[Path]]]:
-    """The modules and packages that lie in a folder, with all of their files."""
-    for entry in sorted(folder.iterdir()):
-        if entry.is_dir():
-            yield entry.name, sorted(path for path in entry.rglob("*.py"))
-        elif entry.suffix == ".py":
-            yield entry.stem, [entry]
-
-
-def _is_same(module: Any, folder: Path, files: list[Path]) -> bool:
-    """Whether a loaded module has the same files as the one in the folder."""
-    if getattr(module, "__file__", None) is None:
-        return False
-    loaded = Path(module.__file__)
-    root = loaded.parent.parent if loaded.name == "__init__.py" else loaded.parent
-    with suppress(OSError):
-        return all((root / path.relative_to(folder)).read_bytes() == path.read_bytes() for path in files)
-    return False
 
 
 FLAVORS: dict[str, Flavor] = {

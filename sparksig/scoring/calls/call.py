@@ -15,7 +15,7 @@ import pyarrow as pa
 from sparksig.enforcement.nodes import AnyNode
 from sparksig.enforcement.values import Feed
 from sparksig.enforcement.values.feeds import any_values
-from sparksig.errors import Code, ModelError, OutputError, ParamError, Problem, SignatureError
+from sparksig.errors import Code, ModelError, NotSupportedError, OutputError, ParamError, Problem, SignatureError
 from sparksig.models.artifact import Artifact, Packed
 from sparksig.models.flavors import graph_signature
 from sparksig.models.loading import Model, load_model, require_trust
@@ -178,11 +178,14 @@ class ModelCall:
 
         Raises:
             OutputError: the output is not as declared.
+            ModelError: the table's columns are not those of the model's training.
         """
         assert self.feed is not None
         try:
             batch = self.feed.model_input(*_told(self.feed, arrays))
             prediction = model.predict(batch, deepcopy(dict(self.params)))  # a model may change a list of them
+        except (ModelError, NotSupportedError):  # raised by sparksig's own calls of models: it holds no data
+            raise
         except (Exception, SystemExit) as error:
             # its class only, and outside the handler: a chained exception prints what it says
             return type(error).__name__

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from sparksig.enforcement.values import scored_values
-from sparksig.errors import ModelError, SignatureError
+from sparksig.errors import ModelError, NotSupportedError, SignatureError
 from sparksig.models.artifact import Packed
 from sparksig.models.loading import load_model
 from sparksig.scoring.calls.models import declared_by, from_registry
@@ -80,6 +80,8 @@ def infer_output(
     loaded = load_model(model, trust=trust)
     try:
         prediction = loaded.predict(batch, dict(resolved))
+    except (ModelError, NotSupportedError):
+        raise
     except (Exception, SystemExit) as error:
         # its class only, and outside the handler: a chained exception prints what it says
         raised = type(error).__name__
