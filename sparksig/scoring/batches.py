@@ -84,7 +84,7 @@ class OutputColumn:
         if has_any(self.spec.type) and isinstance(column, pa.Array | pa.ChunkedArray):
             column = _cells(column.to_pylist())
         reading = Reading()
-        array, kind = read_column(column, self.spec, reading, self.name)
+        array, kind = read_column(column, self.spec, reading, self.name, nulls=not self.spec.required)
         return self._enforced(array, kind, reading.faults, reading.anything)
 
     def _tensor(self, spec: TensorSpec, values: Any, rows: int) -> pa.Array | Problem:
