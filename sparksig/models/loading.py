@@ -24,6 +24,8 @@ import pandas as pd
 from sparksig.errors import ModelLoadError, Problem, TrustError
 from sparksig.models.artifact import Artifact, Packed, PrivateCopy
 from sparksig.models.flavors import Stored, find_flavor, load_flavor
+from sparksig.models.typed import HintedModel
+from sparksig.signature.schema import Schema
 
 Predict: TypeAlias = Callable[[Any, Mapping[str, Any] | None], Any]
 """How every model is called: a batch and the resolved parameters."""
@@ -47,6 +49,7 @@ class Model:
         name: the class or function, for messages.
         digest: the artifact's digest, None for what does not come from one.
         files: the artifact's files, if it needs them for as long as it lives.
+        hinted: what the type hint declares by which the model validates its inputs; None if there is no such hint.
     """
 
     predict: Predict = field(repr=False)
@@ -54,6 +57,7 @@ class Model:
     name: str
     digest: str | None = None
     files: PrivateCopy | None = field(default=None, repr=False)
+    hinted: Schema | None = field(default=None, repr=False)
 
 
 def load_model(model: object, *, trust: bool | str = False) -> Model:
@@ -139,6 +143,8 @@ def _load_artifact(artifact: Artifact, trust: bool | str) -> Model:
             stored = replace(stored, copy=PrivateCopy(artifact, digest))
         made, method = load_flavor(name, flavor, stored)
         model = replace(_bound(made, method, digest), files=stored.copy)
+        if isinstance(made, HintedModel):
+            model = replace(model, hinted=made.inputs)
         _cache[digest] = (model, {artifact.path})
         while len(_cache) > CACHED:
             _cache.popitem(last=False)

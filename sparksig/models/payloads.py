@@ -20,6 +20,7 @@ import pandas as pd
 from sparksig.enforcement.policy import Policy, resolve_policy
 from sparksig.enforcement.values import enforced_values
 from sparksig.errors import Code, ParamError, Problem, SchemaError, ViolationError
+from sparksig.models.artifact import Artifact
 from sparksig.models.loading import load_model
 from sparksig.models.texts import Reading, decode, needs
 from sparksig.signature.casts import Level
@@ -130,7 +131,12 @@ def validate_serving_input(model: Any, payload: str | bytes | Mapping[str, Any],
     ...     validate_serving_input(saved.path, '{"dataframe_records": [{"n": 1}]}', trust=saved.digest).tolist()
     [20.0]
     """
-    parsed = parse_payload(payload, load_signature(model))
+    signature, options = load_signature(model), {}
+    if Artifact.read(model).signature_from_hint and (hinted := load_model(model, trust=trust).hinted) is not None:
+        # The hint knows aliases and defaults, which MLflow does not store. An absent field stays absent.
+        signature = ModelSignature(hinted, signature.outputs, signature.params)
+        options = {"absent_optional": "omit", "on_absent": "ignore"}
+    parsed = parse_payload(payload, signature, **options)
     return load_model(model, trust=trust).predict(parsed.data, parsed.params)
 
 

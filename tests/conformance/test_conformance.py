@@ -189,6 +189,7 @@ def column(kind: dict[str, Any], *cells: Any) -> dict[str, Any]:
 def test_conformance_each_reason_for_hints_is_used_and_documented() -> None:
     texts = {text for name, text in vars(differences_hints).items() if name.isupper() and isinstance(text, str)}
     examples = [case("infer_hint", hint="list[date]"), case("infer_hint", hint="list[LiteralField]")]
+    examples += [case("infer_hint", hint="list[UserData]")]
     asked = [c for c in BUILT if c["input"]["op"] == "validate_hint"] + examples
     assert {differences.difference(c) for c in asked} == {None, *texts}
     page = " ".join((Path(__file__).parents[2] / "docs" / "differences.md").read_text("utf-8").split())

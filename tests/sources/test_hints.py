@@ -49,7 +49,7 @@ def test_schema_from_hint_declares_non_mlflow_hints_as_the_closest_type() -> Non
     assert repr(schema_from_hint(list[Point])) == "[{x: long (required), y: double (optional)} (required)]"
     told = "{amount: string (optional), kind: string (required), number: string (optional), paid: datetime (optional)}"
     assert repr(schema_from_hint(list[Annotated[Card | Cash, Field(discriminator="kind")]])) == f"[{told} (required)]"
-    sale = f"{{note: string (optional), payment: {told} (required), tags: Array(string) (required)}}"
+    sale = f"{{note: string (optional), payment: {told} (required), tags: Array(string) (optional)}}"
     assert repr(schema_from_hint(list[Sale])) == f"[{sale} (required)]"
 
 
@@ -122,7 +122,7 @@ def test_signature_from_hints_reads_functions_and_classes() -> None:
         def predict(self, inputs: list[str]) -> pd.DataFrame: ...
 
     found = signature_from_hints(predict)
-    assert found.inputs == schema_from_hint(list[Point]) and found.outputs == schema_from_hint(list[Sale])
+    assert found.inputs == schema_from_hint(list[Point]) and found.outputs == schema_from_output_hint(list[Sale])
     columns = signature_from_hints(predict, columns=True)
     assert repr(columns.inputs) == "['x': long (required), 'y': double (optional)]"
     assert (

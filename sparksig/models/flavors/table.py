@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 from sparksig.errors import ModelLoadError, NotSupportedError, Problem
 from sparksig.models.artifact import Artifact, PrivateCopy
 from sparksig.models.flavors.onnx import OnnxModel
-from sparksig.models.typed import example_reader
+from sparksig.models.typed import HintedModel, example_reader
 from sparksig.signature.model_signature import ModelSignature
 
 Block: TypeAlias = Mapping[str, Any]
@@ -257,6 +257,8 @@ def _load_pyfunc(stored: Stored) -> tuple[Any, str]:
         from sparksig.models.examples import InputExample
 
         model, method = _FromExample(model, method, InputExample.load(files.path).data), "predict"
+    if stored.artifact.signature_from_hint and (hinted := HintedModel.of(model, method)) is not None:
+        return hinted, "predict"
     return model, method
 
 
