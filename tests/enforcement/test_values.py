@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+import warnings
 from decimal import Decimal
 from typing import Any
 
@@ -29,6 +30,8 @@ from sparksig import (
     TensorSpec,
     ViolationError,
     enforce_values,
+    infer_signature,
+    parse_payload,
 )
 
 NAN = float("nan")
@@ -512,3 +515,26 @@ def test_enforce_values_rejects_nanoseconds_for_microsecond_tensors() -> None:
         with pytest.raises(ViolationError) as raised:
             enforce_values(np.array([fine, "2024-01-01"], "M8[ns]"), moments)
         assert [(p.code, p.fact) for p in raised.value.problems] == [("NOT_EXACT", "1 row(s)")]
+
+
+TEXT = {"role": "user", "content": "what is in it?"}
+PARTS = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x.test/1.png"}}]}
+
+
+@pytest.mark.parametrize("messages", [[TEXT, TEXT], [TEXT, PARTS], [PARTS, TEXT, PARTS], [TEXT]])
+@pytest.mark.parametrize("rest", [{"max_tokens": 5}, {"stop": "x", "max_tokens": 5}, {}])
+def test_enforce_values_reads_a_conversation_as_one_row(messages: list[Any], rest: dict[str, Any]) -> None:
+    chat = {"messages": messages, **rest}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        signature = infer_signature(chat)
+    for found in (enforce_values(chat, signature), parse_payload(chat, signature).data):
+        assert found.to_dict("records") == [chat]
+    assert enforce_values([chat, chat], signature).to_dict("records") == [chat, chat]
+
+
+def test_enforce_values_reads_lists_beside_lists_as_columns() -> None:
+    schema = Schema([ColSpec(AnyType(), "a"), ColSpec("long", "n")])
+    assert enforce_values({"a": [1, "x"], "n": [1, 2]}, schema)["n"].tolist() == [1, 2]
+    assert len(enforce_values({"a": np.array([1, 2]), "n": 5}, schema)) == 2
+    assert len(enforce_values({"a": [1, "x"]}, Schema([ColSpec(AnyType(), "a")]))) == 2

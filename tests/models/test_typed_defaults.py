@@ -90,7 +90,7 @@ def test_signature_from_hints_declares_defaults_as_optional_and_aliases_by_the_k
     }
     assert declared["order"] == (
         f"[{{first: {LINE} (optional), id: long (required), isRated: boolean (optional),"
-        f" lines: Array({LINE}) (optional), note: string (optional), price: double (optional)} (required)]"
+        f" lines: Array({LINE}) (optional), note: string (optional), price: double (optional)}} (required)]"
     )
     assert declared["point"] == "[{tags: Array(string) (optional), x: long (required), y: long (optional)} (required)]"
     assert repr(schema_from_hint(list[ByName])) == "[{user_id: long (required)} (required)]"
