@@ -222,10 +222,13 @@ class Outputs:
         """The model's values for each declared output."""
         one = self.columns[0].spec if len(self.columns) == 1 else None
         whole = isinstance(one, ColSpec) and isinstance(one.type, Object | Map | AnyType)
+        if isinstance(prediction, pd.DataFrame) and not (one is not None and isinstance(one, TensorSpec)):
+            self._check_labels(prediction)
         if isinstance(prediction, pd.DataFrame | Mapping) and self.named:
             return [prediction.get(column.name, _ABSENT) for column in self.columns]
         if isinstance(prediction, pd.DataFrame | Mapping) and len(prediction.keys()) == len(self.columns) > 1:
-            return [prediction[name] for name in prediction]
+            frame = isinstance(prediction, pd.DataFrame)
+            return [prediction.iloc[:, i] if frame else prediction[n] for i, n in enumerate(prediction)]
         if _are_dicts(prediction) and not whole:
             names = [c.name for c in self.columns]
             return [[row.get(name) for row in prediction] if _in_any(prediction, name) else _ABSENT for name in names]
@@ -240,6 +243,23 @@ class Outputs:
             return [list(column) for column in zip(*prediction, strict=True)] or [[] for _ in self.columns]
         fact = f"{len(self.columns)} columns are declared, the model returned {_words(prediction)}"
         raise OutputError("the model's output breaks the output schema", [Problem("", fact, Code.WRONG_OUTPUT)])
+
+    def _check_labels(self, prediction: pd.DataFrame) -> None:
+        """Reject a table of which a column could be lost: labels of several levels, and a declared name twice.
+
+        Raises:
+            OutputError: the table has such labels.
+        """
+        names = [column.name for column in self.columns] if self.named else []
+        repeated = [name for name in names if sum(label == name for label in prediction.columns) > 1]
+        problems = [
+            Problem(name, "the output has several columns of this name", Code.WRONG_OUTPUT) for name in repeated
+        ]
+        if any(isinstance(label, tuple) for label in prediction.columns):
+            fact = "the model returned columns with labels of several levels"
+            problems = [Problem("", fact, Code.WRONG_OUTPUT, "return a DataFrame with labels of one level")]
+        if problems:
+            raise OutputError("the model's output breaks the output schema", problems)
 
 
 def rows_of_batch(plan: Plan, outputs: Outputs) -> int:

@@ -45,7 +45,7 @@ NO_MOMENT = "a datetime param without a default can be written"
 NAT = "a NaT of numpy is a missing value, as a NaT of pandas is"
 NULL_TEXTS = "a column of pandas' string dtype is a string, also where all values are missing"
 OWN_DTYPES = "a column of pandas' own dtypes is what the dtype says: sparse ones, categories of timestamps, empty ones"
-LABELS = "a column's name is a text or a whole number: what has other labels is Any"
+LABELS = "a column's label is a text or a whole number, and no other column has it: other tables are rejected"
 MISSING = "a missing value in a list of dicts makes its column optional, however it is spelled"
 ONE_COLUMN = "only the column that cannot be inferred becomes Any; the others keep their names and types"
 SPARK = (
@@ -689,15 +689,13 @@ def _only_ours(dtype: Any, empty: bool) -> bool:
 
 
 def _labels(given: dict[str, Any]) -> str | None:
-    """MLflow takes whatever a DataFrame's labels are for names, if each is there once."""
+    """MLflow takes whatever a DataFrame's labels are for names, and declares Any where it cannot."""
     for data in _examples(given):
         frame = data.to_frame() if isinstance(data, pd.Series) else data
-        if not isinstance(frame, pd.DataFrame) or not frame.columns.is_unique:
+        if not isinstance(frame, pd.DataFrame):
             continue
-        odd = [isinstance(name, bool | float | tuple) and name == name for name in frame.columns]
-        named = frame.set_axis([str(i) for i in range(len(odd))], axis=1)
-        plain = all(isinstance(name, str | int | float | tuple) for name in frame.columns)
-        if any(odd) and plain and _problems(data) and not _problems(named):
+        plain = all(isinstance(name, str | int) and not isinstance(name, bool) for name in frame.columns)
+        if not plain or not frame.columns.is_unique:
             return LABELS
     return None
 

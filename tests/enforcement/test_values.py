@@ -538,3 +538,15 @@ def test_enforce_values_reads_lists_beside_lists_as_columns() -> None:
     assert enforce_values({"a": [1, "x"], "n": [1, 2]}, schema)["n"].tolist() == [1, 2]
     assert len(enforce_values({"a": np.array([1, 2]), "n": 5}, schema)) == 2
     assert len(enforce_values({"a": [1, "x"]}, Schema([ColSpec(AnyType(), "a")]))) == 2
+
+
+def test_enforce_values_rejects_labels_of_several_levels_and_keeps_repeated_ones_by_position() -> None:
+    levels = pd.DataFrame([[1.0, 2.0]], columns=pd.MultiIndex.from_tuples([("a", "x"), ("a", "y")]))
+    named, two = Schema([ColSpec("double", "a")]), Schema([ColSpec("double")] * 2)
+    for schema in (named, two, Schema([ColSpec(AnyType())]), Schema([TensorSpec(np.dtype("float64"), (-1, 2))])):
+        with pytest.raises(SchemaError, match="labels of several levels"):
+            enforce_values(levels, schema)
+    twice = levels.set_axis(["a", "a"], axis=1)
+    assert enforce_values(twice, two).equals(twice)
+    with pytest.raises(SchemaError, match="DUPLICATE_COLUMN"):
+        enforce_values(twice, named)

@@ -206,13 +206,6 @@ LISTS = type("Lists", (list,), {})
 @pytest.mark.parametrize(
     "data",
     [
-        pd.DataFrame([[1, 2]], columns=["a", "a"]),
-        pd.DataFrame([[1, 2]], columns=["a", None]),
-        pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", 1), ("a", 2)])),
-        pd.DataFrame([[1, 2]], columns=[1.5, 2.5]),
-        pd.DataFrame([[1, 2]], columns=[True, False]),
-        pd.DataFrame([[1]], columns=[pd.Timestamp("2024-01-01")]),
-        pd.Series([1], name=("a", 1)),
         [True, np.array(1.0)],
         CYCLE,
     ],
@@ -223,6 +216,26 @@ def test_infer_signature_declares_any_for_data_without_usable_columns(data: Any)
     assert len(caught) == 1
     with pytest.raises(SignatureError):
         infer_signature(data, strict=True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pd.DataFrame([[1, 2]], columns=["a", "a"]),
+        pd.DataFrame([[1, 2]], columns=["a", None]),
+        pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", 1), ("a", 2)])),
+        pd.DataFrame([[1, 2]], columns=[1.5, 2.5]),
+        pd.DataFrame([[1, 2]], columns=[True, False]),
+        pd.DataFrame([[1]], columns=[pd.Timestamp("2024-01-01")]),
+        pd.Series([1], name=("a", 1)),
+    ],
+)
+def test_infer_signature_rejects_tables_whose_columns_have_no_name_of_their_own(data: Any) -> None:
+    for part in ("inputs", "outputs"):
+        with pytest.raises(SignatureError) as error:
+            infer_signature(**{part: data})
+        [problem] = error.value.problems
+        assert problem.code == "UNSUPPORTED_TYPE" and ("label" in problem.fact or "name" in problem.fact)
 
 
 @pytest.mark.parametrize("params", [pd.DataFrame({"a": [1]}), pd.Series([1]), np.array([1, 2]), 5, {"a": CYCLE}])

@@ -28,17 +28,25 @@ def infer_schema(data: Any) -> tuple[Schema, list[Problem]]:
         The schema and, for each column that nothing but Any can be declared for, the reason.
 
     Raises:
-        SignatureError: there are pydantic objects inside.
+        SignatureError: there are pydantic objects inside, or columns without a name of their own.
     """
     try:
         return _infer(data)
     except (RecursionError, SignatureError):  # a list that holds itself, types that lie too deep
         return Schema([ColSpec(AnyType())]), [Problem("", "nested too deeply", Code.UNSUPPORTED_TYPE)]
     except Unfit as unfit:
-        problem = Problem(unfit.path, unfit.fact, Code.UNSUPPORTED_TYPE)
+        problem = Problem(unfit.path, unfit.fact, Code.UNSUPPORTED_TYPE, unfit.hint)
         if unfit.fatal:
             raise SignatureError("no signature can be inferred", [problem]) from None
         return Schema([ColSpec(AnyType())]), [problem]
+
+
+def _unknown_label(label: object) -> Unfit:
+    if isinstance(label, tuple):
+        hint = "join the levels: df.columns = ['_'.join(map(str, label)) for label in df.columns]"
+        return Unfit("the columns have labels of several levels", fatal=True, hint=hint)
+    hint = "rename the columns: df.columns = df.columns.map(str)"
+    return Unfit(f"a column's label is {class_name(label)}, neither str nor int", fatal=True, hint=hint)
 
 
 def _infer(data: Any) -> tuple[Schema, list[Problem]]:
@@ -159,13 +167,14 @@ def _schema(columns: Iterable[tuple[Any, ColumnType | Unfit, bool]]) -> tuple[Sc
         name = name.item() if isinstance(name, np.integer) else name
         # a column that cannot be known by its name leaves nothing by which the others can be
         if isinstance(name, bool) or not isinstance(name, str | int | None):
-            raise Unfit(f"a column whose name is no text but {class_name(name)}")
+            raise _unknown_label(name)
         specs.append(ColSpec(kind, name, not optional))
     if not specs:
         raise Unfit("there are no columns")
     if repeated := duplicates(str(spec.name) for spec in specs):
-        raise Unfit(f"several columns have one name: {', '.join(map(repr, repeated))}")
+        fact = f"several columns have one name: {', '.join(map(repr, repeated))}"
+        raise Unfit(fact, fatal=True, hint="rename or drop all but one")
     try:
         return Schema(specs), problems
     except SignatureError as error:  # some columns have no name
-        raise Unfit(error.message) from None
+        raise Unfit(error.message, fatal=True) from None

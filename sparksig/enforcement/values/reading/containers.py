@@ -30,6 +30,9 @@ def columns_of(data: Any, schema: Schema) -> tuple[list[tuple[Any, Any]], Any]:
         return list(zip(data.schema.names, data.columns, strict=True)), None
     if isinstance(data, pd.Series):
         data = data.to_frame()
+    if isinstance(data, pd.DataFrame) and any(isinstance(label, tuple) for label in data.columns):
+        fact, hint = "the columns have labels of several levels", "give a DataFrame with labels of one level"
+        raise SchemaError("the data does not fit the signature", [Problem("", fact, Code.UNSUPPORTED_TYPE, hint)])
     if isinstance(data, pd.DataFrame):
         return [(label, data.iloc[:, i]) for i, label in enumerate(data.columns)], data.index
     if isinstance(data, Mapping) and not schema.is_tensor_spec():
