@@ -89,6 +89,14 @@ RULES = [
         differences.OWN_DTYPES,
         case("infer_schema", data={"$": "series", "dtype": "Sparse[int]", "name": "a", "data": [1]}),
     ),
+    (
+        differences.OPTIONAL_KEY,
+        case("schema_from_json", json=json.dumps([{"type": "long", "name": "a", "optional": True}])),
+    ),
+    (
+        differences.OBJECT_INTEGERS,
+        case("infer_schema", data={"$": "df", "columns": [["a", "object", [1, None]]]}),
+    ),
     (differences.LABELS, case("infer_schema", data={"$": "df", "columns": [[1.5, "int64", [1]]]})),
     (differences.NAT, case("infer_schema", data={"a": {"$": "npdt", "v": "NaT", "unit": "D"}})),
     (differences.NO_PARAMS, case("enforce_params", schema=None, params=None)),

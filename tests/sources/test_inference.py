@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 
+from sparksig.enforcement.values import enforce_values
 from sparksig.errors import SignatureError
 from sparksig.pipeline.io import read_examples
 from sparksig.sources.data import infer_params
@@ -264,3 +265,45 @@ def test_infer_params_declares_object_members_that_mlflow_reads_back() -> None:
 
 def test_infer_signature_accepts_a_single_column_without_a_name() -> None:
     assert shown(pd.DataFrame([[1]], columns=[None])) == "[long (required)]"
+
+
+def test_infer_signature_declares_arrow_columns_of_pandas_as_those_of_a_table() -> None:
+    table = pa.table(
+        {
+            "decimal": pa.array([decimal.Decimal("1.10"), None]),
+            "map": pa.array([[("k", 1)], []], pa.map_(pa.string(), pa.int64())),
+            "struct": pa.array([{"x": 1, "y": [1.5, None]}, {"x": None, "y": []}]),
+            "lists": pa.array([[["a"]], []]),
+            "maps": pa.array(
+                [[[("k", decimal.Decimal("1.5"))]], []], pa.list_(pa.map_(pa.string(), pa.decimal128(3, 1)))
+            ),
+            "short": pa.array([1, 2], pa.int16()),
+            "large": pa.array(["a", None], pa.large_string()),
+            "codes": pa.array(["a", "b"]).dictionary_encode(),
+            "day": pa.array([date(2024, 1, 2), None]),
+            "moment": pa.array([0, 1], pa.timestamp("us", "UTC")),
+            "bytes": pa.array([b"a", None]),
+            "flag": pa.array([True, None]),
+        }
+    )
+    frame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        schema = infer_signature(frame).inputs
+        assert schema is not None and schema == infer_signature(table).inputs
+        assert repr(infer_signature(frame["map"]).inputs) == "['map': Map(str -> DataType.long) (required)]"
+    assert len(enforce_values(frame, schema)) == len(enforce_values(table, schema)) == 2
+    wide = pa.table({"w": pa.array([decimal.Decimal("1.5")], pa.decimal128(30, 10))})
+    with pytest.warns(UserWarning, match="no type holds decimal"):
+        assert repr(infer_signature(wide.to_pandas(types_mapper=pd.ArrowDtype)).inputs) == "['w': Any (required)]"
+
+
+@pytest.mark.parametrize(
+    "values", [[1, None], [None, 2**53], [1, float("nan")], [np.int64(1), pd.NA], [-5, None, 7]]
+)
+def test_infer_signature_declares_integers_with_nulls_as_enforce_values_reads_them(values: list[Any]) -> None:
+    frame = pd.DataFrame({"n": pd.Series(values, dtype=object)})
+    signature = infer_signature(frame)
+    assert repr(signature.inputs) == "['n': long (optional)]"
+    assert repr(infer_signature(frame["n"]).inputs) == "['n': long (optional)]"
+    enforce_values(frame, signature)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from sparksig.errors import Code, Problem, SignatureError
 from sparksig.signature.members import class_name
@@ -15,6 +16,8 @@ from sparksig.signature.schema import ColSpec, Schema, TensorSpec
 from sparksig.signature.types import AnyType, ColumnType, DataType, duplicates
 from sparksig.sources.data.scalars import OBJECT, Unfit, declared
 from sparksig.sources.data.values import common, present
+from sparksig.sources.observed import table_from_data
+from sparksig.sources.table_schema import schema_from_table
 
 
 def infer_schema(data: Any) -> tuple[Schema, list[Problem]]:
@@ -131,15 +134,29 @@ def _columns(columns: Iterable[tuple[Any, pd.Series[Any]]]) -> tuple[Schema, lis
 
 def _column(column: pd.Series[Any], name: str) -> tuple[ColumnType | Unfit, bool]:
     optional = bool(column.isna().any())
+    if isinstance(column.dtype, pd.ArrowDtype):
+        return _arrow_column(column, name)
     try:
         return _column_type(column, name), optional
     except Unfit as unfit:
         return unfit, optional
 
 
+def _arrow_column(column: pd.Series[Any], name: str) -> tuple[ColumnType | Unfit, bool]:
+    """A column that holds Arrow data is what an Arrow table with this column is."""
+    schema, problems = schema_from_table(table_from_data(pa.table({name: pa.array(column)})), nullable_as_optional=True)
+    [spec] = schema.columns
+    if problems:
+        return Unfit(problems[0].fact, problems[0].path, hint=problems[0].hint), not spec.required
+    return spec.type, not spec.required
+
+
 def _column_type(column: pd.Series[Any], name: str) -> ColumnType:
     if column.dtype == OBJECT:
-        column = column.infer_objects()
+        inferred = column.infer_objects()
+        if inferred.dtype.kind == "f" and _are_integers(column):  # pandas makes floats of integers with nulls
+            return common(column.to_numpy(), name).type
+        column = inferred
     dtype: Any = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         if not len(dtype.categories):
@@ -153,6 +170,12 @@ def _column_type(column: pd.Series[Any], name: str) -> ColumnType:
     if plain is None or plain == OBJECT:
         return common(column.to_numpy(dtype=object), name).type
     return declared(plain, name)
+
+
+def _are_integers(column: pd.Series[Any]) -> bool:
+    """Whether objects are integers, some of them missing."""
+    kinds = set(map(type, column[column.notna()]))
+    return bool(kinds) and all(issubclass(kind, int | np.integer) for kind in kinds)
 
 
 def _schema(columns: Iterable[tuple[Any, ColumnType | Unfit, bool]]) -> tuple[Schema, list[Problem]]:
