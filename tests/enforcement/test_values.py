@@ -550,3 +550,25 @@ def test_enforce_values_rejects_labels_of_several_levels_and_keeps_repeated_ones
     assert enforce_values(twice, two).equals(twice)
     with pytest.raises(SchemaError, match="DUPLICATE_COLUMN"):
         enforce_values(twice, named)
+
+
+def test_enforce_values_ignores_extra_keys_beside_tensors() -> None:
+    one = Schema([TensorSpec(np.dtype("float64"), (-1, 2), "a")])
+    two = Schema([TensorSpec(np.dtype("float64"), (-1, 2), "a"), TensorSpec(np.dtype("float64"), (-1, 1), "x")])
+    array = np.ones((2, 2))
+    for extra in (1, "text", [1, 2], {"k": 1}):
+        assert enforce_values({"a": array, "x": extra}, one)["a"].tolist() == array.tolist()
+        with pytest.raises(SchemaError, match="x: the signature has no such column"):
+            enforce_values({"a": array, "x": extra}, one, extra="forbid")
+        with pytest.raises(SchemaError, match=r"x: declared float64\(-1, 1\), the data has"):
+            enforce_values({"a": array, "x": extra}, two)
+
+
+def test_enforce_values_casts_cells_of_numbers_to_a_tensor_without_loss_under_mlflow_policy() -> None:
+    schema = Schema([TensorSpec(np.dtype("float32"), (-1, 2), "a")])
+    found = enforce_values(pd.DataFrame({"a": [[0.0, 1.0]]}), schema, policy=Policy.mlflow())["a"]
+    assert found.dtype == np.float32 and found.tolist() == [[0.0, 1.0]]
+    with pytest.raises(ViolationError, match=r"a\[\]: 1 row\(s\) \[NOT_EXACT\]"):
+        enforce_values(pd.DataFrame({"a": [[0.1, 1.0]]}), schema, policy=Policy.mlflow())
+    with pytest.raises(SchemaError, match="declared float32"):  # an array has a dtype, which MLflow compares as well
+        enforce_values({"a": np.array([[0.0, 1.0]])}, schema, policy=Policy.mlflow())

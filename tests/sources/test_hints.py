@@ -133,3 +133,20 @@ def test_signature_from_hints_reads_functions_and_classes() -> None:
         signature_from_hints(lambda model_input: model_input)
     with pytest.raises(SignatureError, match="a class with fields"):
         signature_from_hints(Model, columns=True)
+
+
+@pytest.mark.parametrize(
+    ("hint", "instead"),
+    [
+        (list[str, int], r"write list\[str\]"),  # type: ignore[misc]
+        (list[dict[int]], r"write dict\[str, int\]"),  # type: ignore[misc]
+        (list[dict[str, int, float]], r"write dict\[str, float\]"),  # type: ignore[misc]
+        (list[list[int, str]], r"write list\[int\]"),  # type: ignore[misc]
+        (list[dict[str, list[int, str]]], r"list\[int \| str\] for any of them"),  # type: ignore[misc]
+    ],
+)
+def test_schema_from_hint_rejects_another_number_of_types_by_name(hint: Any, instead: str) -> None:
+    with pytest.raises(SignatureError, match=instead):
+        schema_from_hint(hint)
+    with pytest.raises(SignatureError):
+        schema_from_output_hint(hint)

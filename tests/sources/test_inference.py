@@ -298,9 +298,7 @@ def test_infer_signature_declares_arrow_columns_of_pandas_as_those_of_a_table() 
         assert repr(infer_signature(wide.to_pandas(types_mapper=pd.ArrowDtype)).inputs) == "['w': Any (required)]"
 
 
-@pytest.mark.parametrize(
-    "values", [[1, None], [None, 2**53], [1, float("nan")], [np.int64(1), pd.NA], [-5, None, 7]]
-)
+@pytest.mark.parametrize("values", [[1, None], [None, 2**53], [1, float("nan")], [np.int64(1), pd.NA], [-5, None, 7]])
 def test_infer_signature_declares_integers_with_nulls_as_enforce_values_reads_them(values: list[Any]) -> None:
     frame = pd.DataFrame({"n": pd.Series(values, dtype=object)})
     signature = infer_signature(frame)

@@ -148,11 +148,11 @@ def _objects(cells: Any) -> np.ndarray[Any, Any]:
 
 
 def tensors_of(data: Any, schema: Schema) -> dict[Any, Any] | None:
-    """Arrays by name; None where the data is a table."""
+    """Arrays by name; None where the data is a table. What is not an array in a dict may belong to an extra key."""
     if isinstance(data, np.ndarray) or is_sparse(data):
         one = len(schema.inputs) == 1 and isinstance(data, np.ndarray)
         return {schema.inputs[0].name if one else None: data}
-    if isinstance(data, Mapping) and data and all(isinstance(value, np.ndarray) for value in data.values()):
+    if isinstance(data, Mapping) and any(isinstance(value, np.ndarray) for value in data.values()):
         return dict(data)
     if isinstance(data, Mapping):
         raise _no_columns(data, schema)
