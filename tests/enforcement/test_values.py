@@ -572,3 +572,13 @@ def test_enforce_values_casts_cells_of_numbers_to_a_tensor_without_loss_under_ml
         enforce_values(pd.DataFrame({"a": [[0.1, 1.0]]}), schema, policy=Policy.mlflow())
     with pytest.raises(SchemaError, match="declared float32"):  # an array has a dtype, which MLflow compares as well
         enforce_values({"a": np.array([[0.0, 1.0]])}, schema, policy=Policy.mlflow())
+
+
+def test_enforce_values_reads_tensors_and_datetimes_in_cells_as_mlflow_3_18() -> None:
+    tensor = Schema([TensorSpec(np.dtype("float64"), (-1, 2), "a")])
+    table = pd.DataFrame({"a": [[1.0, 2.0], [3.0, 4.0]]}, index=[5, 6])
+    datetimes = Schema([ColSpec(Array("datetime"), "a")])
+    day = dt.datetime(2024, 1, 2)
+    for policy in (Policy(), Policy.mlflow()):
+        assert enforce_values(table, tensor, policy=policy)["a"].tolist() == [[1.0, 2.0], [3.0, 4.0]]
+        assert enforce_values([{"a": [day]}], datetimes, policy=policy)["a"][0] == [day]

@@ -123,9 +123,7 @@ def _series(data: pd.Series[Any]) -> tuple[Schema, list[Problem]]:
     found = _column(data, "")
     if isinstance(found[0], Unfit):
         raise found[0]
-    if found[1]:
-        raise Unfit("a Series with missing values needs a name: an unnamed column cannot be optional")
-    return Schema([ColSpec(found[0])]), []
+    return Schema([ColSpec(found[0])]), []  # an unnamed column cannot be optional, whatever is missing
 
 
 def _columns(columns: Iterable[tuple[Any, pd.Series[Any]]]) -> tuple[Schema, list[Problem]]:
