@@ -42,10 +42,17 @@ JVM_FIXTURES = {"spark", "connect_url", "flights"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test that uses a session with `spark`, so that the marks split the tests into the two lanes."""
+    """Mark each test that needs a JVM with `spark`, and with `other_jvm` if that is not the shared session's.
+
+    The marks split the tests into the lanes of `make test`.
+    """
     for item in items:
-        if JVM_FIXTURES.intersection(getattr(item, "fixturenames", ())) or _uses_spark(item):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        on_session = "spark" in fixtures or _uses_spark(item)
+        if on_session or JVM_FIXTURES & fixtures:
             item.add_marker(pytest.mark.spark)
+        if item.get_closest_marker("spark") and not on_session:
+            item.add_marker(pytest.mark.other_jvm)
 
 
 _current: list[pytest.Item] = []

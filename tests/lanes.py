@@ -2,7 +2,8 @@
 
     python -m tests.lanes lint      ruff, import-linter, the workflows' schemas, mypy
     python -m tests.lanes check     the same, and the tests that need no JVM
-    python -m tests.lanes test      the same in one lane, the tests on Spark in another
+    python -m tests.lanes test      the same, then the tests that start other JVMs in one lane; the tests on the shared
+                                    session in another
     python -m tests.lanes all       `test`, then every marked suite: a line for each
 
 The last lane prints as it runs; the output of the others is printed when they have ended, and is in build/lanes/.
@@ -34,7 +35,8 @@ UNREDUCED = "SPARKSIG_TESTS_UNREDUCED"
 
 MARKED = " or ".join(SUITES)
 SPARK_FREE = f"not (spark or {MARKED})"
-ON_SPARK = f"spark and not ({MARKED})"
+ON_SPARK = f"spark and not (other_jvm or {MARKED})"
+OTHER_JVM = f"other_jvm and not ({MARKED})"
 
 Command = Sequence[str | Path]
 
@@ -83,22 +85,22 @@ class Outcome:
         lane: its name.
         seconds: how long it took.
         failures: each command that failed, with its exit code.
-        closing: the closing line of its last pytest, or else the last line of its output.
+        closing: the closing line of each pytest; if there was none, the last line of its output.
     """
 
     lane: str
     seconds: float
     failures: tuple[str, ...]
-    closing: str
+    closing: tuple[str, ...]
 
     def __str__(self) -> str:
         state = f"FAILED ({', '.join(self.failures)})" if self.failures else "passed"
-        return f"{self.lane:14} {self.seconds:7.1f} s  {state}  {self.closing}"
+        return f"{self.lane:14} {self.seconds:7.1f} s  {state}  {'; '.join(self.closing)}"
 
     def counts(self) -> dict[str, int]:
-        """The numbers in its closing line; a failure that no test reported, such as a linter's, is one that failed."""
+        """The sums of its closing lines; a failure that no test reported, such as a linter's, is one that failed."""
         counts = {word: 0 for word in ("passed", "failed", "error", "skipped")}
-        for number, word in re.findall(r"\b(\d+) (passed|failed|error|skipped)", self.closing):
+        for number, word in re.findall(r"\b(\d+) (passed|failed|error|skipped)", "\n".join(self.closing)):
             counts[word] += int(number)
         if self.failures and not counts["failed"] + counts["error"]:
             counts["failed"] = len(self.failures)
@@ -112,7 +114,8 @@ LANES: dict[str, tuple[Lane, ...]] = {
         Lane("spark-free", (pytest(SPARK_FREE, "-n", "2", "--dist", "loadfile"),)),
     ),
     "test": (
-        Lane("spark-free", (*LINT, pytest(SPARK_FREE))),
+        # The tests that start other JVMs follow the Spark-free ones, so that both lanes end at about the same time.
+        Lane("spark-free", (*LINT, pytest(SPARK_FREE), pytest(OTHER_JVM))),
         Lane("spark", (pytest(ON_SPARK),)),
     ),
 }
@@ -120,17 +123,17 @@ LANES: dict[str, tuple[Lane, ...]] = {
 
 def run_lane(lane: Lane, log: Path, live: bool) -> Outcome:
     """Run a lane's commands, with their output in a log, and on the terminal as well if `live`."""
-    start, failures, last, closing = time.monotonic(), list[str](), "", ""
+    start, failures, last, closing = time.monotonic(), list[str](), "", list[str]()
     with open(log, "w", encoding="utf-8", buffering=1) as out:
         for command in lane.commands:
             for line in run_command(command, failures):
                 out.write(line)
                 last = line.strip() or last
                 if PYTEST_CLOSING.search(line):
-                    closing = line.strip()
+                    closing.append(line.strip(" =\n"))
                 if live:
                     print(line, end="", flush=True)
-    return Outcome(lane.name, time.monotonic() - start, tuple(failures), closing or last)
+    return Outcome(lane.name, time.monotonic() - start, tuple(failures), tuple(closing) or (last,))
 
 
 def run_command(command: Command, failures: list[str]) -> Iterator[str]:

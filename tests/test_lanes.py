@@ -21,16 +21,17 @@ def test_lane_fails_when_any_command_fails_and_still_runs_the_others(tmp_path: P
             python("print('=== 3 passed, 1 skipped in 1.00s ==='); print('a later line')"),
             python("import os, sys; sys.stdout.buffer.write(b'\\xff\\n'); sys.stdout.flush(); os.kill(os.getpid(), 9)"),
             ("no-such-program",),
-            python("print('Success: no issues')"),
+            python("print('== 2 passed, 9 deselected in 3.00s (0:00:03) =='); print('Success: no issues')"),
         ),
     )
     outcome = run_lane(lane, tmp_path / "log", live=False)
     assert len(outcome.failures) == 2
     assert outcome.failures[0].endswith("exit code -9") and outcome.failures[1].startswith("no-such-program: No such")
+    assert outcome.closing == ("3 passed, 1 skipped in 1.00s", "2 passed, 9 deselected in 3.00s (0:00:03)")
     assert "FAILED" in str(outcome) and f"{outcome.seconds:.1f} s" in str(outcome)
     log = (tmp_path / "log").read_text()
     assert "\\xff" in log and "Success: no issues" in log
-    assert closing_line([outcome]) == "3 passed, 2 failed, 1 skipped"
+    assert closing_line([outcome]) == "5 passed, 2 failed, 1 skipped"
 
 
 def test_lane_fails_when_pytest_selects_no_test(tmp_path: Path) -> None:
@@ -44,7 +45,7 @@ def test_closing_line_sums_the_lanes() -> None:
         "4 passed, 2 errors in 1.00s",
         "Success: no issues",
     ]
-    outcomes = [Outcome("lane", 1.0, (), closing) for closing in closings]
+    outcomes = [Outcome("lane", 1.0, (), (closing,)) for closing in closings]
     assert closing_line(outcomes[:1]) == "20 passed, 1 failed, 2 skipped"
     assert closing_line(outcomes) == "24 passed, 3 failed, 2 skipped"
 

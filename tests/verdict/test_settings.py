@@ -31,7 +31,7 @@ CONF: dict[str, tuple[str, ...]] = {
     "spark.sql.timestampType": ("TIMESTAMP_LTZ", "TIMESTAMP_NTZ"),
 }
 SETTINGS: dict[str, tuple[Any, ...]] = {
-    "partitions": (1, 7, 64),
+    "partitions": (1, 7, 16),
     **CONF,
     "cached": (True, False),
     "source": ("parquet", "memory"),
