@@ -131,12 +131,12 @@ def validate_serving_input(model: Any, payload: str | bytes | Mapping[str, Any],
     ...     validate_serving_input(saved.path, '{"dataframe_records": [{"n": 1}]}', trust=saved.digest).tolist()
     [20.0]
     """
-    signature, options = load_signature(model), {}
+    signature, policy = load_signature(model), None
     if Artifact.read(model).signature_from_hint and (hinted := load_model(model, trust=trust).hinted) is not None:
         # The hint knows aliases and defaults, which MLflow does not store. An absent field stays absent.
         signature = ModelSignature(hinted, signature.outputs, signature.params)
-        options = {"absent_optional": "omit", "on_absent": "ignore"}
-    parsed = parse_payload(payload, signature, **options)
+        policy = Policy(level=Level.CHECKED, absent_optional="omit", on_absent="ignore")
+    parsed = parse_payload(payload, signature, policy)
     return load_model(model, trust=trust).predict(parsed.data, parsed.params)
 
 

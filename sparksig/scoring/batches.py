@@ -227,8 +227,9 @@ class Outputs:
         if isinstance(prediction, pd.DataFrame | Mapping) and self.named:
             return [prediction.get(column.name, _ABSENT) for column in self.columns]
         if isinstance(prediction, pd.DataFrame | Mapping) and len(prediction.keys()) == len(self.columns) > 1:
-            frame = isinstance(prediction, pd.DataFrame)
-            return [prediction.iloc[:, i] if frame else prediction[n] for i, n in enumerate(prediction)]
+            if isinstance(prediction, pd.DataFrame):  # by position: labels may be repeated
+                return [prediction.iloc[:, i] for i in range(prediction.shape[1])]
+            return [prediction[name] for name in prediction]
         if _are_dicts(prediction) and not whole:
             names = [c.name for c in self.columns]
             return [[row.get(name) for row in prediction] if _in_any(prediction, name) else _ABSENT for name in names]

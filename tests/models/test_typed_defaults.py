@@ -118,11 +118,11 @@ def test_signature_from_hints_rejects_an_alias_that_is_a_path() -> None:
         (
             Order,
             {"id": 1, "isRated": False, "lines": [{"articleNumber": "a"}], "first": {"articleNumber": "b"}},
-            Order(id=1, isRated=False, lines=[Line(articleNumber="a")], first=Line(articleNumber="b")),
+            Order(**{"id": 1, "isRated": False, "lines": [Line(articleNumber="a")], "first": Line(articleNumber="b")}),
         ),
         (Point, {"x": 1}, Point(1)),
         (Point, {"x": 1, "y": 2, "tags": []}, Point(1, 2, [])),
-        (ByName, {"user_id": 1}, ByName(user_id=1)),
+        (ByName, {"user_id": 1}, ByName(userId=1)),
         (Generated, {}, Generated()),
         (Payment, {"kind": "card", "no": "1"}, Card(no="1")),
         (Payment, {"kind": "cash"}, Cash()),

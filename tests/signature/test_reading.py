@@ -190,7 +190,7 @@ def test_signature_parts_round_trip_through_their_own_json(declared: Any) -> Non
 
 
 def test_schema_from_json_reads_optional_of_older_versions_of_mlflow() -> None:
-    columns = [
+    columns: list[dict[str, Any]] = [
         {"type": "double", "name": "a"},
         {"type": "long", "name": "b", "optional": True},
         {"type": "long", "name": "c", "optional": False},

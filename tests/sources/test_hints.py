@@ -139,10 +139,10 @@ def test_signature_from_hints_reads_functions_and_classes() -> None:
     ("hint", "instead"),
     [
         (list[str, int], r"write list\[str\]"),  # type: ignore[misc]
-        (list[dict[int]], r"write dict\[str, int\]"),  # type: ignore[misc]
-        (list[dict[str, int, float]], r"write dict\[str, float\]"),  # type: ignore[misc]
-        (list[list[int, str]], r"write list\[int\]"),  # type: ignore[misc]
-        (list[dict[str, list[int, str]]], r"list\[int \| str\] for any of them"),  # type: ignore[misc]
+        (list[dict[int]], r"write dict\[str, int\]"),  # type: ignore[type-arg]
+        (list[dict[str, int, float]], r"write dict\[str, float\]"),  # type: ignore[type-arg]
+        (list[list[int, str]], r"write list\[int\]"),  # type: ignore[type-arg]
+        (list[dict[str, list[int, str]]], r"list\[int \| str\] for any of them"),  # type: ignore[type-arg]
     ],
 )
 def test_schema_from_hint_rejects_another_number_of_types_by_name(hint: Any, instead: str) -> None:

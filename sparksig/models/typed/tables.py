@@ -78,7 +78,7 @@ def _cell(value: Any, hint: Hint) -> Any:
             return {key: _cell(item, inner) for key, item in value.items()}
         case ObjectHint() if isinstance(value, dict):
             hints, renamed = dict(hint.fields), dict(hint.renamed)
-            named = {renamed.get(name, name): item for name, item in value.items()}
+            named = {renamed.get(str(name), str(name)): item for name, item in value.items()}
             row = {name: _cell(item, hints.get(name, AnyHint())) for name, item in named.items()}
             return _of_variant(row, hint)
     return plain(value)
