@@ -28,6 +28,7 @@ STARRED = (
     "enforcement.sql",
     "enforcement.values",
     "sources.observed",
+    "sources.table_schema",
     "sources.data",
     "sources.hints",
     "sources.mlmodel",

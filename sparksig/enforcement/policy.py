@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from sparksig.errors import PolicyError, Problem
 from sparksig.signature.casts import Level
+from sparksig.signature.schema import ColSpec
 from sparksig.signature.types import AnyType, ColumnType, DataType
 
 Paths: TypeAlias = bool | Sequence[str]
@@ -139,6 +140,10 @@ class Policy:
     def admits_null_scalars(self, declared: ColumnType) -> bool:
         """Whether a null is no violation because it is a scalar's, wherever it stands but in an object or a map."""
         return self.allow_nulls == "scalars" and isinstance(declared, DataType | AnyType)
+
+    def allows_null(self, spec: ColSpec, column: str) -> bool:
+        """Whether a null in a declared column is no violation."""
+        return not spec.required or self.admits_nulls(column) or self.admits_null_scalars(spec.type)
 
     def named_paths(self) -> Iterator[tuple[str, str]]:
         """Each (option, path) that the policy names, for checking them against a signature."""

@@ -23,6 +23,8 @@ from sparksig.models.boosters import booster_call, with_training_types
 from sparksig.models.chat import RequestModel
 from sparksig.models.code import ModelCode, lock
 from sparksig.models.flavors import Stored, find_flavor, load_flavor
+from sparksig.models.typed import HintedModel
+from sparksig.signature.schema import Schema
 
 Predict: TypeAlias = Callable[[Any, Mapping[str, Any] | None], Any]
 """How every model is called: a batch and the resolved parameters."""
@@ -46,6 +48,7 @@ class Model:
         digest: the artifact's digest, None for what does not come from one.
         files: the artifact's files, if it needs them for as long as it lives.
         answers_requests: whether each row of a table is a request, and the prediction a list of answers.
+        hinted: what the type hint declares by which the model validates its inputs; None if there is no such hint.
     """
 
     predict: Predict = field(repr=False)
@@ -54,6 +57,7 @@ class Model:
     digest: str | None = None
     files: PrivateCopy | None = field(default=None, repr=False)
     answers_requests: bool = False
+    hinted: Schema | None = field(default=None, repr=False)
 
 
 def load_model(model: object, *, trust: bool | str = False) -> Model:
@@ -141,7 +145,8 @@ def _load_artifact(artifact: Artifact, trust: bool | str) -> Model:
             stored = replace(stored, copy=copy, code=ModelCode(copy.file(str(code))) if code else None)
         made, method = load_flavor(name, flavor, stored)
         answers = isinstance(made, RequestModel)
-        model = replace(_bound(made, method, digest), files=stored.copy, answers_requests=answers)
+        hinted = made.inputs if isinstance(made, HintedModel) else None
+        model = replace(_bound(made, method, digest), files=stored.copy, answers_requests=answers, hinted=hinted)
         if stored.code is not None:
             model = replace(model, predict=_with_code(model.predict, stored.code))
         _cache[digest] = (model, {artifact.path})

@@ -20,6 +20,7 @@ import pandas as pd
 from sparksig.enforcement.policy import Policy, resolve_policy
 from sparksig.enforcement.values import enforced_values
 from sparksig.errors import Code, ParamError, Problem, SchemaError, ViolationError
+from sparksig.models.artifact import Artifact
 from sparksig.models.loading import load_model
 from sparksig.models.texts import Reading, decode, needs
 from sparksig.signature.casts import Level
@@ -27,7 +28,7 @@ from sparksig.signature.members import class_name
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.params import resolve_params
 from sparksig.signature.schema import ColSpec, Schema, TensorSpec
-from sparksig.signature.types import Array, DataType
+from sparksig.signature.types import Array, DataType, Map, Object
 from sparksig.sources.mlmodel import load_signature
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -130,7 +131,12 @@ def validate_serving_input(model: Any, payload: str | bytes | Mapping[str, Any],
     ...     validate_serving_input(saved.path, '{"dataframe_records": [{"n": 1}]}', trust=saved.digest).tolist()
     [20.0]
     """
-    parsed = parse_payload(payload, load_signature(model))
+    signature, policy = load_signature(model), None
+    if Artifact.read(model).signature_from_hint and (hinted := load_model(model, trust=trust).hinted) is not None:
+        # The hint knows aliases and defaults, which MLflow does not store. An absent field stays absent.
+        signature = ModelSignature(hinted, signature.outputs, signature.params)
+        policy = Policy(level=Level.CHECKED, absent_optional="omit", on_absent="ignore")
+    parsed = parse_payload(payload, signature, policy)
     loaded = load_model(model, trust=trust)
     prediction = loaded.predict(parsed.data, parsed.params)
     return prediction[0] if loaded.answers_requests and len(prediction) == 1 else prediction
@@ -221,7 +227,27 @@ _SPLIT = {"data", "columns", "index"}
 def _records(value: Any, schema: Schema) -> Any:
     if not isinstance(value, list) or not all(isinstance(row, Mapping) for row in value):
         raise bad("dataframe_records is a list of objects")
-    return value
+    return value if not value or _are_objects(value, schema) else _table(value)
+
+
+def _are_objects(rows: Sequence[Mapping[str, Any]], schema: Schema) -> bool:
+    """Whether the rows themselves are the values of a column, or their keys are the names of the columns.
+
+    In a table, the values of an unnamed map are in the cells of its first column. Rows whose keys are properties of an
+    unnamed object are this object.
+    """
+    if schema.has_input_names() or len(schema.inputs) > 1:
+        return True
+    kind = schema.inputs[0].type
+    if isinstance(kind, Object):
+        names = {prop.name for prop in kind.properties}
+        return any(row.keys() & names for row in rows) or len(dict.fromkeys(name for row in rows for name in row)) != 1
+    return not isinstance(kind, Map)
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    names = dict.fromkeys(name for row in rows for name in row)
+    return _frame({name: [row.get(name) for row in rows] for name in names})
 
 
 def _instances(value: Any, schema: Schema) -> Any:
@@ -294,9 +320,7 @@ def _array(value: Any) -> np.ndarray[Any, Any]:
 
 def _table_rows(value: Any, schema: Schema) -> Any:
     """`dataframe_records` as a table of Python's values, which no number is rounded in."""
-    rows = _records(value, schema)
-    names = dict.fromkeys(name for row in rows for name in row)
-    return _frame({name: [row.get(name) for row in rows] for name in names})
+    return _table(_records(value, schema))
 
 
 _TENSORS = {
@@ -352,7 +376,16 @@ def _value(value: Any, spec: ColSpec | TensorSpec | None, path: str, reading: Re
 
 
 def _entries(value: Any, spec: TensorSpec, path: str, reading: Reading) -> Any:
-    """The entries of a tensor of bytes or datetimes; a cell of a table is a list of them."""
+    """The entries of a tensor of bytes, datetimes or floats; a cell of a table is a list of them.
+
+    A null among floats is NaN, which JSON lacks and a tensor has: payloads of ours and MLflow's write it so.
+    """
+    if spec.type.kind == "f" and isinstance(value, np.ndarray) and value.dtype == object:
+        return _cells([np.nan if item is None else item for item in value.reshape(-1)]).reshape(value.shape)
+    if spec.type.kind == "f" and isinstance(value, list):
+        return [_entries(item, spec, path, reading) for item in value]
+    if spec.type.kind == "f":
+        return np.nan if value is None else value
     kind = {"S": DataType.binary, "M": DataType.datetime}.get(spec.type.kind)
     if kind is None:
         return value

@@ -86,7 +86,7 @@ class OutputColumn:
         if has_any(self.spec.type) and isinstance(column, pa.Array | pa.ChunkedArray):
             column = _cells(column.to_pylist())
         reading = Reading()
-        array, kind = read_column(column, self.spec, reading, self.name)
+        array, kind = read_column(column, self.spec, reading, self.name, nulls=not self.spec.required)
         return self._enforced(array, kind, reading.faults, reading.anything)
 
     def _tensor(self, spec: TensorSpec, values: Any, rows: int) -> pa.Array | Problem:
@@ -227,11 +227,15 @@ class Outputs:
             prediction = prediction.to_frame(index=False)
         one = self.columns[0].spec if len(self.columns) == 1 else None
         whole = isinstance(one, ColSpec) and isinstance(one.type, Object | Map | AnyType)
+        if isinstance(prediction, pd.DataFrame) and not (one is not None and isinstance(one, TensorSpec)):
+            self._check_labels(prediction)
         if isinstance(prediction, pd.DataFrame | Mapping) and self.named:
             labels = _by_name(prediction.keys())
             known = [labels.get(column.name, _ABSENT) for column in self.columns]
             return [_ABSENT if label is _ABSENT else prediction[label] for label in known]
         if isinstance(prediction, pd.DataFrame | Mapping) and len(prediction.keys()) == len(self.columns) > 1:
+            if isinstance(prediction, pd.DataFrame):  # by position: labels may be repeated
+                return [prediction.iloc[:, i] for i in range(prediction.shape[1])]
             return [prediction[name] for name in prediction]
         if _are_dicts(prediction) and not whole:
             return [_row_fields(prediction, column) for column in self.columns]
@@ -246,6 +250,23 @@ class Outputs:
             return [list(column) for column in zip(*prediction, strict=True)] or [[] for _ in self.columns]
         fact = f"{len(self.columns)} columns are declared, the model returned {_words(prediction)}"
         raise OutputError("the model's output breaks the output schema", [Problem("", fact, Code.WRONG_OUTPUT)])
+
+    def _check_labels(self, prediction: pd.DataFrame) -> None:
+        """Reject a table of which a column could be lost: labels of several levels, and a declared name twice.
+
+        Raises:
+            OutputError: the table has such labels.
+        """
+        names = [column.name for column in self.columns] if self.named else []
+        repeated = [name for name in names if sum(label == name for label in prediction.columns) > 1]
+        problems = [
+            Problem(name, "the output has several columns of this name", Code.WRONG_OUTPUT) for name in repeated
+        ]
+        if any(isinstance(label, tuple) for label in prediction.columns):
+            fact = "the model returned columns with labels of several levels"
+            problems = [Problem("", fact, Code.WRONG_OUTPUT, "return a DataFrame with labels of one level")]
+        if problems:
+            raise OutputError("the model's output breaks the output schema", problems)
 
 
 def rows_of_batch(plan: Plan, outputs: Outputs) -> int:

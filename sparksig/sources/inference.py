@@ -80,7 +80,7 @@ def _infer(data: Any, nullable_as_optional: bool) -> tuple[Schema, list[Problem]
         return schema_from_struct(data.schema, nullable_as_optional=nullable_as_optional)
     if _is_arrow(data):
         from sparksig.sources.observed import table_from_data
-        from sparksig.sources.spark_schema import schema_from_table
+        from sparksig.sources.table_schema import schema_from_table
 
         return schema_from_table(table_from_data(data), nullable_as_optional=True)
     if is_dataclass(data) and not isinstance(data, type):

@@ -21,9 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ScalarType:
-    """A column of one element type; `str()` is Spark's name of it."""
+    """A column of one element type; `str()` is Spark's name of it.
+
+    Attributes:
+        element: the element type.
+        generic: whether the class of the values names only their kind: Python's int and float have no width, and a
+            datetime of Python, numpy or pandas without a zone is what a signature declares as datetime. Each value that
+            the declared type of this kind holds exactly is accepted, at every level.
+    """
 
     element: Element
+    generic: bool = False
 
     def __str__(self) -> str:
         return self.element.spark

@@ -45,9 +45,11 @@ NO_MOMENT = "a datetime param without a default can be written"
 NAT = "a NaT of numpy is a missing value, as a NaT of pandas is"
 NULL_TEXTS = "a column of pandas' string dtype is a string, also where all values are missing"
 OWN_DTYPES = "a column of pandas' own dtypes is what the dtype says: sparse ones, categories of timestamps, empty ones"
-LABELS = "a column's name is a text or a whole number: what has other labels is Any"
+LABELS = "a column's label is a text or a whole number, and no other column has it: other tables are rejected"
 MISSING = "a missing value in a list of dicts makes its column optional, however it is spelled"
 ONE_COLUMN = "only the column that cannot be inferred becomes Any; the others keep their names and types"
+OPTIONAL_KEY = "the key `optional` of a column, which MLflow 2.4 to 2.9 wrote, is read"
+OBJECT_INTEGERS = "a column of integers among Python objects is long, also where some are missing"
 SPARK = (
     "of a Spark schema, maps are Map, timestamp_ntz datetime, variant Any, decimals the type that holds them exactly"
 )
@@ -688,16 +690,33 @@ def _only_ours(dtype: Any, empty: bool) -> bool:
     return isinstance(dtype, pd.SparseDtype) or (asked and empty and dtype.kind == "O")
 
 
-def _labels(given: dict[str, Any]) -> str | None:
-    """MLflow takes whatever a DataFrame's labels are for names, if each is there once."""
+def _optional_key(given: dict[str, Any]) -> str | None:
+    form = json.loads(given["json"])
+    return OPTIONAL_KEY if any("optional" in column for column in form) and _reads(form) else None
+
+
+def _object_integers(given: dict[str, Any]) -> str | None:
+    """pandas makes floats of integers beside missing values, and MLflow doubles of these."""
     for data in _examples(given):
         frame = data.to_frame() if isinstance(data, pd.Series) else data
-        if not isinstance(frame, pd.DataFrame) or not frame.columns.is_unique:
+        if not isinstance(frame, pd.DataFrame):
             continue
-        odd = [isinstance(name, bool | float | tuple) and name == name for name in frame.columns]
-        named = frame.set_axis([str(i) for i in range(len(odd))], axis=1)
-        plain = all(isinstance(name, str | int | float | tuple) for name in frame.columns)
-        if any(odd) and plain and _problems(data) and not _problems(named):
+        for i in range(frame.shape[1]):
+            column = frame.iloc[:, i]
+            kinds = set(map(type, column.dropna()))
+            if column.dtype == object and kinds == {int} and column.isna().any():
+                return OBJECT_INTEGERS
+    return None
+
+
+def _labels(given: dict[str, Any]) -> str | None:
+    """MLflow takes whatever a DataFrame's labels are for names, and declares Any where it cannot."""
+    for data in _examples(given):
+        frame = data.to_frame() if isinstance(data, pd.Series) else data
+        if not isinstance(frame, pd.DataFrame):
+            continue
+        plain = all(isinstance(name, str | int) and not isinstance(name, bool) for name in frame.columns)
+        if not plain or not frame.columns.is_unique:
             return LABELS
     return None
 
@@ -739,13 +758,13 @@ def _defined_by_us(name: str) -> bool:
 RULES = {
     "enforce": (differences_enforce.difference,),
     **dict.fromkeys(("infer_hint", "infer_output_hint", "validate_hint"), (differences_hints.difference,)),
-    "schema_from_json": (_vector, _malformed, _bare, _byte_order),
+    "schema_from_json": (_vector, _malformed, _bare, _byte_order, _optional_key),
     "merge": (_merged,),
     "construct": (_constructed,),
     "paramschema_from_json": (_param_schema,),
     "enforce_params": (_enforced,),
     "infer_params": (_inferred_params,),
-    "infer_schema": (_spark, _example_range, _missing, _nat, _null_texts, _own_dtypes, _labels),
+    "infer_schema": (_spark, _example_range, _missing, _nat, _null_texts, _own_dtypes, _object_integers, _labels),
     "infer_signature": (
         _signature_params,
         _one_column,
@@ -754,6 +773,7 @@ RULES = {
         _nat,
         _null_texts,
         _own_dtypes,
+        _object_integers,
         _labels,
     ),
 }

@@ -20,6 +20,7 @@ import golden_rebuild as g
 
 ZERO_ONE = "a long is no float and no double, also where a batch holds only 0 and 1"
 BESIDE_NULLS = "integers among Python objects are longs, also beside a missing value or beyond 64 bits"
+NO_WIDTH = "Python's integers and floats have no width: an `integer` or a `float` is each that it holds exactly"
 SMALL_INTEGERS = "integers of 8 and 16 bits widen to float, which holds them exactly"
 ZONED = "a datetime with a zone is an instant, and reaches the model as its wall clock in UTC"
 CATEGORY = "a category is its values"
@@ -106,6 +107,9 @@ def _column_traits(schema: Any, data: Any) -> str | None:
             return SMALL_INTEGERS
         if str(dtype) == "boolean" and column.isna().any():
             return BOOLEANS
+        scalar = isinstance(kind, sparksig.DataType) and name not in ("float", "double", "string", "datetime")
+        if scalar and dtype.kind in "fO" and len(column) and all(isinstance(x, float) and x != x for x in column):
+            return NOTHING
         if _holds_objects(column) and (reason := _object_trait(name, list(column))) is not None:
             return reason
     return None
@@ -218,7 +222,27 @@ def _mixed(schema: Any, data: Any) -> str | None:
     return None
 
 
-TRAITS = (_null_members, _mixed, _container_traits, _column_traits, _nested_traits)
+def _no_width(schema: Any, data: Any) -> str | None:
+    """MLflow makes numpy's 64 bits of Python's numbers."""
+    if np.isscalar(data) and not schema.is_tensor_spec():
+        return NO_WIDTH if _has_no_width(data, next(iter(schema)).type) else None
+    for spec, column in _pairs(schema, data):
+        if _holds_objects(column) and any(_has_no_width(cell, spec.type) for cell in column):
+            return NO_WIDTH
+    return None
+
+
+def _has_no_width(cell: Any, kind: Any) -> bool:
+    if isinstance(kind, sparksig.Array) and isinstance(cell, list):
+        return any(_has_no_width(value, kind.dtype) for value in cell)
+    if isinstance(kind, sparksig.Map) and isinstance(cell, dict):
+        return any(_has_no_width(value, kind.value_type) for value in cell.values())
+    if isinstance(kind, sparksig.Object) and isinstance(cell, dict):
+        return any(_has_no_width(cell.get(prop.name), prop.dtype) for prop in kind.properties)
+    return type(cell) is {"integer": int, "float": float}.get(getattr(kind, "name", ""))
+
+
+TRAITS = (_null_members, _mixed, _container_traits, _column_traits, _no_width, _nested_traits)
 
 
 # --- what we refuse, mended -----------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from sparksig.sources.hints import schema_from_hint, schema_from_output_hint
 import golden_rebuild as g
 
 MORE_HINTS = "dates, Decimals, Literals, dataclasses and models told apart by a discriminator are declared, too"
+DEFAULTS = "a field with a default may be absent"
 NAN_FLOATS = "NaN in a float column is a value for a float hint"
 
 
@@ -27,7 +28,9 @@ def difference(given: dict[str, Any]) -> str | None:
     except SparksigError:
         return None
     if given["op"] != "validate_hint":
-        return MORE_HINTS if _goes_beyond(hint) else None
+        if _goes_beyond(hint):
+            return MORE_HINTS
+        return DEFAULTS if given["op"] == "infer_hint" and _has_default(hint) else None
     return _of_table(hint, g.rebuild(given["data"]))
 
 
@@ -38,6 +41,14 @@ def _of_table(hint: Any, data: Any) -> str | None:
     column = data.iloc[:, 0]
     gaps = column.dtype.kind == "f" and column.isna().any()
     return NAN_FLOATS if element is float and gaps else None
+
+
+def _has_default(hint: Any) -> bool:
+    """Whether a field of a pydantic model, anywhere in the hint, has a default and cannot be None."""
+    if not hasattr(hint, "model_fields"):
+        return any(_has_default(part) for part in typing.get_args(hint))
+    fields = [(info.annotation, not info.is_required()) for info in hint.model_fields.values()]
+    return any((default and type(None) not in typing.get_args(kind)) or _has_default(kind) for kind, default in fields)
 
 
 def _goes_beyond(hint: Any) -> bool:

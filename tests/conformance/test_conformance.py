@@ -89,6 +89,14 @@ RULES = [
         differences.OWN_DTYPES,
         case("infer_schema", data={"$": "series", "dtype": "Sparse[int]", "name": "a", "data": [1]}),
     ),
+    (
+        differences.OPTIONAL_KEY,
+        case("schema_from_json", json=json.dumps([{"type": "long", "name": "a", "optional": True}])),
+    ),
+    (
+        differences.OBJECT_INTEGERS,
+        case("infer_schema", data={"$": "df", "columns": [["a", "object", [1, None]]]}),
+    ),
     (differences.LABELS, case("infer_schema", data={"$": "df", "columns": [[1.5, "int64", [1]]]})),
     (differences.NAT, case("infer_schema", data={"a": {"$": "npdt", "v": "NaT", "unit": "D"}})),
     (differences.NO_PARAMS, case("enforce_params", schema=None, params=None)),
@@ -189,6 +197,7 @@ def column(kind: dict[str, Any], *cells: Any) -> dict[str, Any]:
 def test_conformance_each_reason_for_hints_is_used_and_documented() -> None:
     texts = {text for name, text in vars(differences_hints).items() if name.isupper() and isinstance(text, str)}
     examples = [case("infer_hint", hint="list[date]"), case("infer_hint", hint="list[LiteralField]")]
+    examples += [case("infer_hint", hint="list[UserData]")]
     asked = [c for c in BUILT if c["input"]["op"] == "validate_hint"] + examples
     assert {differences.difference(c) for c in asked} == {None, *texts}
     page = " ".join((Path(__file__).parents[2] / "docs" / "differences.md").read_text("utf-8").split())

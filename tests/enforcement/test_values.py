@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+import warnings
 from decimal import Decimal
 from typing import Any
 
@@ -29,6 +30,8 @@ from sparksig import (
     TensorSpec,
     ViolationError,
     enforce_values,
+    infer_signature,
+    parse_payload,
 )
 
 NAN = float("nan")
@@ -512,3 +515,70 @@ def test_enforce_values_rejects_nanoseconds_for_microsecond_tensors() -> None:
         with pytest.raises(ViolationError) as raised:
             enforce_values(np.array([fine, "2024-01-01"], "M8[ns]"), moments)
         assert [(p.code, p.fact) for p in raised.value.problems] == [("NOT_EXACT", "1 row(s)")]
+
+
+TEXT = {"role": "user", "content": "what is in it?"}
+PARTS = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x.test/1.png"}}]}
+
+
+@pytest.mark.parametrize("messages", [[TEXT, TEXT], [TEXT, PARTS], [PARTS, TEXT, PARTS], [TEXT]])
+@pytest.mark.parametrize("rest", [{"max_tokens": 5}, {"stop": "x", "max_tokens": 5}, {}])
+def test_enforce_values_reads_a_conversation_as_one_row(messages: list[Any], rest: dict[str, Any]) -> None:
+    chat = {"messages": messages, **rest}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        signature = infer_signature(chat)
+    for found in (enforce_values(chat, signature), parse_payload(chat, signature).data):
+        assert found.to_dict("records") == [chat]
+    assert enforce_values([chat, chat], signature).to_dict("records") == [chat, chat]
+
+
+def test_enforce_values_reads_lists_beside_lists_as_columns() -> None:
+    schema = Schema([ColSpec(AnyType(), "a"), ColSpec("long", "n")])
+    assert enforce_values({"a": [1, "x"], "n": [1, 2]}, schema)["n"].tolist() == [1, 2]
+    assert len(enforce_values({"a": np.array([1, 2]), "n": 5}, schema)) == 2
+    assert len(enforce_values({"a": [1, "x"]}, Schema([ColSpec(AnyType(), "a")]))) == 2
+
+
+def test_enforce_values_rejects_labels_of_several_levels_and_keeps_repeated_ones_by_position() -> None:
+    levels = pd.DataFrame([[1.0, 2.0]], columns=pd.MultiIndex.from_tuples([("a", "x"), ("a", "y")]))
+    named, two = Schema([ColSpec("double", "a")]), Schema([ColSpec("double")] * 2)
+    for schema in (named, two, Schema([ColSpec(AnyType())]), Schema([TensorSpec(np.dtype("float64"), (-1, 2))])):
+        with pytest.raises(SchemaError, match="labels of several levels"):
+            enforce_values(levels, schema)
+    twice = levels.set_axis(["a", "a"], axis=1)
+    assert enforce_values(twice, two).equals(twice)
+    with pytest.raises(SchemaError, match="DUPLICATE_COLUMN"):
+        enforce_values(twice, named)
+
+
+def test_enforce_values_ignores_extra_keys_beside_tensors() -> None:
+    one = Schema([TensorSpec(np.dtype("float64"), (-1, 2), "a")])
+    two = Schema([TensorSpec(np.dtype("float64"), (-1, 2), "a"), TensorSpec(np.dtype("float64"), (-1, 1), "x")])
+    array = np.ones((2, 2))
+    for extra in (1, "text", [1, 2], {"k": 1}):
+        assert enforce_values({"a": array, "x": extra}, one)["a"].tolist() == array.tolist()
+        with pytest.raises(SchemaError, match="x: the signature has no such column"):
+            enforce_values({"a": array, "x": extra}, one, extra="forbid")
+        with pytest.raises(SchemaError, match=r"x: declared float64\(-1, 1\), the data has"):
+            enforce_values({"a": array, "x": extra}, two)
+
+
+def test_enforce_values_casts_cells_of_numbers_to_a_tensor_without_loss_under_mlflow_policy() -> None:
+    schema = Schema([TensorSpec(np.dtype("float32"), (-1, 2), "a")])
+    found = enforce_values(pd.DataFrame({"a": [[0.0, 1.0]]}), schema, policy=Policy.mlflow())["a"]
+    assert found.dtype == np.float32 and found.tolist() == [[0.0, 1.0]]
+    with pytest.raises(ViolationError, match=r"a\[\]: 1 row\(s\) \[NOT_EXACT\]"):
+        enforce_values(pd.DataFrame({"a": [[0.1, 1.0]]}), schema, policy=Policy.mlflow())
+    with pytest.raises(SchemaError, match="declared float32"):  # an array has a dtype, which MLflow compares as well
+        enforce_values({"a": np.array([[0.0, 1.0]])}, schema, policy=Policy.mlflow())
+
+
+def test_enforce_values_reads_tensors_and_datetimes_in_cells_as_mlflow_3_18() -> None:
+    tensor = Schema([TensorSpec(np.dtype("float64"), (-1, 2), "a")])
+    table = pd.DataFrame({"a": [[1.0, 2.0], [3.0, 4.0]]}, index=[5, 6])
+    datetimes = Schema([ColSpec(Array("datetime"), "a")])
+    day = dt.datetime(2024, 1, 2)
+    for policy in (Policy(), Policy.mlflow()):
+        assert enforce_values(table, tensor, policy=policy)["a"].tolist() == [[1.0, 2.0], [3.0, 4.0]]
+        assert enforce_values([{"a": [day]}], datetimes, policy=policy)["a"][0] == [day]

@@ -18,6 +18,7 @@ from sparksig import (
     Array,
     ColSpec,
     InputExample,
+    Map,
     ModelSignature,
     Object,
     ParamError,
@@ -339,3 +340,39 @@ def test_parse_payload_reads_a_language_model_object_with_its_params(field: str,
     with pytest.raises(SchemaError, match="MISSING_COLUMN"):
         parse_payload(json.dumps({field: "Hi"}), signature)
     assert parse_payload(json.dumps({"inputs": [example]}), signature).params == {"limit": 10}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_parse_payload_reads_a_null_in_a_float_tensor_as_the_nan_that_was_sent(dtype: str) -> None:
+    array = np.array([[1.0, float("nan")], [float("nan"), 0.5]], dtype)
+    unnamed = ModelSignature(Schema([TensorSpec(np.dtype(dtype), (-1, 2))]))
+    named = ModelSignature(Schema([TensorSpec(np.dtype(dtype), (-1, 2), "a")]))
+    np.testing.assert_array_equal(parse_payload(serving_payload(array), unnamed).data, array)
+    cells = [[1.0, None], [None, 0.5]]
+    for payload in (
+        serving_payload({"a": array}),
+        {"instances": [{"a": cell} for cell in cells]},
+        {"dataframe_records": [{"a": cell} for cell in cells]},
+        {"dataframe_split": {"columns": ["a"], "data": [[cell] for cell in cells]}},
+    ):
+        np.testing.assert_array_equal(parse_payload(payload, named).data["a"], array)
+        with pytest.raises(ViolationError, match="NAN"):
+            parse_payload(payload, named, allow_nan=False)
+    with pytest.raises(ViolationError, match="NULL"):
+        parse_payload({"inputs": [1, None]}, ModelSignature(Schema([TensorSpec(np.dtype("int64"), (-1,))])))
+
+
+def test_parse_payload_reads_records_of_an_unnamed_column_as_a_table() -> None:
+    a_map = ModelSignature(Schema([ColSpec(Map("long"))]))
+    an_object = ModelSignature(Schema([ColSpec(Object([Property("x", "long"), Property("y", "long", False)]))]))
+
+    def cells(rows: list[Any], signature: ModelSignature, form: str = "dataframe_records") -> list[Any]:
+        return list(parse_payload({form: rows}, signature).data.iloc[:, 0])
+
+    assert cells([{"m": {"a": 3}}, {"m": {}}], a_map) == [{"a": 3}, {}]
+    assert cells([{"a": 3}], a_map, "inputs") == cells([{"a": 3}], a_map, "instances") == [{"a": 3}]
+    with pytest.raises(SchemaError, match="declared Map"):
+        cells([{"m": 5}], a_map)
+    assert cells([{"o": {"x": 3}}], an_object) == cells([{"x": 3}], an_object) == [{"x": 3, "y": None}]
+    with pytest.raises(SchemaError, match="the table has long"):
+        cells([{"o": 5}], an_object)

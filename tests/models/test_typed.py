@@ -120,7 +120,9 @@ def test_validate_hint_converts_tables_to_lists_of_the_hints_class() -> None:
     first, second = validate_hint(frame, list[Order])
     assert first.note == "n" and second.price != second.price and second.lines == [Line(sku="s")]
     floats = pd.DataFrame({"x": [1.0, 2.0], "y": [float("nan"), 0.5]})
-    assert validate_hint(floats, list[Point]) == [Point(1, None), Point(2, 0.5)]
+    assert validate_hint(floats.astype({"x": int}), list[Point]) == [Point(1, None), Point(2, 0.5)]
+    with pytest.raises(ViolationError, match=r"\[\].x: 2 element\(s\): int is declared, not float"):
+        validate_hint(floats, list[Point])
     nan, half = validate_hint(floats[["y"]], list[float])
     assert nan != nan and half == 0.5
     with pytest.warns(UserWarning, match="only the first"):

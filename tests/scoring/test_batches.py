@@ -534,3 +534,17 @@ def test_plan_hint_names_the_column_of_an_input_without_a_name() -> None:
             assert problem.hint is not None and hint in problem.hint
         chosen = ["x"] if "x" in columns else ["who"]
         assert plan(table.schema, schema, columns=chosen, on_absent="ignore").ok
+
+
+def test_output_rejects_labels_that_would_lose_a_column_and_keeps_repeated_ones_by_position() -> None:
+    levels = pd.DataFrame([[1.0, 2.0]], columns=pd.MultiIndex.from_tuples([("a", "x"), ("a", "y")]))
+    twice = levels.set_axis(["a", "a"], axis=1)
+    named, two = Outputs.of(Schema([ColSpec("double", "a")])), Outputs.of(Schema([ColSpec("double")] * 2))
+    for outputs in (named, two):
+        with pytest.raises(OutputError, match="labels of several levels"):
+            outputs.to_arrow(levels, 1)
+    with pytest.raises(OutputError, match="a: the output has several columns of this name"):
+        named.to_arrow(twice, 1)
+    assert [column.to_pylist() for column in two.to_arrow(twice, 1)] == [[1.0], [2.0]]
+    tensor = Outputs.of(Schema([TensorSpec(np.dtype("float64"), (-1, 2))]))
+    assert tensor.to_arrow(levels, 1)[0].to_pylist() == [[1.0, 2.0]]

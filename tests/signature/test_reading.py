@@ -30,7 +30,7 @@ def test_schema_from_json_lists_every_problem_with_its_path() -> None:
             [
                 {"type": "int", "name": "a"},
                 {"type": "object", "name": "b", "properties": {"x": {"type": "array"}, "y": {}, "z": 5}},
-                {"type": "long", "name": "c", "optional": True},
+                {"type": "long", "name": "c", "nullable": True},
                 {"type": "tensor", "name": "d", "tensor-spec": {"dtype": "float33", "shape": "x"}},
                 "long",
                 {"name": "e"},
@@ -43,7 +43,7 @@ def test_schema_from_json_lists_every_problem_with_its_path() -> None:
         *("schema[2]", "schema[3].tensor-spec.dtype", "schema[4]", "schema[5]", "schema[6].values.type"),
         "schema[6].required",
     }
-    assert "optional" in found["schema[2]"]
+    assert "nullable" in found["schema[2]"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1,", "null", "5", '"x"', "{}", "[]", "[[]]", "[" * 100_000, "9" * 5000])
@@ -187,3 +187,18 @@ def test_signature_parts_round_trip_through_their_own_json(declared: Any) -> Non
     assert type(declared).from_json_dict(**declared.to_dict()) == declared
     with pytest.raises(SignatureError):
         type(declared).from_json_dict(type=5)
+
+
+def test_schema_from_json_reads_optional_of_older_versions_of_mlflow() -> None:
+    columns: list[dict[str, Any]] = [
+        {"type": "double", "name": "a"},
+        {"type": "long", "name": "b", "optional": True},
+        {"type": "long", "name": "c", "optional": False},
+        {"type": "array", "items": {"type": "long"}, "name": "d", "optional": True},
+    ]
+    schema = Schema.from_json(json.dumps(columns))
+    assert schema.optional_input_names() == ["b", "d"]
+    assert "optional" not in schema.to_json() and Schema.from_json(schema.to_json()) == schema
+    both = {"type": "long", "name": "b", "optional": True, "required": False}
+    assert faults(json.dumps([both])) == {"schema[0]": "both 'required' and 'optional' are given"}
+    assert faults(json.dumps([columns[1] | {"optional": "true"}])).keys() == {"schema[0].optional"}

@@ -49,7 +49,7 @@ def test_schema_from_hint_declares_non_mlflow_hints_as_the_closest_type() -> Non
     assert repr(schema_from_hint(list[Point])) == "[{x: long (required), y: double (optional)} (required)]"
     told = "{amount: string (optional), kind: string (required), number: string (optional), paid: datetime (optional)}"
     assert repr(schema_from_hint(list[Annotated[Card | Cash, Field(discriminator="kind")]])) == f"[{told} (required)]"
-    sale = f"{{note: string (optional), payment: {told} (required), tags: Array(string) (required)}}"
+    sale = f"{{note: string (optional), payment: {told} (required), tags: Array(string) (optional)}}"
     assert repr(schema_from_hint(list[Sale])) == f"[{sale} (required)]"
 
 
@@ -122,7 +122,7 @@ def test_signature_from_hints_reads_functions_and_classes() -> None:
         def predict(self, inputs: list[str]) -> pd.DataFrame: ...
 
     found = signature_from_hints(predict)
-    assert found.inputs == schema_from_hint(list[Point]) and found.outputs == schema_from_hint(list[Sale])
+    assert found.inputs == schema_from_hint(list[Point]) and found.outputs == schema_from_output_hint(list[Sale])
     columns = signature_from_hints(predict, columns=True)
     assert repr(columns.inputs) == "['x': long (required), 'y': double (optional)]"
     assert (
@@ -133,3 +133,20 @@ def test_signature_from_hints_reads_functions_and_classes() -> None:
         signature_from_hints(lambda model_input: model_input)
     with pytest.raises(SignatureError, match="a class with fields"):
         signature_from_hints(Model, columns=True)
+
+
+@pytest.mark.parametrize(
+    ("hint", "instead"),
+    [
+        (list[str, int], r"write list\[str\]"),  # type: ignore[misc]
+        (list[dict[int]], r"write dict\[str, int\]"),  # type: ignore[type-arg]
+        (list[dict[str, int, float]], r"write dict\[str, float\]"),  # type: ignore[type-arg]
+        (list[list[int, str]], r"write list\[int\]"),  # type: ignore[type-arg]
+        (list[dict[str, list[int, str]]], r"list\[int \| str\] for any of them"),  # type: ignore[type-arg]
+    ],
+)
+def test_schema_from_hint_rejects_another_number_of_types_by_name(hint: Any, instead: str) -> None:
+    with pytest.raises(SignatureError, match=instead):
+        schema_from_hint(hint)
+    with pytest.raises(SignatureError):
+        schema_from_output_hint(hint)

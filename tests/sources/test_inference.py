@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 
+from sparksig.enforcement.values import enforce_values
 from sparksig.errors import SignatureError
 from sparksig.pipeline.io import read_examples
 from sparksig.sources.data import infer_params
@@ -51,6 +52,12 @@ def cells(*values: object) -> pd.DataFrame:
         (sp.csr_matrix(np.eye(3, dtype="float32")), "[Tensor('float32', (-1, 3))]"),
         (pd.Series([1.5], name="p"), "['p': double (required)]"),
         (pd.Series([1, 2]), "[long (required)]"),
+        (pd.Series([1.5, None]), "[double (required)]"),  # as MLflow 3.18: an unnamed column cannot be optional
+        (pd.Series(["a", None]), "[string (required)]"),
+        (pd.Series([1, None], dtype=object), "[long (required)]"),
+        (pd.Series([1, None], dtype="Int64"), "[long (required)]"),
+        (pd.Series([pd.NaT, pd.Timestamp(0)]), "[datetime (required)]"),
+        (pd.Series([None, "x"], dtype="string[pyarrow]"), "[string (required)]"),
         (pd.DataFrame({0: [1], 1: [1.5]}), "[0: long (required), 1: double (required)]"),
         (pd.DataFrame({"a": pd.array([1, None], "Int32")}), "['a': integer (optional)]"),
         (pd.DataFrame({"a": pd.array([1], "uint32")}), "['a': long (required)]"),
@@ -95,7 +102,6 @@ def test_infer_signature_declares_the_types_of_example_data(data: Any, expected:
         ({}, "", "no columns"),
         (np.array(1.5), "", "no batch"),
         (np.zeros(1, [("x", "i4")]), "", "records"),
-        (pd.Series([1, None]), "", "needs a name"),
     ],
 )
 def test_infer_signature_declares_any_with_one_warning_when_undecidable(data: Any, path: str, says: str) -> None:
@@ -206,13 +212,6 @@ LISTS = type("Lists", (list,), {})
 @pytest.mark.parametrize(
     "data",
     [
-        pd.DataFrame([[1, 2]], columns=["a", "a"]),
-        pd.DataFrame([[1, 2]], columns=["a", None]),
-        pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", 1), ("a", 2)])),
-        pd.DataFrame([[1, 2]], columns=[1.5, 2.5]),
-        pd.DataFrame([[1, 2]], columns=[True, False]),
-        pd.DataFrame([[1]], columns=[pd.Timestamp("2024-01-01")]),
-        pd.Series([1], name=("a", 1)),
         [True, np.array(1.0)],
         CYCLE,
     ],
@@ -223,6 +222,26 @@ def test_infer_signature_declares_any_for_data_without_usable_columns(data: Any)
     assert len(caught) == 1
     with pytest.raises(SignatureError):
         infer_signature(data, strict=True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pd.DataFrame([[1, 2]], columns=["a", "a"]),
+        pd.DataFrame([[1, 2]], columns=["a", None]),
+        pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", 1), ("a", 2)])),
+        pd.DataFrame([[1, 2]], columns=[1.5, 2.5]),
+        pd.DataFrame([[1, 2]], columns=[True, False]),
+        pd.DataFrame([[1]], columns=[pd.Timestamp("2024-01-01")]),
+        pd.Series([1], name=("a", 1)),
+    ],
+)
+def test_infer_signature_rejects_tables_whose_columns_have_no_name_of_their_own(data: Any) -> None:
+    for part in ("inputs", "outputs"):
+        with pytest.raises(SignatureError) as error:
+            infer_signature(**{part: data})
+        [problem] = error.value.problems
+        assert problem.code == "UNSUPPORTED_TYPE" and ("label" in problem.fact or "name" in problem.fact)
 
 
 @pytest.mark.parametrize("params", [pd.DataFrame({"a": [1]}), pd.Series([1]), np.array([1, 2]), 5, {"a": CYCLE}])
@@ -251,3 +270,43 @@ def test_infer_params_declares_object_members_that_mlflow_reads_back() -> None:
 
 def test_infer_signature_accepts_a_single_column_without_a_name() -> None:
     assert shown(pd.DataFrame([[1]], columns=[None])) == "[long (required)]"
+
+
+def test_infer_signature_declares_arrow_columns_of_pandas_as_those_of_a_table() -> None:
+    table = pa.table(
+        {
+            "decimal": pa.array([decimal.Decimal("1.10"), None]),
+            "map": pa.array([[("k", 1)], []], pa.map_(pa.string(), pa.int64())),
+            "struct": pa.array([{"x": 1, "y": [1.5, None]}, {"x": None, "y": []}]),
+            "lists": pa.array([[["a"]], []]),
+            "maps": pa.array(
+                [[[("k", decimal.Decimal("1.5"))]], []], pa.list_(pa.map_(pa.string(), pa.decimal128(3, 1)))
+            ),
+            "short": pa.array([1, 2], pa.int16()),
+            "large": pa.array(["a", None], pa.large_string()),
+            "codes": pa.array(["a", "b"]).dictionary_encode(),
+            "day": pa.array([date(2024, 1, 2), None]),
+            "moment": pa.array([0, 1], pa.timestamp("us", "UTC")),
+            "bytes": pa.array([b"a", None]),
+            "flag": pa.array([True, None]),
+        }
+    )
+    frame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        schema = infer_signature(frame).inputs
+        assert schema is not None and schema == infer_signature(table).inputs
+        assert repr(infer_signature(frame["map"]).inputs) == "['map': Map(str -> DataType.long) (required)]"
+    assert len(enforce_values(frame, schema)) == len(enforce_values(table, schema)) == 2
+    wide = pa.table({"w": pa.array([decimal.Decimal("1.5")], pa.decimal128(30, 10))})
+    with pytest.warns(UserWarning, match="no type holds decimal"):
+        assert repr(infer_signature(wide.to_pandas(types_mapper=pd.ArrowDtype)).inputs) == "['w': Any (required)]"
+
+
+@pytest.mark.parametrize("values", [[1, None], [None, 2**53], [1, float("nan")], [np.int64(1), pd.NA], [-5, None, 7]])
+def test_infer_signature_declares_integers_with_nulls_as_enforce_values_reads_them(values: list[Any]) -> None:
+    frame = pd.DataFrame({"n": pd.Series(values, dtype=object)})
+    signature = infer_signature(frame)
+    assert repr(signature.inputs) == "['n': long (optional)]"
+    assert repr(infer_signature(frame["n"]).inputs) == "['n': long (optional)]"
+    enforce_values(frame, signature)

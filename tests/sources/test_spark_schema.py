@@ -20,11 +20,11 @@ from sparksig.sources.inference import infer_signature
 from sparksig.sources.observed import table_from_arrow
 from sparksig.sources.spark_schema import (
     schema_from_struct,
-    schema_from_table,
     signature_from_struct,
     spark_json,
     struct_type,
 )
+from sparksig.sources.table_schema import schema_from_table
 from tests.signature.strategies import NAMES, SCALARS, nest
 
 

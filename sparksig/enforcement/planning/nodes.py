@@ -102,10 +102,9 @@ class NodeBuilder:
 
     def column(self, spec: ColSpec | TensorSpec, fields: Sequence[Field], path: Path) -> Node | None:
         """The node of a declared column on the columns of the table that hold it; None if there was a fault."""
-        nulls = not spec.required or self.policy.admits_nulls(path.column)
         if isinstance(spec, ColSpec):
-            nulls = nulls or self.policy.admits_null_scalars(spec.type)
-            return self._node(spec.type, fields[0].type, path, nulls)
+            return self._node(spec.type, fields[0].type, path, self.policy.allows_null(spec, path.column))
+        nulls = not spec.required or self.policy.admits_nulls(path.column)
         if len(fields) > 1:
             return self._columns(spec, fields, path)
         return self._tensor(spec, fields[0].type, path, nulls)
@@ -255,7 +254,7 @@ class NodeBuilder:
         rounding = find_rounding(source, target)
         if self.policy.rounds(asked.column, asked.steps) and rounding is not None and rounding.level <= level:
             exact = rounding
-        if exact.level > level:
+        if exact.level > level and not _is_generic(kind, target):
             how = "value by value" if exact.level > "safe" else "without loss"
             hint = f"{option}='{exact.level}' admits it, {how}"
             if rounding is not None:
@@ -336,6 +335,11 @@ def _python_values(kind: ObservedType, opens: bool | None = None) -> Node | None
             members = [Member(f.name, i, node) for i, (f, node) in enumerate(pairs) if node is not None]
             return StructNode(tuple(members), True, False, Types("Any", str(kind))) if members else None
     return None
+
+
+def _is_generic(kind: ObservedType, target: Element) -> bool:
+    """Whether only the kind of the values is known, and is the declared one: row checks decide at every level."""
+    return isinstance(kind, ScalarType) and kind.generic and kind.element.kind is target.kind
 
 
 def _source(kind: ObservedType) -> Source | None:

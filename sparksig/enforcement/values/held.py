@@ -163,6 +163,11 @@ class Held:
         shown = StructType(tuple(Field(str(label), OtherType("")) for label in labels))
         matches = match_columns(shown, schema, policy)[0]
         declared = {at: _declared(match, labels[at], policy) for match in matches for at in match.positions}
+        names = {
+            at: f"{match.name}.{declared[at].name}" if match.built else match.name
+            for match in matches
+            for at in match.positions
+        }
         if schema.is_tensor_spec() and not schema.has_input_names():
             declared = dict.fromkeys(range(len(labels)), next(iter(schema)))
         reading, arrays, fields, given, listed = Reading(), [], [], {}, set()
@@ -172,7 +177,10 @@ class Held:
             if cells is not None or isinstance(column, pd.Series):
                 given[at] = column if cells is None else cells
             before, faults_before = len(reading.anything), len(reading.faults)
-            array, kind = read_column(column, declared.get(at), reading, str(label))
+            spec = declared.get(at)
+            nulls = isinstance(spec, ColSpec) and policy.allows_null(spec, names[at])
+            gaps = nulls and policy.stable_dtypes
+            array, kind = read_column(column, spec, reading, str(label), nulls=nulls, gaps=gaps)
             faults[at] = reading.faults[faults_before:]
             if len(reading.anything) > before:
                 listed.add(at)

@@ -18,7 +18,7 @@ from sparksig.enforcement.values.feeds import stacked_entries
 from sparksig.enforcement.values.reading import Reading, from_numpy, is_sparse, unmasked
 from sparksig.errors import Code, Problem, SchemaError
 from sparksig.signature.casts import Level, NotNan
-from sparksig.signature.members import copied
+from sparksig.signature.members import class_name, copied
 from sparksig.signature.paths import ELEMENT
 from sparksig.signature.schema import Schema, TensorSpec
 from sparksig.sources.observed import Field, ObservedType, OtherType, StructType
@@ -76,6 +76,10 @@ class _Tensors:
 
     def tensor(self, array: Any, spec: TensorSpec, path: str) -> Any:
         """An array as it is declared; anything where it has faults."""
+        if not isinstance(array, np.ndarray) and not is_sparse(array):
+            fact = f"declared {words(spec)}, the data has {class_name(array)}"
+            self.problems.append(Problem(path, fact, Code.INCOMPATIBLE_TYPE, "give an ndarray"))
+            return None
         if (misfit := _misfit(array, spec)) is not None:
             self.problems.append(Problem(path, misfit, Code.WRONG_SHAPE))
             return None

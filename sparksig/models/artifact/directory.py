@@ -34,6 +34,7 @@ class Artifact:
         signature: the signature's block, not parsed; None if there is none.
         mlflow_version: the MLflow that wrote it, None if another wrote it.
         hint_from_example: whether the model takes its inputs in the container of the example that is stored with it.
+        signature_from_hint: whether the signature is the one of the model's type hint, by which the model validates.
         text: the MLmodel file itself, empty for an ONNX file.
         origin: where the files came from, where they lie in a copy.
     """
@@ -43,6 +44,7 @@ class Artifact:
     signature: Mapping[str, Any] | None = None
     mlflow_version: str | None = None
     hint_from_example: bool = False
+    signature_from_hint: bool = False
     text: bytes = field(default=b"", repr=False)
     origin: str | None = None
 
@@ -81,6 +83,7 @@ class Artifact:
             signature=signature if isinstance(signature, dict) else None,
             mlflow_version=None if version is None else str(version),
             hint_from_example=document.get("type_hint_from_example") is True,
+            signature_from_hint=document.get("is_signature_from_type_hint") is True,
             text=text,
             origin=origin,
         )

@@ -21,7 +21,7 @@ from sparksig.models.boosters import require_categories
 from sparksig.models.chat import LOADERS, RequestModel
 from sparksig.models.code import ModelCode
 from sparksig.models.flavors.onnx import OnnxModel
-from sparksig.models.typed import example_reader
+from sparksig.models.typed import HintedModel, example_reader
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.sources.mlmodel import signature_in
 
@@ -267,6 +267,8 @@ def _load_pyfunc(stored: Stored) -> tuple[Any, str]:
         from sparksig.models.examples import InputExample
 
         model, method = _FromExample(model, method, InputExample.load(files.path).data), "predict"
+    if stored.artifact.signature_from_hint and (hinted := HintedModel.of(model, method)) is not None:
+        return hinted, "predict"
     return model, method
 
 

@@ -5,6 +5,7 @@ and class; pydantic's own messages print values and are not handed on.
 """
 
 from sparksig.models.typed.examples import example_reader
+from sparksig.models.typed.hinted import HintedModel
 from sparksig.models.typed.validation import TypeFromExample, validate_hint, validated
 
-__all__ = ["TypeFromExample", "example_reader", "validate_hint", "validated"]
+__all__ = ["HintedModel", "TypeFromExample", "example_reader", "validate_hint", "validated"]

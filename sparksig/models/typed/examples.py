@@ -46,7 +46,7 @@ class _FromExample:
         return cls(schema, type(example), isinstance(example, list) and isinstance(example[0], dict))
 
     def read(self, data: Any) -> Any:
-        frame = enforced_values(self._with_gaps(data), self.schema, Policy(level="checked"))
+        frame = enforced_values(data, self.schema, Policy(level="checked"))
         if issubclass(self.container, pd.DataFrame):
             return frame
         if issubclass(self.container, pd.Series):
@@ -55,23 +55,6 @@ class _FromExample:
         if not self.records:
             return next(iter(columns.values()))
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-    def _with_gaps(self, data: Any) -> Any:
-        """A table in which integers beside nulls have become floats, with its nulls again."""
-        if not isinstance(data, pd.DataFrame):
-            return data
-        whole = {spec.name for spec in self.schema if not spec.required and _is_integer(spec)}
-        gaps: dict[Any, pd.Series[Any]] = {
-            name: pd.Series([None if x != x else x for x in data[name]], dtype=object, index=data.index)
-            for name in whole & set(data.columns)
-            if isinstance(data[name], pd.Series) and data[name].dtype.kind == "f"
-        }
-        if not gaps:
-            return data
-        data = data.copy(deep=False)
-        for name, column in gaps.items():
-            data[name] = column
-        return data
 
 
 def _is_integer(spec: Any) -> bool:

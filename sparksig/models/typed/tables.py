@@ -28,27 +28,41 @@ def listed(frame: pd.DataFrame, hint: Hint) -> list[Any]:
         names = sorted({str(label) for label in labels if list(map(str, labels)).count(str(label)) > 1})
         twice = [Problem(name, "the table has several columns of this name", Code.DUPLICATE_COLUMN) for name in names]
         raise ViolationError("the table cannot be read as objects", twice)
-    columns = {str(name): _cells(frame[name], hints.get(str(name), AnyHint())) for name in frame}
+    renamed = dict(hint.renamed)
+    columns = {
+        name: _cells(frame[label], hints.get(name, AnyHint()), nulls=name in _defaults(hint))
+        for label in labels
+        for name in [renamed.get(str(label), str(label))]
+    }
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     return [_of_variant(row, hint) for row in rows]
 
 
-def _cells(column: pd.Series[Any], hint: Hint) -> list[Any]:
-    """A column's values as Python's, in the classes that the hint names: integers beside nulls were floats."""
-    inner, optional = (hint.inner, True) if isinstance(hint, OptionalHint) else (hint, False)
+def _defaults(hint: ObjectHint) -> frozenset[str]:
+    """The fields that have a default, in one of the models at least."""
+    return hint.defaults.union(*(variant.defaults for variant in hint.variants))
+
+
+def _cells(column: pd.Series[Any], hint: Hint, *, nulls: bool = False) -> list[Any]:
+    """A column's values as Python's, in the classes that the hint names: integers with nulls were floats."""
+    inner, optional = (hint.inner, True) if isinstance(hint, OptionalHint) else (hint, nulls)
     cls = inner.cls if isinstance(inner, ScalarHint) else object
     if cls is float and not optional and column.dtype != object:
         return list(column.tolist())  # NaN is a value
     missing = column.isna().tolist() if column.dtype != object else [_is_null(cell) for cell in column]
     values = [
-        int(value) if cls is int and isinstance(value, float) and value.is_integer() else value
+        int(value) if optional and cls is int and isinstance(value, float) and value.is_integer() else value
         for value in column.tolist()
     ]
     return [None if gone else _cell(value, inner) for value, gone in zip(values, missing, strict=True)]
 
 
+def _is_none(cell: object) -> bool:
+    return cell is None or cell is pd.NA or cell is pd.NaT
+
+
 def _is_null(cell: object) -> bool:
-    return cell is None or cell is pd.NA or cell is pd.NaT or (isinstance(cell, float) and cell != cell)
+    return _is_none(cell) or (isinstance(cell, float) and cell != cell)
 
 
 def _cell(value: Any, hint: Hint) -> Any:
@@ -62,9 +76,10 @@ def _cell(value: Any, hint: Hint) -> Any:
             return [_cell(item, inner) for item in _items(value)]
         case DictHint(inner) if isinstance(value, dict):
             return {key: _cell(item, inner) for key, item in value.items()}
-        case ObjectHint(fields=fields) if isinstance(value, dict):
-            hints = dict(fields)
-            row = {name: _cell(item, hints.get(name, AnyHint())) for name, item in value.items()}
+        case ObjectHint() if isinstance(value, dict):
+            hints, renamed = dict(hint.fields), dict(hint.renamed)
+            named = {renamed.get(str(name), str(name)): item for name, item in value.items()}
+            row = {name: _cell(item, hints.get(name, AnyHint())) for name, item in named.items()}
             return _of_variant(row, hint)
     return plain(value)
 
@@ -81,12 +96,15 @@ def _scalar(value: Any, cls: type) -> Any:
 
 
 def _of_variant(row: dict[str, Any], hint: ObjectHint) -> dict[str, Any]:
-    """A row of models told apart by a discriminator, without the nulls in the other models' columns."""
+    """A row without the nulls that stand for defaults, or that are in the columns of other models."""
+    if not hint.variants:
+        return {name: value for name, value in row.items() if name not in hint.defaults or not _is_none(value)}
     for variant in hint.variants:
         own = dict(variant.fields)
         literals = [(name, field) for name, field in variant.fields if isinstance(field, LiteralHint)]
         if literals and all(row.get(name) in field.values for name, field in literals):
-            return {name: value for name, value in row.items() if name in own or value is not None}
+            row = {name: value for name, value in row.items() if name in own or value is not None}
+            return _of_variant(row, variant)
     return row
 
 

@@ -134,8 +134,7 @@ def _place(parts: list[int | str], hint: Hint) -> str:
         case DictHint(inner):
             return f"{{}}{_place(more, inner)}"
         case ObjectHint(fields=fields):
-            aliases = {info.alias: name for name, info in getattr(hint.cls, "model_fields", {}).items()}
-            name = aliases.get(part, part)
+            name = dict(hint.renamed).get(str(part), part)
             known = dict(fields).get(str(name))
             return f".{name}{_place(more, known)}" if known is not None else "{}"
     return ""  # which part of a Union it is says nothing

@@ -162,12 +162,25 @@ def read_input(data: object, path: str, findings: Findings) -> Spec | None:
 def _read_column(data: Mapping[str, Any], path: str, findings: Findings) -> ColSpec | None:
     scalar = DataType.__members__.get(str(data.get("type")))
     if scalar:
-        findings.only(data, ("type", "name", "required"), path, fatal=True)
+        findings.only(data, ("type", "name", "required", "optional"), path, fatal=True)
         kind: ColumnType | None = scalar
     else:
-        kind = read_type(data, path, findings, extra=("name", "required"))
-    required = read_required(data, path, findings, missing=True if scalar else None)
+        kind = read_type(data, path, findings, extra=("name", "required", "optional"))
+    required = _read_presence(data, path, findings, missing=True if scalar else None)
     return None if kind is None else ColSpec(kind, data.get("name"), required)
+
+
+def _read_presence(data: Mapping[str, Any], path: str, findings: Findings, *, missing: bool | None) -> bool | None:
+    """Whether a column is required; MLflow 2.4 to 2.9 wrote the opposite, `optional`."""
+    if "optional" not in data:
+        return read_required(data, path, findings, missing=missing)
+    if "required" in data:
+        findings.wrong(
+            path, "both 'required' and 'optional' are given", "remove 'optional', which MLflow before 2.10 wrote"
+        )
+    elif not isinstance(data["optional"], bool):
+        findings.wrong(f"{path}.optional", f"true or false, not {json_kind(data['optional'])}")
+    return not data["optional"]
 
 
 def _read_tensor(data: Mapping[str, Any], path: str, findings: Findings) -> TensorSpec | None:

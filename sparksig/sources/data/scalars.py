@@ -30,11 +30,12 @@ class Unfit(Exception):
         fact: why, without a value.
         path: which of them, below the column.
         fatal: whether even Any must not stand for them.
+        hint: what to do.
     """
 
-    def __init__(self, fact: str, path: str = "", *, fatal: bool = False) -> None:
+    def __init__(self, fact: str, path: str = "", *, fatal: bool = False, hint: str | None = None) -> None:
         super().__init__(fact)
-        self.fact, self.path, self.fatal = fact, path, fatal
+        self.fact, self.path, self.fatal, self.hint = fact, path, fatal, hint
 
 
 def declared(dtype: np.dtype[Any], name: str) -> DataType:

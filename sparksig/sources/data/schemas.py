@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from sparksig.errors import Code, Problem, SignatureError
 from sparksig.signature.members import class_name
@@ -15,6 +16,8 @@ from sparksig.signature.schema import ColSpec, Schema, TensorSpec
 from sparksig.signature.types import AnyType, ColumnType, DataType, duplicates
 from sparksig.sources.data.scalars import OBJECT, Unfit, declared
 from sparksig.sources.data.values import common, present
+from sparksig.sources.observed import table_from_data
+from sparksig.sources.table_schema import schema_from_table
 
 
 def infer_schema(data: Any) -> tuple[Schema, list[Problem]]:
@@ -28,17 +31,25 @@ def infer_schema(data: Any) -> tuple[Schema, list[Problem]]:
         The schema and, for each column that nothing but Any can be declared for, the reason.
 
     Raises:
-        SignatureError: there are pydantic objects inside.
+        SignatureError: there are pydantic objects inside, or columns without a name of their own.
     """
     try:
         return _infer(data)
     except (RecursionError, SignatureError):  # a list that holds itself, types that lie too deep
         return Schema([ColSpec(AnyType())]), [Problem("", "nested too deeply", Code.UNSUPPORTED_TYPE)]
     except Unfit as unfit:
-        problem = Problem(unfit.path, unfit.fact, Code.UNSUPPORTED_TYPE)
+        problem = Problem(unfit.path, unfit.fact, Code.UNSUPPORTED_TYPE, unfit.hint)
         if unfit.fatal:
             raise SignatureError("no signature can be inferred", [problem]) from None
         return Schema([ColSpec(AnyType())]), [problem]
+
+
+def _unknown_label(label: object) -> Unfit:
+    if isinstance(label, tuple):
+        hint = "join the levels: df.columns = ['_'.join(map(str, label)) for label in df.columns]"
+        return Unfit("the columns have labels of several levels", fatal=True, hint=hint)
+    hint = "rename the columns: df.columns = df.columns.map(str)"
+    return Unfit(f"a column's label is {class_name(label)}, neither str nor int", fatal=True, hint=hint)
 
 
 def _infer(data: Any) -> tuple[Schema, list[Problem]]:
@@ -112,9 +123,7 @@ def _series(data: pd.Series[Any]) -> tuple[Schema, list[Problem]]:
     found = _column(data, "")
     if isinstance(found[0], Unfit):
         raise found[0]
-    if found[1]:
-        raise Unfit("a Series with missing values needs a name: an unnamed column cannot be optional")
-    return Schema([ColSpec(found[0])]), []
+    return Schema([ColSpec(found[0])]), []  # an unnamed column cannot be optional, whatever is missing
 
 
 def _columns(columns: Iterable[tuple[Any, pd.Series[Any]]]) -> tuple[Schema, list[Problem]]:
@@ -123,15 +132,29 @@ def _columns(columns: Iterable[tuple[Any, pd.Series[Any]]]) -> tuple[Schema, lis
 
 def _column(column: pd.Series[Any], name: str) -> tuple[ColumnType | Unfit, bool]:
     optional = bool(column.isna().any())
+    if isinstance(column.dtype, pd.ArrowDtype):
+        return _arrow_column(column, name)
     try:
         return _column_type(column, name), optional
     except Unfit as unfit:
         return unfit, optional
 
 
+def _arrow_column(column: pd.Series[Any], name: str) -> tuple[ColumnType | Unfit, bool]:
+    """A column that holds Arrow data is what an Arrow table with this column is."""
+    schema, problems = schema_from_table(table_from_data(pa.table({name: pa.array(column)})), nullable_as_optional=True)
+    [spec] = schema.columns
+    if problems:
+        return Unfit(problems[0].fact, problems[0].path, hint=problems[0].hint), not spec.required
+    return spec.type, not spec.required
+
+
 def _column_type(column: pd.Series[Any], name: str) -> ColumnType:
     if column.dtype == OBJECT:
-        column = column.infer_objects()
+        inferred = column.infer_objects()
+        if inferred.dtype.kind == "f" and _are_integers(column):  # pandas makes floats of integers with nulls
+            return common(column.to_numpy(), name).type
+        column = inferred
     dtype: Any = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         if not len(dtype.categories):
@@ -147,6 +170,12 @@ def _column_type(column: pd.Series[Any], name: str) -> ColumnType:
     return declared(plain, name)
 
 
+def _are_integers(column: pd.Series[Any]) -> bool:
+    """Whether objects are integers, some of them missing."""
+    kinds = set(map(type, column[column.notna()]))
+    return bool(kinds) and all(issubclass(kind, int | np.integer) for kind in kinds)
+
+
 def _schema(columns: Iterable[tuple[Any, ColumnType | Unfit, bool]]) -> tuple[Schema, list[Problem]]:
     specs: list[ColSpec] = []
     problems: list[Problem] = []
@@ -159,13 +188,14 @@ def _schema(columns: Iterable[tuple[Any, ColumnType | Unfit, bool]]) -> tuple[Sc
         name = name.item() if isinstance(name, np.integer) else name
         # a column that cannot be known by its name leaves nothing by which the others can be
         if isinstance(name, bool) or not isinstance(name, str | int | None):
-            raise Unfit(f"a column whose name is no text but {class_name(name)}")
+            raise _unknown_label(name)
         specs.append(ColSpec(kind, name, not optional))
     if not specs:
         raise Unfit("there are no columns")
     if repeated := duplicates(str(spec.name) for spec in specs):
-        raise Unfit(f"several columns have one name: {', '.join(map(repr, repeated))}")
+        fact = f"several columns have one name: {', '.join(map(repr, repeated))}"
+        raise Unfit(fact, fatal=True, hint="rename or drop all but one")
     try:
         return Schema(specs), problems
     except SignatureError as error:  # some columns have no name
-        raise Unfit(error.message) from None
+        raise Unfit(error.message, fatal=True) from None

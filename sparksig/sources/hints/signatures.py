@@ -21,12 +21,13 @@ from sparksig.sources.hints.words import LISTS, hint_text, is_container, refused
 _WRAP = "a model takes a list of inputs: write "
 
 
-def input_hint(hint: Any, what: str = "an input") -> Hint | None:
+def input_hint(hint: Any, what: str = "an input", *, outputs: bool = False) -> Hint | None:
     """The tree of one input of a model's hint `list[T]`; None for the container of pandas, numpy or scipy, unchecked.
 
     Args:
         hint: the hint.
         what: what it is the hint of, for errors.
+        outputs: whether it is the hint of outputs.
 
     Raises:
         SignatureError: the hint is no list, or its elements cannot be declared.
@@ -40,11 +41,14 @@ def input_hint(hint: Any, what: str = "an input") -> Hint | None:
         raise refused(hint, "a list of what is not said", "write list[str], or whatever its elements are")
     if typing.get_origin(hint) is not list:
         raise refused(hint, "type hints must be wrapped in list", _WRAP + _in_list(hint))
-    [element] = typing.get_args(hint)
+    element, *others = typing.get_args(hint)
+    if others:
+        fact = f"a list has one element type, not {len(others) + 1}"
+        raise refused(hint, fact, f"write list[{hint_text(element)}], or a Union of the types inside list[..]")
     inside, optional = optional_of(element)
     if optional:
         raise refused(hint, f"{what} cannot be Optional", f"write list[{hint_text(inside)}]")
-    return read_hint(element)
+    return read_hint(element, outputs=outputs)
 
 
 def schema_from_hint(hint: Any) -> Schema:
@@ -73,7 +77,9 @@ def schema_from_output_hint(hint: Any) -> Schema:
     inner, optional = optional_of(hint)
     if optional:
         raise refused(hint, "an output cannot be Optional", f"write {hint_text(inner)}")
-    return _one(input_hint(hint, "an output") if typing.get_origin(hint) is list else read_hint(hint), hint)
+    if typing.get_origin(hint) is list:
+        return _one(input_hint(hint, "an output", outputs=True), hint)
+    return _one(read_hint(hint, outputs=True), hint)
 
 
 def _one(found: Hint | None, hint: Any) -> Schema:

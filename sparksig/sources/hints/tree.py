@@ -73,10 +73,12 @@ class ObjectHint:
 
     Attributes:
         cls: the class; for several models what pydantic validates them by.
-        fields: the hint of each field.
+        fields: the hint of each field, by the name under which the class accepts it: its alias where it has one.
         pydantic: whether pydantic validates its values.
         declared: the declared type.
         variants: the single models, where a discriminator tells them apart.
+        defaults: the fields with a default that cannot be None: a null of a table stands for the default.
+        renamed: for fields with an alias, the alias by the field's own name, under which MLflow declares it.
     """
 
     cls: Any
@@ -84,6 +86,8 @@ class ObjectHint:
     pydantic: bool
     declared: ColumnType
     variants: tuple[ObjectHint, ...] = ()
+    defaults: frozenset[str] = frozenset()
+    renamed: tuple[tuple[str, str], ...] = ()
 
 
 Hint: TypeAlias = ScalarHint | LiteralHint | ListHint | DictHint | OptionalHint | AnyHint | ObjectHint

@@ -40,14 +40,25 @@ class Reading:
     faults: list[Fault] = field(default_factory=list)
     anything: list[object] = field(default_factory=list)
 
-    def column(self, cells: Sequence[object], declared: Declared, path: str) -> tuple[pa.Array, ObservedType]:
-        """A column of cells as an Arrow array, and the type that it shows."""
+    def column(
+        self, cells: Sequence[object], declared: Declared, path: str, *, nan_is_null: bool = False
+    ) -> tuple[pa.Array, ObservedType]:
+        """A column of cells as an Arrow array, and the type that it shows.
+
+        Args:
+            cells: the cells.
+            declared: what is declared for them.
+            path: where they are.
+            nan_is_null: whether NaN is a null where no float is declared.
+        """
         inner = Reading(anything=self.anything)
-        array, kind = inner._read(cells, declared, path)
+        array, kind = inner._read(cells, declared, path, nan_is_null=nan_is_null)
         self.faults += inner.faults
         return array, kind
 
-    def _read(self, cells: Sequence[object], declared: Declared, path: str) -> tuple[pa.Array, ObservedType]:
+    def _read(
+        self, cells: Sequence[object], declared: Declared, path: str, *, nan_is_null: bool = False
+    ) -> tuple[pa.Array, ObservedType]:
         match declared:
             case AnyType():
                 return self._any(cells)
@@ -60,7 +71,7 @@ class Reading:
             case Object():
                 return self._objects(cells, declared, path)
             case DataType():
-                return Scalars(path, self.faults).column(cells, declared.element)
+                return Scalars(path, self.faults, nan_is_null).column(cells, declared.element)
             case Element():
                 return Scalars(path, self.faults).column(cells, declared)
 
@@ -100,7 +111,7 @@ class Reading:
         present = [cell for cell in keyed if cell is not None]
         owner = np.repeat(np.arange(len(keyed)), lengths)
         values = list(chain.from_iterable(cell.values() for cell in present))
-        inner, kind = self._inside(values, value, path + VALUE, owner, len(keyed))
+        inner, kind = self._inside(values, value, path + VALUE, owner, len(keyed), nan_is_null=True)
         keys = pa.array(list(chain.from_iterable(present)), pa.string())
         missing = np.array([cell is None for cell in keyed], bool)
         ends = np.concatenate([[0], np.cumsum(lengths)])
@@ -124,18 +135,26 @@ class Reading:
                 self.faults.append(
                     Fault(place, Code.MISSING_FIELD, np.array(absent), Types(repr(prop.dtype), "absent"))
                 )
-            array, kind = self._read([None if value is _ABSENT else value for value in values], prop.dtype, place)
+            members = [None if value is _ABSENT else value for value in values]
+            array, kind = self._read(members, prop.dtype, place, nan_is_null=True)
             arrays.append(array)
             fields.append(ObservedField(prop.name, kind))
         shown = [pa.field(f.name, array.type) for f, array in zip(fields, arrays, strict=True)]
         return pa.StructArray.from_arrays(arrays, fields=shown, mask=_mask(known)), StructType(tuple(fields))
 
     def _inside(
-        self, cells: Any, declared: Declared, path: str, owner: np.ndarray[Any, Any], rows: int
+        self,
+        cells: Any,
+        declared: Declared,
+        path: str,
+        owner: np.ndarray[Any, Any],
+        rows: int,
+        *,
+        nan_is_null: bool = False,
     ) -> tuple[pa.Array, ObservedType]:
         """The cells of one level further in; their faults are those of the rows that hold them."""
         inner = Reading(anything=self.anything)
-        array, kind = inner._read(cells, declared, path)
+        array, kind = inner._read(cells, declared, path, nan_is_null=nan_is_null)
         self.faults += [fault.lifted(owner, rows) for fault in inner.faults]
         return array, kind
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sparksig.enforcement.values.reading.cells import Declared, Reading, depth_of
-from sparksig.enforcement.values.reading.scalars import from_numpy, is_missing
-from sparksig.signature.dtypes import ELEMENTS
+from sparksig.enforcement.values.reading.scalars import from_numpy, integers_of, is_missing, nan_as_null
+from sparksig.signature.dtypes import ELEMENTS, Kind
 from sparksig.signature.schema import ColSpec, TensorSpec
 from sparksig.signature.types import AnyType, Array, DataType
 from sparksig.sources.observed import ObservedType, OtherType, ScalarType, from_arrow
@@ -28,7 +28,13 @@ def objects_in(column: Any) -> Any:
 
 
 def read_column(
-    column: Any, spec: ColSpec | TensorSpec | None, reading: Reading, label: str
+    column: Any,
+    spec: ColSpec | TensorSpec | None,
+    reading: Reading,
+    label: str,
+    *,
+    nulls: bool = False,
+    gaps: bool = False,
 ) -> tuple[pa.Array, ObservedType]:
     """A column of pandas, numpy or Arrow as an Arrow array, and the type that it shows.
 
@@ -37,11 +43,16 @@ def read_column(
         spec: what is declared for them; None where nothing is.
         reading: where faults of cells are noted.
         label: the column's name.
+        nulls: whether a null is no violation: NaN is then a null where no float is declared.
+        gaps: whether the model receives integers as doubles, with NaN for nulls: doubles of numpy and pandas are then
+            read as integers.
     """
     cells = objects_in(column)
     if cells is not None:
         return (
-            (pa.nulls(len(cells)), OtherType("objects")) if spec is None else _read_cells(cells, spec, reading, label)
+            (pa.nulls(len(cells)), OtherType("objects"))
+            if spec is None
+            else _read_cells(cells, spec, reading, label, nulls)
         )
     if isinstance(spec, ColSpec) and isinstance(spec.type, AnyType):
         if isinstance(column, pa.Array | pa.ChunkedArray):
@@ -49,32 +60,53 @@ def read_column(
             return array, from_arrow(array.type)
         return reading.column(list(column), spec.type, label)
     if isinstance(column, np.ndarray):
-        return from_numpy(column)
+        return _of_numpy(column, spec, reading, label, nulls, gaps)
     if isinstance(column, pa.Array | pa.ChunkedArray):
         return _arrow(column)
     dtype = column.dtype
     if isinstance(dtype, pd.DatetimeTZDtype):
         return _arrow(pa.array(column.dt.tz_convert("UTC")))
     if isinstance(dtype, np.dtype | pd.SparseDtype):
-        return from_numpy(np.asarray(column))
+        return _of_numpy(np.asarray(column), spec, reading, label, nulls, gaps)
     if isinstance(dtype, pd.CategoricalDtype) and dtype.categories.dtype.kind in "biufM":
-        array, kind = read_column(pd.Series(dtype.categories), spec, reading, label)
+        array, kind = read_column(pd.Series(dtype.categories), spec, reading, label, nulls=nulls, gaps=gaps)
         codes = column.cat.codes.to_numpy()
         return array.take(pa.array(codes, mask=codes < 0)), kind
     if isinstance(dtype, pd.CategoricalDtype):
         values = column.astype(object).to_numpy()
-        return _read_cells(values, spec, reading, label) if spec is not None else (pa.nulls(len(values)), OtherType(""))
+        if spec is None:
+            return pa.nulls(len(values)), OtherType("")
+        return _read_cells(values, spec, reading, label, nulls)
     try:
         return _arrow(pa.array(column))
     except (pa.ArrowException, TypeError, ValueError):
         return pa.nulls(len(column)), OtherType(str(dtype))
 
 
+def _of_numpy(
+    column: np.ndarray[Any, Any],
+    spec: ColSpec | TensorSpec | None,
+    reading: Reading,
+    label: str,
+    nulls: bool,
+    gaps: bool,
+) -> tuple[pa.Array, ObservedType]:
+    array, kind = from_numpy(column)
+    if not isinstance(spec, ColSpec) or not isinstance(spec.type, DataType):
+        return array, kind
+    declared = spec.type.element
+    if gaps and declared.kind is Kind.INTEGER and array.type == pa.float64():
+        result, faults = integers_of(array, declared, label)
+        reading.faults += faults
+        return result, ScalarType(declared)
+    return nan_as_null(array, kind, declared) if nulls else (array, kind)
+
+
 def _read_cells(
-    cells: Sequence[object], spec: ColSpec | TensorSpec, reading: Reading, label: str
+    cells: Sequence[object], spec: ColSpec | TensorSpec, reading: Reading, label: str, nulls: bool
 ) -> tuple[pa.Array, ObservedType]:
     if isinstance(spec, ColSpec):
-        return reading.column(cells, spec.type, label)
+        return reading.column(cells, spec.type, label, nan_is_null=nulls)
     declared: Declared = spec.element or ELEMENTS["float64"]
     nothing = len(spec.shape) > 1 and all(map(is_missing, cells))  # the shape has to say it
     for _ in range(1 if nothing else depth_of(cells)):

@@ -14,7 +14,7 @@ from pandas.api.extensions import ExtensionArray
 from sparksig.enforcement.values.reading.cells import unmasked
 from sparksig.errors import Code, Problem, SchemaError
 from sparksig.signature.members import class_name
-from sparksig.signature.schema import ColSpec, Schema
+from sparksig.signature.schema import Schema
 from sparksig.signature.types import AnyType, Array, Map, Object, SparkMLVector
 
 _COMPOUND = (Array, Object, Map, SparkMLVector)
@@ -30,6 +30,9 @@ def columns_of(data: Any, schema: Schema) -> tuple[list[tuple[Any, Any]], Any]:
         return list(zip(data.schema.names, data.columns, strict=True)), None
     if isinstance(data, pd.Series):
         data = data.to_frame()
+    if isinstance(data, pd.DataFrame) and any(isinstance(label, tuple) for label in data.columns):
+        fact, hint = "the columns have labels of several levels", "give a DataFrame with labels of one level"
+        raise SchemaError("the data does not fit the signature", [Problem("", fact, Code.UNSUPPORTED_TYPE, hint)])
     if isinstance(data, pd.DataFrame):
         return [(label, data.iloc[:, i]) for i, label in enumerate(data.columns)], data.index
     if isinstance(data, Mapping) and not schema.is_tensor_spec():
@@ -60,8 +63,7 @@ _SEQUENCES = (list, tuple, range, pd.Series, pd.Index, ExtensionArray, pa.Array,
 def _named_columns(data: Mapping[Any, Any], schema: Schema) -> tuple[list[tuple[Any, Any]], Any]:
     """A dict is one row where a declared type is compound or every value is one value, else columns with an index."""
     many = [value for value in data.values() if _is_column(value)]
-    one_row = any(isinstance(spec, ColSpec) and isinstance(spec.type, _COMPOUND) for spec in schema) or not many
-    if one_row:
+    if any(isinstance(spec.type, _COMPOUND) for spec in schema.columns) or not many or _lists_are_any(data, schema):
         return [(name, _objects([value.item() if _is_0d(value) else value])) for name, value in data.items()], None
     lengths = {len(value) for value in many}
     if len(lengths) > 1:
@@ -69,6 +71,21 @@ def _named_columns(data: Mapping[Any, Any], schema: Schema) -> tuple[list[tuple[
     index = _common_index([value.index for value in many if isinstance(value, pd.Series)])
     [rows] = lengths
     return [(name, _broadcast(value, rows, index)) for name, value in data.items()], index
+
+
+def _lists_are_any(data: Mapping[Any, Any], schema: Schema) -> bool:
+    """Whether lists are values of Any: no other column has one, and another has a single value or they hold objects.
+
+    A conversation is one row, whatever its messages are, although a signature inferred from it may declare them as Any.
+    """
+    kinds = {spec.name: spec.type for spec in schema.columns}
+    many = {name: value for name, value in data.items() if _is_column(value)}
+    if not all(isinstance(value, list | tuple) for value in many.values()):
+        return False
+    declared = {name: isinstance(kind, AnyType) for name, kind in kinds.items() if name in many}
+    single = any(name in kinds for name in data if name not in many)
+    objects = any(isinstance(item, Mapping | list) for name in declared for item in many[name])
+    return bool(declared) and all(declared.values()) and (single or objects)
 
 
 def _uneven(fact: str) -> SchemaError:
@@ -131,11 +148,11 @@ def _objects(cells: Any) -> np.ndarray[Any, Any]:
 
 
 def tensors_of(data: Any, schema: Schema) -> dict[Any, Any] | None:
-    """Arrays by name; None where the data is a table."""
+    """Arrays by name; None where the data is a table. What is not an array in a dict may belong to an extra key."""
     if isinstance(data, np.ndarray) or is_sparse(data):
         one = len(schema.inputs) == 1 and isinstance(data, np.ndarray)
         return {schema.inputs[0].name if one else None: data}
-    if isinstance(data, Mapping) and data and all(isinstance(value, np.ndarray) for value in data.values()):
+    if isinstance(data, Mapping) and any(isinstance(value, np.ndarray) for value in data.values()):
         return dict(data)
     if isinstance(data, Mapping):
         raise _no_columns(data, schema)

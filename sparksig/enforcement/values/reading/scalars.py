@@ -16,9 +16,10 @@ import pandas as pd
 import pyarrow as pa
 
 from sparksig.enforcement.nodes import Types
-from sparksig.enforcement.values.casts import Mask, arrow_type
+from sparksig.enforcement.values.casts import Mask, arrow_type, cast_array
 from sparksig.enforcement.values.faults import Fault, faults_of, lost
 from sparksig.errors import Code
+from sparksig.signature.casts import Between, find_cast
 from sparksig.signature.dtypes import ELEMENTS, SPARK, Element, Kind
 from sparksig.sources.observed import DecimalType, ObservedType, OtherType, ScalarType
 
@@ -48,20 +49,23 @@ class Scalars:
     Attributes:
         path: where they are.
         faults: where rows are noted whose value the common type does not hold.
+        nan_is_null: whether NaN is a null where no float is declared, also if all other values are floats.
     """
 
     path: str
     faults: list[Fault]
+    nan_is_null: bool = False
 
     def column(self, cells: Any, declared: Element) -> tuple[pa.Array, ObservedType]:
         """Scalars as an Arrow array, and the type that they show."""
         if isinstance(cells, np.ndarray) and cells.dtype.kind not in "OUT":
-            return from_numpy(cells)
+            return nan_as_null(*from_numpy(cells), declared) if self.nan_is_null else from_numpy(cells)
         values = np.fromiter(cells, dtype=object, count=len(cells))
         classes = set(map(type, values))
-        if len(classes) == 1 and float in classes:  # NaN among floats is a value
-            return pa.array(values.astype(float)), ScalarType(ELEMENTS["float64"])
-        missing = _missing(values, classes)
+        if len(classes) == 1 and float in classes:
+            floats = pa.array(values.astype(float)), ScalarType(ELEMENTS["float64"], generic=True)
+            return nan_as_null(*floats, declared) if self.nan_is_null else floats
+        missing = _missing(values, classes, nan_is_value=not self.nan_is_null or declared.kind is Kind.FLOAT)
         kept = values[~missing]
         classes = set(map(type, kept))
         if not classes:
@@ -90,7 +94,8 @@ class Scalars:
             values = np.array([None if gone else bytes(v) for v, gone in zip(values, missing, strict=True)], object)
         elif row.is_number:
             values[missing] = 0
-            return pa.array(values.astype(row.numpy), mask=missing), ScalarType(row)
+            generic = classes <= {int, float}
+            return pa.array(values.astype(row.numpy), mask=missing), ScalarType(row, generic)
         return pa.array(values, pa.type_for_alias(row.arrow), mask=missing), ScalarType(row)
 
     def _doubles(self, values: np.ndarray[Any, Any], missing: Mask) -> tuple[np.ndarray[Any, Any], Mask]:
@@ -132,7 +137,7 @@ class Scalars:
         naive = pa.array(ticks, pa.int64()).cast(pa.timestamp(unit))
         if zoned == {True}:
             return naive.cast(pa.timestamp(unit, tz="UTC")), ScalarType(SPARK["timestamp"])
-        return naive, ScalarType(row)
+        return naive, ScalarType(row, generic=True)
 
     def _texts(self, values: np.ndarray[Any, Any], missing: Mask) -> tuple[np.ndarray[Any, Any], Mask]:
         """Without the texts that UTF-8 does not hold, half of a surrogate pair: they are faults of their rows."""
@@ -157,7 +162,7 @@ def from_numpy(array: np.ndarray[Any, Any]) -> tuple[pa.Array, ObservedType]:
         finest = array if unit in ("D", "us", "ns") else array.astype("M8[us]")
         if not np.array_equal(finest.astype(array.dtype), array, equal_nan=True):  # numpy's casts wrap around
             return pa.nulls(len(array)), OtherType("datetimes that microseconds do not hold")
-        return pa.array(finest, mask=np.isnat(array)), ScalarType(row)
+        return pa.array(finest, mask=np.isnat(array)), ScalarType(row, generic=unit != "D")
     if kind == "S":
         return pa.array(array.tolist(), pa.binary()), ScalarType(ELEMENTS["bytes"])
     found = ELEMENTS.get(array.dtype.name)
@@ -172,15 +177,68 @@ def is_missing(cell: object) -> bool:
     return cell is None or cell is pd.NA or cell is pd.NaT or (isinstance(cell, float | np.floating) and cell != cell)
 
 
-def _missing(values: np.ndarray[Any, Any], classes: set[type]) -> Mask:
-    """None, NA and NaT; NaN where the other values are no floats."""
+def nan_as_null(array: pa.Array, kind: ObservedType, declared: Element) -> tuple[pa.Array, ObservedType]:
+    """Values of numpy or Python with NaN as a null, unless a float is declared: then NaN is a value.
+
+    Where nothing but NaN remains, the values show no type, and the declared one is returned.
+
+    >>> nan_as_null(*from_numpy(np.array([np.nan])), ELEMENTS["int64"])[1].element.numpy
+    'int64'
+    """
+    if declared.kind is Kind.FLOAT or not pa.types.is_floating(array.type) or not len(array):
+        return array, kind
+    values = array.to_numpy(zero_copy_only=False)
+    nan = np.isnan(values)
+    if not nan.any():
+        return array, kind
+    if nan.all():
+        return pa.nulls(len(array), arrow_type(declared)), ScalarType(SPARK.get(declared.spark, declared))
+    return pa.array(values, mask=nan), kind
+
+
+def integers_of(array: pa.Array, declared: Element, path: str) -> tuple[pa.Array, list[Fault]]:
+    """Doubles of pandas or numpy as the integers that are declared, NaN as a null.
+
+    pandas and numpy have no other form for integers with nulls, and the model receives them in this form as well.
+
+    Args:
+        array: the doubles.
+        declared: the integer type.
+        path: where they are.
+
+    Returns:
+        The integers, null where a double is not one, and the faults of those rows.
+
+    >>> integers_of(pa.array([1.0, np.nan]), ELEMENTS["int64"], "n")[0].to_pylist()
+    [1, None]
+    """
+    values, _ = nan_as_null(array, ScalarType(ELEMENTS["float64"]), declared)
+    if pa.types.is_integer(values.type):
+        return values, []
+    cast = find_cast(ELEMENTS["float64"], declared)
+    assert cast is not None
+    double = cast.source
+    assert isinstance(double, Element)
+    # beyond them a double stands for several integers
+    bounds = (Between(double.low, double.high, Code.NOT_EXACT),) if declared.digits > double.digits else ()
+    result, wrong = cast_array(cast, values, bounds)
+    types = Types(declared.mlflow or declared.numpy, "double")
+    masks: dict[Code, Mask] = {}
+    for found in wrong:
+        masks[found.code] = masks.get(found.code, False) | found.mask
+    return result, [fault for code, mask in masks.items() for fault in faults_of(path, code, mask, types)]
+
+
+def _missing(values: np.ndarray[Any, Any], classes: set[type], *, nan_is_value: bool) -> Mask:
+    """None, NA and NaT; NaN unless it is a value and all other values are floats."""
     try:
         missing = np.asarray(pd.isna(values), bool)
     except InvalidOperation:  # a signalling NaN refuses to be compared
         gone = [is_missing(v) or (isinstance(v, Decimal) and v.is_nan()) for v in values]
         missing = np.array(gone, bool)
     others = {kind for kind in classes if not issubclass(kind, float | np.floating | type(None) | _NAT | _NA)}
-    if not others and any(issubclass(kind, float | np.floating) for kind in classes):
+    floats = any(issubclass(kind, float | np.floating) for kind in classes)
+    if nan_is_value and not others and floats:
         nan = np.fromiter((isinstance(v, float | np.floating) for v in values), bool, len(values))
         return np.asarray(missing & ~nan)
     return missing
