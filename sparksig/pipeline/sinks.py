@@ -28,11 +28,14 @@ from sparksig.pipeline.config import REJECTED, joined
 from sparksig.pipeline.dataset import MARKER
 from sparksig.pipeline.io import (
     AS_WRITTEN,
+    escape_strings,
     file_system,
     literal_path,
     object_store,
     quoted,
+    restore_strings,
     spark_path,
+    stores_characters,
     unwritable,
     write_text,
 )
@@ -128,11 +131,6 @@ class Sink:
         there = (str(mark.get("source", self.source)), str(mark.get("model", self.model)))
         return None if not self.source or there == (self.source, self.model) else there
 
-    @property
-    def decodes(self) -> bool:
-        """Whether the format stores characters, so that what is not valid UTF-8 in a string is replaced."""
-        return self.format.lower() == "json"
-
     def facts(self) -> dict[str, str]:
         """What the summary says of it: where, in what form, and what is guaranteed."""
         files, _ = file_system(self.folder)
@@ -152,22 +150,27 @@ class Sink:
         mark |= {name: value for name, value in more.items() if value}
         with files.open_output_stream(f"{path}/{MARKER}") as out:  # first: what a killed run leaves is known as ours
             out.write(json.dumps(mark).encode())
+        if stores_characters(self.format):
+            rows = escape_strings(rows)
         writer = rows.write.format(self.format).options(**self.options).mode("append")
         (writer.partitionBy(*self.partition_by) if self.partition_by else writer).save(spark_path(self.staging))
 
-    def read_back(self, spark: SparkSession, rows: DataFrame, place: str | None = None) -> DataFrame:
+    def read_back(
+        self, spark: SparkSession, rows: DataFrame, place: str | None = None, *, escaped: bool = False
+    ) -> DataFrame:
         """What was written, read with the schema that was written, its columns in the order in which they were.
 
         Args:
             spark: the session.
             rows: what was written.
             place: another of the run's folders than the one of what is staged.
+            escaped: whether strings that are not valid UTF-8 stay in the form in which a file of characters holds them.
         """
         back = spark.read.schema(rows.schema).format(self.format).options(**{**self.options, **AS_WRITTEN})
         found = back.load(literal_path(place or self.staging))
-        if not self.partition_by:
-            return found
-        return found.select(*map(quoted, rows.columns))  # folders come last
+        if self.partition_by:
+            found = found.select(*map(quoted, rows.columns))  # folders come last
+        return restore_strings(found) if stores_characters(self.format) and not escaped else found
 
     def arrived(self) -> bool:
         """Whether something of what Spark has written lies where the commit looks: the workers' disk is another's."""

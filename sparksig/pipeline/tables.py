@@ -16,7 +16,7 @@ from sparksig.errors import Problem, SinkError
 from sparksig.pipeline.accounting import Digest, digest
 from sparksig.pipeline.config import FILES, RUN_COLUMN
 from sparksig.pipeline.faults import from_spark, spark_words
-from sparksig.pipeline.io import quoted
+from sparksig.pipeline.io import quoted, table_format
 from sparksig.scoring.anything import loosened
 
 if TYPE_CHECKING:
@@ -97,8 +97,7 @@ class TableSink:
         """The form in which rows are counted on their way: the table's own, where it can change what it is given."""
         found = self.format
         if self._exists(spark):
-            told = spark.sql(f"DESCRIBE TABLE EXTENDED {self.name}").collect()  # a name that the catalog has taken
-            found = next((str(row[1]).lower() for row in told if row[0] == "Provider"), "")
+            found = table_format(spark, self.name)
         return found if found in FILES else "parquet"
 
     def publish(self, spark: SparkSession, staged: DataFrame) -> None:

@@ -510,21 +510,35 @@ def test_job_reads_an_output_folder_with_the_schema_of_its_runs(spark: SparkSess
     assert table_from_spark(table.schema.jsonValue()) == all_nullable(parquet_table("T", job.path("scored")))
 
 
-def test_job_quarantines_invalid_utf8_as_json_and_requeue_rejects_it(spark: SparkSession, tmp_path: Path) -> None:
-    strings = [b"ok", b"\xff\xfe", b"\xed\xa0\x80", b"\xe2\x82"]
-    buffers = pa.array(strings, pa.binary()).buffers()
-    text = pa.Array.from_buffers(pa.string(), len(strings), buffers)
-    nested = pa.ListArray.from_arrays(list(range(5)), text)
-    write(tmp_path / "source" / "f", x=[1.0, 2.0, None, 4.0], s=text, t=nested, other=text)
+def test_requeue_of_json_quarantines_invalid_utf8_again_and_scores_the_other_rows(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    # valid strings that could be taken for damaged ones, and strings that are not valid
+    valid = [b"ok", b"\xef\xbf\xbd", b"invalid UTF-8, hex FF", b"invalid UTF-8, hex zz"]
+    strings = [*valid, b"\xff\xfe", b"\xed\xa0\x80", b"a\xe2\x82"]
+    n = len(strings)
+    text = pa.Array.from_buffers(pa.string(), n, pa.array(strings, pa.binary()).buffers())
+    nested = pa.ListArray.from_arrays(list(range(n + 1)), text)
+    mapped = pa.MapArray.from_arrays(list(range(n + 1)), text, text)
+    struct = pa.StructArray.from_arrays([text, nested], ["s", "t"])
+    extras = {"other": text.take(pa.array([*range(1, n), 0])), "t": nested, "m": mapped, "o": struct}
+    write(tmp_path / "source" / "f", x=[1.0] + [None] * (n - 1), s=text, **extras)
     inputs = Schema([ColSpec("double", "x"), ColSpec("string", "s"), ColSpec(Array("string"), "t")])
     job = Job(tmp_path).model(signature=ModelSignature(inputs, SIGNATURE.outputs, SIGNATURE.params))
-    summary = run(job.config(output_format="json"), lambda: spark)
+    assert run(job.config(output_format="json"), lambda: spark).rows_quarantined == n - 1
+    summary = run(job.config(output_format="json", allow_nulls=True).requeued("r"), lambda: spark)
     found = {(count.path, count.code): count.rows for count in summary.violations}
-    assert found == {("s", "UNPARSABLE"): 3, ("t[]", "UNPARSABLE"): 3, ("x", "NULL"): 1}
-    assert (summary.rows_scored, summary.rows_quarantined) == (1, 3)
-    with pytest.raises(RunError, match="not valid UTF-8, and JSON has replaced") as caught:
-        run(job.config(output_format="json").requeued("r"), lambda: spark)
-    assert caught.value.code == 2
+    assert found == {("s", "UNPARSABLE"): 3, ("t[]", "UNPARSABLE"): 3}
+    assert (summary.rows_in, summary.rows_scored, summary.rows_quarantined) == (n - 1, len(valid) - 1, 3)
+    columns = "cast(s as binary) s, cast(other as binary) other, cast(t[0] as binary) t, "
+    columns += "cast(map_keys(m)[0] as binary) k, cast(map_values(m)[0] as binary) v, cast(o.t[0] as binary) o"
+    source = spark.read.parquet(job.path("source")).selectExpr(*columns.split(", "))
+    for kind, count in (("scored", len(valid) - 1), ("quarantine", 3)):
+        written = read(spark, tmp_path / kind / "run_id=r.requeued", format="json")
+        rows_written = {tuple(map(bytes, row)) for row in written.selectExpr(*columns.split(", ")).collect()}
+        assert len(rows_written) == count and rows_written <= {tuple(map(bytes, row)) for row in source.collect()}
+    raw = spark.read.json(job.path("quarantine/run_id=r.requeued")).collect()
+    assert {row["s"] for row in raw} == {f"invalid UTF-8, hex {each.hex().upper()}" for each in strings[-3:]}
 
 
 def test_requeue_names_the_option_for_a_run_that_was_not_committed(

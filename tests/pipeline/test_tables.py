@@ -20,7 +20,9 @@ from sparksig.pipeline.tables import TableSink
 from sparksig.report.html import report_html
 from sparksig.report.query import quarantine_python, quarantine_sql
 from sparksig.report.schema import check_summary
-from tests.pipeline.jobs import SECRET, TABLE, Job
+from sparksig.signature.model_signature import ModelSignature
+from sparksig.signature.schema import ColSpec, Schema
+from tests.pipeline.jobs import SECRET, SIGNATURE, TABLE, Job
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -192,6 +194,23 @@ def test_job_requeue_scores_the_rows_of_a_quarantine_table(job: Job, spark: Spar
         assert held(spark, "quarantine") == [("r", 3)]
     with pytest.raises(ConfigError, match="not a run's name"):
         config(job).requeued("r' or 'a' = 'a")
+
+
+@pytest.mark.spark
+def test_job_requeue_keeps_invalid_utf8_of_a_json_table_quarantined(job: Job, spark: SparkSession) -> None:
+    strings = [b"ok", b"ok", b"\xff", b"ok"]
+    text = pa.Array.from_buffers(pa.string(), 4, pa.array(strings, pa.binary()).buffers())
+    table = pa.table({"id": range(1, 5), "x": [1.0, None, None, 4.0], "s": text})
+    pq.write_table(table, job.root / "source" / "part-0.parquet")
+    inputs = Schema([ColSpec("double", "x"), ColSpec("string", "s")])
+    signature = ModelSignature(inputs, SIGNATURE.outputs, SIGNATURE.params)
+    (job.root / "signature.json").write_text(signature.to_json())
+    options: dict[str, Any] = {"output_format": "json", "signature": job.path("signature.json")}
+    run(config(job, **options), lambda: spark)
+    summary = run(config(job, **options, allow_nulls=True).requeued("r"), lambda: spark)
+    assert [(count.path, count.code, count.rows) for count in summary.violations] == [("s", "UNPARSABLE", 1)]
+    assert held(spark, "output") == [("r", 1), ("r", 4), ("r.requeued", 2)]
+    assert held(spark, "quarantine") == [("r", 2), ("r", 3), ("r.requeued", 3)]
 
 
 @pytest.mark.spark

@@ -51,20 +51,18 @@ class Digest:
         return "-".join([str(self.rows), *(f"{part:x}" for part in self.sums), f"{self.xor % 2**64:016x}"])
 
 
-def digest(df: DataFrame, fields: Sequence[StructField], *, decoded: bool = False) -> Digest:
+def digest(df: DataFrame, fields: Sequence[StructField]) -> Digest:
     """The digest of a frame's first columns, in one job.
 
     Args:
         df: the frame.
         fields: its first columns, as the source has them: what they are decides how they are hashed, so that a source
             and what was written from it are hashed alike.
-        decoded: whether strings are hashed as a text format stores them, with a replacement character for each part
-            that is not valid UTF-8.
     """
     from pyspark.sql import functions as F
 
     columns = [(numbered(i), field) for i, field in enumerate(fields)]
-    hashed = positional(df).select(row_hash(columns, decoded=decoded).alias("h"))
+    hashed = positional(df).select(row_hash(columns).alias("h"))
     pieces = [F.shiftrightunsigned("h", shift).bitwiseAND(F.lit((1 << width) - 1)) for shift, width in _CHUNKS]
     found = hashed.agg(
         F.count(F.lit(1)), F.expr("coalesce(bit_xor(h), 0)"), *[F.coalesce(F.sum(p), F.lit(0)) for p in pieces]
@@ -72,11 +70,11 @@ def digest(df: DataFrame, fields: Sequence[StructField], *, decoded: bool = Fals
     return Digest(int(found[0]), tuple(int(part) for part in found[2:]), int(found[1]))
 
 
-def row_hash(columns: Sequence[tuple[str, StructField]], *, decoded: bool = False) -> Column:
+def row_hash(columns: Sequence[tuple[str, StructField]]) -> Column:
     """The hash of a row: its columns' names, plain words, and what they hold."""
     from pyspark.sql import functions as F
 
-    parts = [part for name, f in columns for part in _canonical(F.col(name), f.dataType, f.nullable, decoded)]
+    parts = [part for name, f in columns for part in _canonical(F.col(name), f.dataType, f.nullable)]
     return F.xxhash64(*parts) if parts else F.lit(0).cast("long")
 
 
@@ -85,7 +83,7 @@ def together(parts: Sequence[Digest]) -> Digest:
     return reduce(add, parts, Digest())
 
 
-def _canonical(value: Column, kind: DataType, nullable: bool, decoded: bool) -> Iterator[Column]:
+def _canonical(value: Column, kind: DataType, nullable: bool) -> Iterator[Column]:
     """What of a value goes into the hash of its row.
 
     A hash passes over nulls, so that they are said apart; it takes no maps, whose entries are hashed sorted, and no
@@ -103,13 +101,13 @@ def _canonical(value: Column, kind: DataType, nullable: bool, decoded: bool) -> 
             renamed = T.StructType([T.StructField(f"f{i}", one, True) for i, one in enumerate(kinds)])
             whole = value.cast(renamed)
             for i, f in enumerate(kind.fields):
-                yield from _canonical(whole.getField(f"f{i}"), f.dataType, True, decoded)
+                yield from _canonical(whole.getField(f"f{i}"), f.dataType, True)
         case T.MapType():
             yield F.size(value)
-            yield F.array_sort(F.transform(F.map_entries(value), _entry(kind, decoded)))
+            yield F.array_sort(F.transform(F.map_entries(value), _entry(kind)))
         case T.ArrayType(elementType=inner) if not _plain(inner):
             yield F.size(value)
-            yield F.transform(value, lambda element: F.struct(*_canonical(element, inner, True, decoded)))
+            yield F.transform(value, lambda element: F.struct(*_canonical(element, inner, True)))
         case T.ArrayType():
             yield F.size(value)
             yield value
@@ -120,19 +118,18 @@ def _canonical(value: Column, kind: DataType, nullable: bool, decoded: bool) -> 
             yield F.to_json(value)
         case T.StringType():
             # as binary, because a collation makes different strings equal
-            text = F.when(value.isNotNull(), F.format_string("%s", value)) if decoded else value
-            yield text.cast("binary")
+            yield value.cast("binary")
         case _:
             yield value
 
 
-def _entry(kind: MapType, decoded: bool) -> Callable[[Column], Column]:
+def _entry(kind: MapType) -> Callable[[Column], Column]:
     from pyspark.sql import functions as F
 
     def entry(one: Column) -> Column:
         return F.struct(
-            *_canonical(one.getField("key"), kind.keyType, False, decoded),
-            *_canonical(one.getField("value"), kind.valueType, True, decoded),
+            *_canonical(one.getField("key"), kind.keyType, False),
+            *_canonical(one.getField("value"), kind.valueType, True),
         )
 
     return entry

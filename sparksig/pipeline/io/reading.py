@@ -15,6 +15,7 @@ from sparksig.pipeline.dataset import LISTING_OPTIONS, MANY, Dataset, Group, Rep
 from sparksig.pipeline.dataset.footers import Footer, Schemas, collect, read_footer, read_footers
 from sparksig.pipeline.dataset.listing import DataFile
 from sparksig.pipeline.faults import from_spark
+from sparksig.pipeline.io.escapes import restore_strings, stores_characters
 from sparksig.pipeline.paths import file_system, literal_path
 from sparksig.sources.observed import Field, to_spark
 
@@ -63,7 +64,8 @@ def read_files(
     reader = spark.read.format(dataset.format).options(**options)
     if dataset.written is not None:
         schema = T.StructType.fromJson(dataset.written.schema)
-        return reader.options(**AS_WRITTEN).schema(schema).load(path).select(*map(quoted, schema.names))
+        table = reader.options(**AS_WRITTEN).schema(schema).load(path).select(*map(quoted, schema.names))
+        return restore_strings(table) if stores_characters(dataset.format) else table
     if dataset.has_footers:
         if dataset.schemas is None and len(dataset.data) >= MANY:
             dataset.take(_footers_by_tasks(spark, dataset))

@@ -19,6 +19,7 @@ from sparksig.pipeline.dataset import (
     unread_error,
 )
 from sparksig.pipeline.faults import from_spark, spark_words
+from sparksig.pipeline.io.escapes import restore_strings, stores_characters
 from sparksig.pipeline.io.reading import corrupt_column, quoted, read_files
 from sparksig.pipeline.paths import is_file, literal_path
 
@@ -68,9 +69,9 @@ def read_table(
         if config.input_table and table.isEmpty():
             fact = f"{config.input_table} has no rows of the run {config.requeues}"
             raise ConfigError("the table cannot be read", [Problem("RUN_ID", fact)])
-        if config.format.lower() == "json" and added[0] in table.columns:
-            _require_strings(table, config)
         table = table.drop(*added)
+        if config.input_table and stores_characters(table_format(spark, config.input_table)):
+            table = restore_strings(table)
     if config.columns is not None:
         if problems := list(_absent(config.columns, table.columns)):
             raise ConfigError("the table cannot be read", problems)
@@ -82,18 +83,10 @@ def read_table(
     return table
 
 
-def _require_strings(table: DataFrame, config: JobConfig) -> None:
-    """Reject quarantined rows that JSON does not give back: of a string that is not valid UTF-8 it keeps the rest.
-
-    Raises:
-        ConfigError: there are such rows.
-    """
-    violations = quoted(config.policy.violations_column)
-    of_text = "v.expected in ('string', 'Any') or v.expected like '%string%' or v.expected like 'Map(%'"
-    if not table.where(f"exists({violations}, v -> v.code = 'UNPARSABLE' and ({of_text}))").isEmpty():
-        fact = "rows of the run have strings that are not valid UTF-8, and JSON has replaced a part of each"
-        hint = "correct them in the source and score it again; --output-format parquet keeps them as they are"
-        raise ConfigError("the table cannot be read", [Problem("RUN_ID", fact, hint=hint)])
+def table_format(spark: SparkSession, name: str) -> str:
+    """Spark's format of a table that the catalog has, in lower case; empty where it has none."""
+    details = spark.sql(f"DESCRIBE TABLE EXTENDED {name}").collect()
+    return next((str(row[1]).lower() for row in details if row[0] == "Provider"), "")
 
 
 def open_source(config: JobConfig, spark: SparkSession | None = None) -> Dataset | None:
@@ -147,7 +140,9 @@ def _read(spark: SparkSession, config: JobConfig, dataset: Dataset | None, repor
     else:
         _require_one_header(dataset, config)
         table = read_files(spark, dataset, config.input_options, report)
-    return _stream(spark, config, cast("DataStreamReader", reader), table)
+    stream_table = _stream(spark, config, cast("DataStreamReader", reader), table)
+    ours = dataset is not None and dataset.written is not None and stores_characters(dataset.format)
+    return restore_strings(stream_table) if ours else stream_table
 
 
 def _careful(config: JobConfig) -> dict[str, str]:

@@ -115,7 +115,7 @@ def require_same_rows(
     if not there:
         return
     held = [
-        digest(sink.read_back(spark, rows[kind], sink.final), rows[kind].schema.fields[:width], decoded=sink.decodes)
+        digest(sink.read_back(spark, rows[kind], sink.final), rows[kind].schema.fields[:width])
         for kind, sink in there.items()
     ]
     if together(held) != source:

@@ -87,8 +87,7 @@ def reconcile(
     """Count what was written, and hold it against the source: its rows, and what they hold."""
     scored, dirty = (sink.read_back(spark, rows) for sink, rows in zip(work.sinks.values(), written, strict=True))
     fields = table.schema.fields
-    decoded = any(sink.decodes for sink in work.sinks.values())
-    source, kept, set_apart = (digest(frame, fields, decoded=decoded) for frame in (table, scored, dirty))
+    source, kept, set_apart = (digest(frame, fields) for frame in (table, scored, dirty))
     report = count_violations(dirty, dirty.columns[-1])
     counts = {"scored": kept.rows, "quarantine": set_apart.rows}
     work.summary = replace(
@@ -163,7 +162,7 @@ def publish(work: Attempt, spark: SparkSession, rows: Mapping[str, DataFrame]) -
         if lost := [sink.staging for sink in work.sinks.values() if not sink.staged(sink.attempt)]:
             problems = [Problem(place, "is another attempt's by now") for place in lost]
             raise SinkError("the same run is under way elsewhere", problems)
-        table.publish(spark, work.sinks[kind].read_back(spark, rows[kind]))
+        table.publish(spark, work.sinks[kind].read_back(spark, rows[kind], escaped=True))
     with undisturbed():
         write_summary(work)
         for sink in work.sinks.values():
