@@ -27,7 +27,7 @@ class Settings(TypedDict, total=False):
     signature: str
     params: Mapping[str, Any]
     param_from_env: Mapping[str, str]
-    trust: str | Literal[True]
+    trust: str | Literal[True] | list[str]
     output: str
     quarantine: str
     summary: str

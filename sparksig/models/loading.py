@@ -11,7 +11,7 @@ import inspect
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,12 @@ from sparksig.models.code import ModelCode, lock
 from sparksig.models.flavors import Stored, find_flavor, load_flavor
 from sparksig.models.typed import HintedModel
 from sparksig.signature.schema import Schema
+
+Trust: TypeAlias = bool | str | Collection[str]
+"""What may be loaded: True for any files, False for files that run no code, or one or several digests of files."""
+
+_SHOWN = 5
+"""How many of the trusted digests an error shows."""
 
 Predict: TypeAlias = Callable[[Any, Mapping[str, Any] | None], Any]
 """How every model is called: a batch and the resolved parameters."""
@@ -60,14 +66,14 @@ class Model:
     hinted: Schema | None = field(default=None, repr=False)
 
 
-def load_model(model: object, *, trust: bool | str = False) -> Model:
+def load_model(model: object, *, trust: Trust = False) -> Model:
     """Make a model callable as `predict(batch, params)`.
 
     Args:
         model: the path of an MLmodel directory or of an ONNX file; an object with `predict`; a function of the batch,
             or of the batch and the parameters; or a class or function without arguments that returns one of these.
-        trust: for an artifact whose loading runs code, `"sha256:..."` of its files, or True for whatever is there. A
-            digest is verified of any artifact.
+        trust: for an artifact whose loading runs code, `"sha256:..."` of its files, a list of such digests of which
+            one must be its own, or True for any files. Digests are verified of any artifact.
 
     Returns:
         The model; its `predict` takes a batch and params, which may be None, also where the model takes no params.
@@ -84,8 +90,9 @@ def load_model(model: object, *, trust: bool | str = False) -> Model:
         return model
     if isinstance(model, str | os.PathLike):
         path = os.fspath(model)
-        if isinstance(trust, str) and (known := _cached(trust, path)) is not None:
-            return known  # no file is read again: it was verified when it was loaded from there
+        for digest in trusted_digests(trust):
+            if (known := _cached(digest, path)) is not None:
+                return known  # no file is read again: it was verified when it was loaded from there
         return _load_artifact(Artifact.read(path), trust)
     if isinstance(model, Packed):
         with model.unpacked() as artifact:
@@ -104,7 +111,7 @@ def load_model(model: object, *, trust: bool | str = False) -> Model:
 # ---- artifacts
 
 
-def require_trust(artifact: Artifact, trust: bool | str) -> str:
+def require_trust(artifact: Artifact, trust: Trust) -> str:
     """The digest under which an artifact may be loaded elsewhere, checked without loading it.
 
     Args:
@@ -118,7 +125,7 @@ def require_trust(artifact: Artifact, trust: bool | str) -> str:
     return _trusted(artifact, trust)[1]
 
 
-def _trusted(artifact: Artifact, trust: bool | str) -> tuple[Stored, str]:
+def _trusted(artifact: Artifact, trust: Trust) -> tuple[Stored, str]:
     """What is stored of the flavour that is loaded, with the digest of all of it, once trust is settled."""
     name, flavor = find_flavor(artifact)
     block = artifact.flavors[name]
@@ -131,7 +138,7 @@ def _trusted(artifact: Artifact, trust: bool | str) -> tuple[Stored, str]:
     return stored, digest
 
 
-def _load_artifact(artifact: Artifact, trust: bool | str) -> Model:
+def _load_artifact(artifact: Artifact, trust: Trust) -> Model:
     name, flavor = find_flavor(artifact)
     stored, digest = _trusted(artifact, trust)
     with lock:
@@ -175,18 +182,27 @@ def _cached(digest: str, path: str | None = None) -> Model | None:
         return model
 
 
-def _check_trust(place: str, flavor: str, runs_code: str | None, digest: str, trust: bool | str) -> None:
-    if trust is True or trust == digest or (trust is False and runs_code is None):
+def trusted_digests(trust: Trust) -> tuple[str, ...]:
+    """The digests of which an artifact must have one; none where no files or any files are trusted."""
+    if isinstance(trust, bool):
+        return ()
+    return (trust,) if isinstance(trust, str) else tuple(trust)
+
+
+def _check_trust(place: str, flavor: str, runs_code: str | None, digest: str, trust: Trust) -> None:
+    digests = trusted_digests(trust)
+    if trust is True or digest in digests or (trust is False and runs_code is None):
         return
     vouch = f'--trust {digest} (in Python: trust="{digest}")'
     if trust is False:
         fact = f"its flavour {flavor} {runs_code}"
         hint = f"if you know where it comes from, vouch for it with {vouch}"
         raise TrustError("the model is not trusted", [Problem(place, fact, hint=hint)])
-    if not _DIGEST.fullmatch(trust):
+    if not all(map(_DIGEST.fullmatch, digests)):
         fact = "what it is trusted with is not a digest (sha256: and 64 hexadecimal digits)"
         raise TrustError("the model is not trusted", [Problem(place, fact, hint=f"this one is {vouch}")])
-    fact = f"its digest is {digest}, trusted is {trust}"
+    trusted = ", ".join(digests[:_SHOWN]) + (f" and {len(digests) - _SHOWN} more" if len(digests) > _SHOWN else "")
+    fact = f"its digest is {digest}, trusted is {trusted or 'none: the list is empty'}"
     hint = f"find out what changed; if that is well, vouch for it anew with {vouch}"
     raise TrustError("the model is not the one that was trusted", [Problem(place, fact, hint=hint)])
 

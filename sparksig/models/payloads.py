@@ -21,7 +21,7 @@ from sparksig.enforcement.policy import Policy, resolve_policy
 from sparksig.enforcement.values import enforced_values
 from sparksig.errors import Code, ParamError, Problem, SchemaError, ViolationError
 from sparksig.models.artifact import Artifact
-from sparksig.models.loading import load_model
+from sparksig.models.loading import Trust, load_model
 from sparksig.models.texts import Reading, decode, needs
 from sparksig.signature.casts import Level
 from sparksig.signature.members import class_name
@@ -103,7 +103,7 @@ def parse_payload(
     return Payload(data, params)
 
 
-def validate_serving_input(model: Any, payload: str | bytes | Mapping[str, Any], *, trust: bool | str = False) -> Any:
+def validate_serving_input(model: Any, payload: str | bytes | Mapping[str, Any], *, trust: Trust = False) -> Any:
     """The model's prediction for a payload, parsed and enforced as `parse_payload` says.
 
     Args:

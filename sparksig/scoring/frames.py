@@ -15,6 +15,7 @@ from sparksig.enforcement.policy import Policy
 from sparksig.enforcement.steps import Plan
 from sparksig.enforcement.values import Feed
 from sparksig.errors import Code, NotSupportedError, PolicyError, Problem, SchemaError
+from sparksig.models.loading import Trust
 from sparksig.scoring.anything import carriers, is_special, whole
 from sparksig.scoring.batches import BATCH_BYTES, rows_of_batch
 from sparksig.scoring.calls import ModelCall, Returns
@@ -42,7 +43,7 @@ def score(
     on_model_error: OnModelError = "fail",
     param_from_env: Mapping[str, str] | None = None,
     returns: Returns | None = None,
-    trust: bool | str = False,
+    trust: Trust = False,
     policy: Policy | None = None,
     **options: Any,
 ) -> DataFrame:

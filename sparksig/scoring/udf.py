@@ -17,7 +17,7 @@ from sparksig.enforcement.policy import Policy, resolve_policy
 from sparksig.enforcement.steps import Plan
 from sparksig.enforcement.values import Feed, bits, enforce_arrow
 from sparksig.errors import Code, NotSupportedError, Problem, SchemaError
-from sparksig.models.loading import Model
+from sparksig.models.loading import Model, Trust
 from sparksig.scoring.anything import carriers, is_special, whole
 from sparksig.scoring.batches import Outputs, rows_of_batch
 from sparksig.scoring.calls import ModelCall, Returns
@@ -42,7 +42,7 @@ def predict_udf(
     on_violation: str = "fail",
     param_from_env: Mapping[str, str] | None = None,
     returns: Returns | None = None,
-    trust: bool | str = False,
+    trust: Trust = False,
     policy: Policy | None = None,
     **options: Any,
 ) -> Any:

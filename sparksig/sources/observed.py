@@ -140,9 +140,11 @@ def from_spark(json_type: Any) -> ObservedType:
 
 
 def _field(field: Mapping[str, Any]) -> Field:
-    # Spark notes collations beside the type; a text that is compared otherwise would be judged otherwise
-    collated = "__COLLATIONS" in (field.get("metadata") or {})
-    kind = OtherType("collated string") if collated else from_spark(field["type"])
+    # Spark stores collations next to the type: a string that is compared otherwise would get another verdict
+    kind = from_spark(field["type"])
+    if "__COLLATIONS" in (field.get("metadata") or {}):
+        outer = field["type"]["type"] if isinstance(field["type"], Mapping) else "string"
+        kind = OtherType(f"collated {outer}")
     return Field(field["name"], kind, bool(field["nullable"]))
 
 

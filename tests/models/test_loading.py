@@ -37,6 +37,18 @@ def test_load_model_error_names_the_digest_to_trust(saved: Artifact) -> None:
     assert isinstance(caught.value, PermissionError)
 
 
+def test_load_model_accepts_a_list_of_digests_of_which_one_is_the_models(saved: Artifact) -> None:
+    other = "sha256:" + "0" * 64
+    for trust in ([other, saved.digest], (saved.digest,), {saved.digest, other}):
+        assert load_model(saved.path, trust=trust).digest == saved.digest
+    with pytest.raises(TrustError, match=f"trusted is {other}, sha256:1+"):
+        load_model(saved.path, trust=[other, "sha256:" + "1" * 64])
+    with pytest.raises(TrustError, match="none: the list is empty"):
+        load_model(saved.path, trust=[])
+    with pytest.raises(TrustError, match="is not a digest"):
+        load_model(saved.path, trust=[other, "true"])
+
+
 @pytest.mark.parametrize("trust", ["yes", "sha256:", "sha256:" + "0" * 63, "sha256:" + "0" * 64, ""])
 def test_load_model_rejects_another_digest(saved: Artifact, trust: str) -> None:
     with pytest.raises(TrustError):

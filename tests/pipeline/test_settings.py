@@ -52,6 +52,18 @@ def test_config_option_overrides_the_file(tmp_path: Path) -> None:
     assert (found.allow_nulls, found.partition_by) == (False, ("c",))
 
 
+def test_config_takes_one_or_several_trusted_digests(tmp_path: Path) -> None:
+    one, other = f"sha256:{'0' * 64}", f"sha256:{'1' * 64}"
+    assert said(tmp_path, f"trust: [{one}, {other}]").trusted == (one, other)
+    assert said(tmp_path, "", trust=(one, other)).trusted == (one, other)
+    alone = [said(tmp_path, f"trust: {one}"), said(tmp_path, f"trust: [{one}]"), said(tmp_path, "", trust=(one,))]
+    assert [config.trusted for config in alone] == [one] * 3
+    assert len({config.digest for config in alone}) == 1
+    assert said(tmp_path, "trust: true").trusted is True
+    for text in ("trust: []", f"trust: [{one}, 'true']", f"trust: [{one}, {one[:-1]}]", "trust: other"):
+        assert list(refused(tmp_path, text)) == ["job.yaml: trust"]
+
+
 def test_config_merges_maps_key_by_key(tmp_path: Path) -> None:
     found = said(tmp_path, "params: {a: 1, b: 2}", params={"b": "3", "c": "4"})
     assert found.params == {"a": 1, "b": "3", "c": "4"}

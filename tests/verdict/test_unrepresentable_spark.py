@@ -65,3 +65,14 @@ def test_tag_rejects_a_map_with_a_key_twice_and_a_tensor_of_broken_strings(spark
     strings = spark.sql("select array('a', cast(X'FF' as string)) as s")
     tensors = Schema([TensorSpec(np.dtype("str"), (-1, 2), "s")])
     assert verdict(tag(strings, tensors).collect()[0]["_violations"]) == "s[]:UNPARSABLE"
+
+
+def test_tag_quarantines_collated_strings_that_are_not_utf_8(spark: SparkSession) -> None:
+    values = [
+        f"cast(if(id = {row}, X'FF62', X'61') as string) collate {name} as c{row}"
+        for row, name in enumerate(("UNICODE", "UTF8_LCASE", "UTF8_BINARY"))
+    ]
+    table = spark.range(4).selectExpr("id", *values)
+    schema = Schema([ColSpec(AnyType(), f"c{row}") for row in range(3)])
+    found = {row.id: verdict(row._violations) for row in tag(table, schema).collect()}
+    assert found == {0: "c0:UNPARSABLE", 1: "c1:UNPARSABLE", 2: "c2:UNPARSABLE", 3: ""}

@@ -323,6 +323,8 @@ def _python_values(kind: ObservedType, opens: bool | None = None) -> Node | None
             return _same(element, ValidUtf8())
         case ScalarType(element) if element.kind is Kind.DATETIME:
             return _same(element, InYears())
+        case OtherType("collated string"):
+            return _same(SPARK["string"], ValidUtf8())
         case OtherType("variant"):
             return VariantNode()
         case ArrayType(element):

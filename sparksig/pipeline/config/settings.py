@@ -94,7 +94,7 @@ def _from_file(path: str, problems: list[Problem]) -> dict[str, Any]:
         if name in given:
             given[name] = {key: _text(value) for key, value in given[name].items()}
     if "trust" in given:
-        given["trust"] = _text(given["trust"])
+        given["trust"] = tuple(given["trust"]) if isinstance(given["trust"], list) else _text(given["trust"])
     return given
 
 

@@ -18,7 +18,7 @@ from sparksig.enforcement.values.feeds import any_values
 from sparksig.errors import Code, ModelError, NotSupportedError, OutputError, ParamError, Problem, SignatureError
 from sparksig.models.artifact import Artifact, Packed
 from sparksig.models.flavors import graph_signature
-from sparksig.models.loading import Model, load_model, require_trust
+from sparksig.models.loading import Model, Trust, load_model, require_trust
 from sparksig.scoring.batches import Outputs
 from sparksig.scoring.calls.models import Shipped, declared_by, from_registry
 from sparksig.scoring.calls.python import warn_of_other_python
@@ -63,7 +63,7 @@ class ModelCall:
         model: Any,
         signature: ModelSignature | None,
         params: Mapping[str, Any] | None,
-        trust: bool | str,
+        trust: Trust,
         param_from_env: Mapping[str, str] | None = None,
         returns: Returns | None = None,
     ) -> ModelCall:

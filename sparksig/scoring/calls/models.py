@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparksig.errors import ModelLoadError, NotSupportedError, Problem
 from sparksig.models.artifact import MLMODEL, Artifact, Packed
-from sparksig.models.loading import CACHED, Model, load_model
+from sparksig.models.loading import CACHED, Model, Trust, load_model
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.sources.mlmodel import signature_in
 from sparksig.sources.registry import fetched, is_model_uri, load_signature
@@ -71,7 +71,7 @@ class Shipped:
             return self
         return Shipped(context.broadcast(self.pickled), self.digest)
 
-    def load(self, trust: bool | str = False) -> Model:
+    def load(self, trust: Trust = False) -> Model:
         """The model, from this process's cache where it has been loaded before.
 
         Args:

@@ -11,7 +11,7 @@ import pandas as pd
 from sparksig.enforcement.values import scored_values
 from sparksig.errors import ModelError, NotSupportedError, SignatureError
 from sparksig.models.artifact import Packed
-from sparksig.models.loading import load_model
+from sparksig.models.loading import Trust, load_model
 from sparksig.scoring.calls.models import declared_by, from_registry
 from sparksig.signature.model_signature import ModelSignature
 from sparksig.signature.params import resolve_params
@@ -43,7 +43,7 @@ def infer_output(
     signature: ModelSignature | None = None,
     params: Mapping[str, Any] | None = None,
     *,
-    trust: bool | str = False,
+    trust: Trust = False,
 ) -> Schema:
     """What a model returns for an example, as a schema for `returns=`. The model is loaded and called here.
 

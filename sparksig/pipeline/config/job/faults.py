@@ -63,7 +63,9 @@ def unfit(keys: JobKeys) -> Iterator[Problem]:
         yield Problem("--input-table", fact, hint=f"--input takes the path, with --format {match[1].lower()}")
     if keys.run_id and not RUN_ID.fullmatch(keys.run_id):
         yield Problem("--run-id", "not a name", hint="letters, digits, '.', '_' and '-', not starting with a mark")
-    if keys.trust is not None and keys.trust != "true" and not re.fullmatch("sha256:[0-9a-f]{64}", keys.trust):
+    digests = (keys.trust,) if isinstance(keys.trust, str) else keys.trust
+    well_formed = digests and all(re.fullmatch("sha256:[0-9a-f]{64}", digest) for digest in digests)
+    if digests not in (None, ("true",)) and not well_formed:
         yield Problem("--trust", "neither 'true' nor a digest", hint="sha256: and 64 hexadecimal digits")
     if bool(keys.trigger) != bool(keys.checkpoint):
         flag, other = ("--checkpoint", "--trigger") if keys.trigger else ("--trigger", "--checkpoint")

@@ -75,11 +75,12 @@ class JobKeys:
         choices=("warn", "error", "ignore"),
         form=_OnAbsent | dict[str, _OnAbsent],
     )
-    trust: str | None = _model(
-        "Vouch for a model that runs code when loaded (a pickle): the digest that the refusal names, or `true`.",
+    trust: tuple[str, ...] | str | None = _model(
+        "Trust a model that runs code when it is loaded (a pickle): the digest that the error names, or `true`. Of"
+        " several digests the model must have one: add the digest of a new version before it is promoted.",
         None,
         metavar="sha256:..",
-        form=str | Literal[True],
+        form=str | Literal[True] | list[str],
         env="SPARKSIG_TRUST",
     )
     run_id: str = _run(
