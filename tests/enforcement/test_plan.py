@@ -29,7 +29,7 @@ from sparksig import (
     plan,
 )
 from sparksig.enforcement.steps import Plan
-from sparksig.errors import Code, SignatureError
+from sparksig.errors import SignatureError
 from sparksig.signature.dtypes import SPARK, TABLE
 from sparksig.signature.types import AnyType
 from sparksig.sources.observed import ArrayType, Field, MapType, StructType, from_spark, table_from_spark
