@@ -31,7 +31,6 @@ from sparksig import (
 from sparksig.enforcement.steps import Plan
 from sparksig.errors import SignatureError
 from sparksig.signature.dtypes import SPARK, TABLE
-from sparksig.signature.types import AnyType
 from sparksig.sources.observed import ArrayType, Field, MapType, StructType, from_spark, table_from_spark
 from sparksig.sources.spark_schema import spark_json
 
