@@ -31,7 +31,7 @@ from sparksig import (
 from sparksig.enforcement.steps import Plan
 from sparksig.errors import SignatureError
 from sparksig.signature.dtypes import SPARK, TABLE
-from sparksig.sources.observed import ArrayType, Field, MapType, StructType, from_spark, table_from_spark
+from sparksig.sources.observed import ArrayType, Field, MapType, StructType, from_spark
 from sparksig.sources.spark_schema import spark_json
 
 
@@ -490,20 +490,3 @@ def test_policy_is_independent_of_the_dicts_it_was_created_from() -> None:
     levels["a"] = "strict"
     assert policy.level_of("a") == "checked"
     assert isinstance(hash(policy), int)
-
-
-@pytest.mark.parametrize(
-    "name", ["interval year", "interval month", "interval year to month", "interval", "geometry(4326)"]
-)
-def test_plan_rejects_types_that_spark_cannot_pass_to_python_under_any(name: str) -> None:
-    for kind in (name, {"type": "array", "elementType": name, "containsNull": True}):
-        fields = [{"name": "a", "type": kind, "nullable": True, "metadata": {}}]
-        made = plan(table_from_spark({"type": "struct", "fields": fields}), Schema([ColSpec(AnyType(), "a")]))
-        (problem,) = made.problems
-        assert problem.path == "a" and problem.code is Code.UNSUPPORTED_TYPE and name.split("(")[0] in problem.fact
-
-
-@pytest.mark.parametrize("name", ["interval day", "interval hour to second", "time(6)", "variant", "void"])
-def test_plan_allows_types_that_spark_passes_to_python_under_any(name: str) -> None:
-    fields = [{"name": "a", "type": name, "nullable": True, "metadata": {}}]
-    plan(table_from_spark({"type": "struct", "fields": fields}), Schema([ColSpec(AnyType(), "a", False)])).require_ok()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -115,9 +114,6 @@ class NodeBuilder:
         match declared, kind:
             case DataType(), _:
                 return self.scalar(declared.element, kind, path, nulls, container=not path.steps)
-            case AnyType(), _ if self.feeds and (name := _contained(kind, _NOT_IN_ARROW)):
-                self._unsupported(path, f"Spark passes no values of {name} to Python", _NOT_IN_ARROW_HINT)
-                return None
             case AnyType(), _:
                 # only a whole column can be required not to be null
                 return AnyNode(kind, nulls or bool(path.steps), _python_values(kind) if self.feeds else None)
@@ -359,27 +355,19 @@ def _source(kind: ObservedType) -> Source | None:
 
 def _closed(kind: ObservedType) -> str | None:
     """A type in a struct, in words, that no cast in Spark SQL can say, so that the struct stays closed; else None."""
-    name = _contained(kind, _UNSAID)
-    return "vectors" if name == str(VectorType()) else name and f"values of {name}"
-
-
-def _contained(kind: ObservedType, names: re.Pattern[str]) -> str | None:
-    """The name of the first type in a type whose name matches; None if there is none."""
     match kind:
         case StructType(fields):
-            return next(filter(None, (_contained(field.type, names) for field in fields)), None)
+            return next(filter(None, (_closed(field.type) for field in fields)), None)
         case ArrayType(inner):
-            return _contained(inner, names)
+            return _closed(inner)
         case MapType(key, value):
-            return _contained(key, names) or _contained(value, names)
-        case VectorType() | OtherType():
-            return str(kind) if names.match(str(kind)) else None
+            return _closed(key) or _closed(value)
+        case VectorType():
+            return "vectors"
+        case OtherType(name):
+            return f"values of {name}" if name.startswith(_UNSAID) else None
     return None
 
 
-_UNSAID = re.compile(f"{VectorType()}$|user-defined|collated|geometry|geography")
-_NOT_IN_ARROW = re.compile("interval( year.*| month)?$|geometry|geography")
-"""Spark has no Arrow type for them: a query that hands them to a Python worker fails for the complete table."""
-
-_NOT_IN_ARROW_HINT = "cast the column to a type that Arrow has, or leave it out of the table"
+_UNSAID = ("user-defined", "collated", "geometry", "geography")
 _CLOSED_HINT = "declare the whole column as Any, or take the field out of the struct"
