@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from sparksig.enforcement.sql import statements as sql
 from tests.enforcement import oracle
 from tests.enforcement.edges import SOURCES, TARGETS
 from tests.enforcement.test_casts_spark import same
+from tests.lanes import UNREDUCED
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -127,7 +129,7 @@ def to_spark(value: Any, kind: Any) -> Any:
 
 
 @pytest.mark.slow
-@settings(max_examples=12, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30 if UNREDUCED in os.environ else 8, suppress_health_check=list(HealthCheck))
 @given(tables())
 def test_tag_and_casts_match_the_oracle_for_nested_types(spark: SparkSession, columns: list[Any]) -> None:
     from pyspark.sql.types import StructType
