@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from sparksig.enforcement import sql
 from sparksig.enforcement.frames import opened, plan
+from sparksig.enforcement.planning import for_workers
 from sparksig.enforcement.policy import Policy
 from sparksig.enforcement.steps import Plan
 from sparksig.enforcement.values import Feed
@@ -104,7 +105,7 @@ def score(
     if on_model_error == "quarantine" and on_violation != "tag":
         raise PolicyError("on_model_error='quarantine' tags rows: it needs on_violation='tag'")
     call = ModelCall.of(model, signature, params, trust, param_from_env, returns)
-    made = plan(df, call.signature, policy, **options).require_ok()
+    made = for_workers(plan(df, call.signature, policy, **options)).require_ok()
     made.warn()
     call = call.shipped_by(df.sparkSession)
     return score_by(call, made, df, output=output, keep=keep, on_violation=on_violation, on_model_error=on_model_error)

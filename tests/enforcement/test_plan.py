@@ -28,10 +28,12 @@ from sparksig import (
     TensorSpec,
     plan,
 )
+from sparksig.enforcement.planning import for_workers
 from sparksig.enforcement.steps import Plan
-from sparksig.errors import SignatureError
+from sparksig.errors import Code, SignatureError
 from sparksig.signature.dtypes import SPARK, TABLE
-from sparksig.sources.observed import ArrayType, Field, MapType, StructType, from_spark
+from sparksig.signature.types import AnyType
+from sparksig.sources.observed import ArrayType, Field, MapType, StructType, from_spark, table_from_spark
 from sparksig.sources.spark_schema import spark_json
 
 
@@ -490,3 +492,22 @@ def test_policy_is_independent_of_the_dicts_it_was_created_from() -> None:
     levels["a"] = "strict"
     assert policy.level_of("a") == "checked"
     assert isinstance(hash(policy), int)
+
+
+@pytest.mark.parametrize(
+    "name", ["interval year", "interval month", "interval year to month", "interval", "geometry(4326)"]
+)
+def test_score_plan_rejects_types_that_spark_cannot_pass_to_python(name: str) -> None:
+    nested = {"type": "array", "elementType": name, "containsNull": True}
+    for kind, declared in ((name, AnyType()), (nested, AnyType()), (nested, Array(AnyType()))):
+        fields = [{"name": "a", "type": kind, "nullable": True, "metadata": {}}]
+        made = plan(table_from_spark({"type": "struct", "fields": fields}), Schema([ColSpec(declared, "a")]))
+        (problem,) = for_workers(made.require_ok()).problems
+        assert problem.path == "a" and problem.code is Code.UNSUPPORTED_TYPE and name.split("(")[0] in problem.fact
+
+
+@pytest.mark.parametrize("name", ["interval day", "interval hour to second", "time(6)", "variant", "void"])
+def test_score_plan_allows_types_that_spark_passes_to_python(name: str) -> None:
+    fields = [{"name": "a", "type": name, "nullable": True, "metadata": {}}]
+    made = plan(table_from_spark({"type": "struct", "fields": fields}), Schema([ColSpec(AnyType(), "a", False)]))
+    assert for_workers(made).ok

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from sparksig.enforcement.frames import plan, split_by
+from sparksig.enforcement.planning import for_workers
 from sparksig.enforcement.steps import Plan
 from sparksig.errors import AbsentColumnWarning, ConfigError, Problem, SinkError, SparksigError
 from sparksig.pipeline.accounting import Thresholds
@@ -201,7 +202,7 @@ def _staged(work: Attempt, call: ModelCall, spark: SparkSession) -> dict[str, Da
     config, sinks = work.config, work.sinks
     with work.phase("plan"):
         table = read_source(work, spark) if work.batch is None else work.batch.table
-        made = plan(table, call.signature, work.policy)
+        made = for_workers(plan(table, call.signature, work.policy))
         facts = facts_of(work, call, made, spark)
         work.lineage.found(made, facts, spark)
         work.warn(made.warning_lines, AbsentColumnWarning)

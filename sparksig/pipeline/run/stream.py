@@ -13,6 +13,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from sparksig.enforcement.frames import plan
+from sparksig.enforcement.planning import for_workers
 from sparksig.errors import AbsentColumnWarning, AccountingError, NotSupportedError, Problem, SparksigError
 from sparksig.pipeline.config import JobConfig, marked
 from sparksig.pipeline.faults import RunError, Stopped, told
@@ -65,7 +66,7 @@ def run_stream(config: JobConfig, session: Callable[[], SparkSession], progress:
             _require_classic(spark)
         with work.phase("plan"):
             table = read_source(work, spark)
-            made = plan(table, call.signature, work.policy)
+            made = for_workers(plan(table, call.signature, work.policy))
             facts = facts_of(work, call, made, spark)
             work.lineage.found(made, facts, spark)
             work.warn(made.warning_lines, AbsentColumnWarning)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sparksig._version import __version__
 from sparksig.enforcement.counts import count_violations
 from sparksig.enforcement.frames import plan, tag_by
+from sparksig.enforcement.planning import for_workers
 from sparksig.enforcement.steps import Plan
 from sparksig.errors import AbsentColumnWarning, ConfigError, Problem, SinkError, SparksigError
 from sparksig.pipeline.accounting import Thresholds
@@ -132,7 +133,7 @@ def validate_job(
                 dataset.warn()
                 found.warnings = tuple(dataset.warnings)
             rejected = dataset.rejected() if dataset is not None and table is None else []
-            found.plan = plan(observed, signature, config.policy)
+            found.plan = for_workers(plan(observed, signature, config.policy))
             found.plan = replace(found.plan, problems=(*found.plan.problems, *rejected))
             lineage.found(found.plan, _facts(found, signature, table), None if table is None else table.sparkSession)
             found.warnings = (*found.warnings, *found.plan.warning_lines)
