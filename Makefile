@@ -4,7 +4,8 @@ PYTHON ?= python3
 DEMO_DIR ?= build/demo
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+# modules are compiled when they are first imported: most of those that are installed never are
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile --constraint constraints.txt
 OWN_JOBS := jobs/demo
 
 # Another Spark, or a notebook as the driver, in the user's environment is not what these targets run.

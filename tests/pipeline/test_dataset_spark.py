@@ -229,7 +229,7 @@ def test_job_rejects_files_whose_columns_differ_by_case_where_case_counts(spark:
         spark.conf.unset("spark.sql.caseSensitive")
 
 
-@pytest.mark.parametrize("form", ["parquet", "csv"])
+@pytest.mark.parametrize("form", ["parquet", pytest.param("csv", marks=pytest.mark.cluster)])
 def test_job_and_plan_reject_files_that_are_not_read_and_take_the_hint(
     spark: SparkSession, tmp_path: Path, form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -329,7 +329,7 @@ def test_job_rejects_a_later_file_with_nanoseconds(spark: SparkSession, tmp_path
         read(spark, tmp_path / "t")
 
 
-@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("first", [pytest.param(True, marks=pytest.mark.cluster), False])
 def test_job_reads_a_column_without_values_in_some_files(spark: SparkSession, tmp_path: Path, first: bool) -> None:
     full: dict[str, Any] = {
         "d": [1.5],

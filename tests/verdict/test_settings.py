@@ -145,7 +145,7 @@ def test_split_keeps_nan_rows_of_a_cached_frame(spark: SparkSession, allow_nan: 
         df.unpersist()
 
 
-@pytest.mark.parametrize("adaptive", ["true", "false"])
+@pytest.mark.parametrize("adaptive", ["true", pytest.param("false", marks=pytest.mark.cluster)])
 def test_enforce_checks_exactly_the_rows_of_its_input(spark: SparkSession, adaptive: str) -> None:
     with configured(spark, {"spark.sql.adaptive.enabled": adaptive}):
         assert cases.differences(places.placed(spark), places.expected_ends()) == []
