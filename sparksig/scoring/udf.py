@@ -173,7 +173,7 @@ class ColumnsOnly:
         raise NotSupportedError(f"{self.reason}: use df.select(predict(struct('*'))), or score()")
 
 
-_TEXTS = "predict_udf cannot be registered for SQL before Spark 4.1, whose UDFs damage integers beside nulls"
+_TEXTS = "predict_udf cannot be registered for SQL before Spark 4.1, whose UDFs damage integers in columns with nulls"
 _SPECIAL = "predict_udf cannot be registered for SQL where outputs are vectors or Any: a SQL function returns neither"
 
 

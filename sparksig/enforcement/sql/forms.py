@@ -70,7 +70,7 @@ def is_deep(x: str) -> bool:
     """Whether a struct is so many structs below a variable that it needs a variable of its own.
 
     Without one, Spark generates the code of a struct once more for each struct inside of it: 24 levels
-    take seconds to compile, 32 do not fit into memory. A lambda's body is interpreted, which costs time for each row.
+    take seconds to compile.
 
     >>> is_deep("p0._0._1"), is_deep("p0._0._1._0._0")
     (False, True)

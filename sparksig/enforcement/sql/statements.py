@@ -238,7 +238,7 @@ def _literal(fault: conditions.Fault) -> str:
 
 
 def _single_faults(singles: Sequence[tuple[int, conditions.Found]]) -> str:
-    """The faults of places that are judged one by one; of many, all that is said of them is in one literal."""
+    """The faults of places that are checked one by one; the paths and types of many places are one literal."""
     if len(singles) < _MANY_PLACES:
         alone = [(i, found.unbound()) for i, found in singles]
         faults = [_fault(str(i), text(found.path), found.code, _type_texts(found.types)) for i, found in alone]

@@ -79,12 +79,12 @@ def _rows(dataset: Dataset) -> pa.Table:
     assert dataset.schemas is not None
     find = finder(dataset.table.fields)
 
-    def spelled(name: str) -> str:  # names are one column if they differ by case only
+    def common_name(name: str) -> str:  # names that differ by case only are one column
         field = find(name)
         return name if field is None else field.name
 
     schemas = [
-        pa.schema([each.with_name(spelled(each.name)).with_type(_decoded(each.type)) for each in footer.arrow])
+        pa.schema([each.with_name(common_name(each.name)).with_type(_decoded(each.type)) for each in footer.arrow])
         for footer in dataset.schemas.files
     ]
     columns = pa.unify_schemas(schemas, promote_options="permissive")
@@ -93,8 +93,8 @@ def _rows(dataset: Dataset) -> pa.Table:
     for file in dataset.data:
         place: dict[str, Any] = {"filesystem": dataset.listing.files, "format": "parquet"}
         names = ds.dataset(file.path, **place).schema.names
-        own = pa.schema([columns.field(spelled(name)).with_name(name) for name in names])
-        table = ds.dataset(file.path, schema=own, **place).to_table().rename_columns(list(map(spelled, names)))
+        own = pa.schema([columns.field(common_name(name)).with_name(name) for name in names])
+        table = ds.dataset(file.path, schema=own, **place).to_table().rename_columns(list(map(common_name, names)))
         for value in file.values:
             kind = partitions[next(name for name in partitions if name.lower() == value.name.lower())]
             table = _with_column(table, value.name, pa.repeat(_scalar(value.raw, kind), table.num_rows))

@@ -85,6 +85,7 @@ def read_table(
 
 def table_format(spark: SparkSession, name: str) -> str:
     """Spark's format of a table that the catalog has, in lower case; empty where it has none."""
+    # The catalog has accepted the name: the table was read or its schema was requested before.
     details = spark.sql(f"DESCRIBE TABLE EXTENDED {name}").collect()
     return next((str(row[1]).lower() for row in details if row[0] == "Provider"), "")
 

@@ -177,7 +177,7 @@ class _Reader:
         return self.read(inner, path)
 
     def tagged(self, union: Any, path: str, hint: Any = None) -> Hint:
-        """Models told apart by a discriminator: an object with the properties of all of them."""
+        """Models distinguished by a discriminator: an object with the properties of all of them."""
         inner, optional = optional_of(union)
         if optional:
             return OptionalHint(self.tagged(inner, path, hint))
